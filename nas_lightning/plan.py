@@ -1,0 +1,185 @@
+"""The plan of a super-net: how architectures pick shared weights (Mapping), how these are trained (Protocol).
+
+The literature describes a weight-sharing method by a mapping f_ws and a protocol P_ws (Yu, Ranftl, Salzmann,
+arXiv 2110.01154). Here both are plain frozen values: a heuristic edits fields of the plan, the network and the trainer
+read them, and the resolved plan travels inside the checkpoint, so that a super-net can be rebuilt without any heuristic.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping as AbstractMapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
+
+
+class PlanError(ValueError):
+    """A plan that contradicts itself; the message names the fields and what to do."""
+
+
+def _one_of(name: str, value: str, options: tuple[str, ...]) -> None:
+    if value not in options:
+        raise PlanError(f"{name}={value!r} is unknown; choose one of {', '.join(options)}")
+
+
+def _in_range(name: str, value: float, low: float, high: float, open_low: bool = False) -> None:
+    if not (low < value if open_low else low <= value) or not value <= high:
+        raise PlanError(f"{name}={value} is out of range; it must be {'above' if open_low else 'at least'} {low:g} "
+                        f"and at most {high:g}")
+
+
+DYNAMIC_CHANNEL = ("off", "fixed", "shuffle", "chunk", "interpolate", "separate")
+OFA_KERNEL = ("off", "crop", "crop+transform")
+WSBN = ("off", "on", "per_input")
+OP_PLACEMENT = ("edge", "node", "node_except_input")
+SAMPLING = ("random_a", "random_nas", "fairnas", "sandwich")
+SCHEDULES = ("cosine", "linear", "constant", "step")
+BN_EVALUATION = ("batch", "tracked", "recalibrate")
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """f_ws: the network's shape and how one architecture finds its weights in it."""
+
+    channels: int = 16
+    """Initial width, output channels of the first stage."""
+    layers: int = 5
+    """Cells per stage (NAS-Bench-101, NAS-Bench-201) or in all (DARTS)."""
+    dynamic_channel: str = "off"
+    """NAS-Bench-101: how a convolution of full width is cut to the width that the sampled cell asks for."""
+    dynamic_channel_outputs: int = 3
+    """With dynamic_channel=off: the one number of output-wired interior vertices to which cells are restricted."""
+    ofa_kernel: str = "off"
+    """One kernel for all kernel sizes of a place; the smaller is the centre crop of the larger, or its transform."""
+    wsbn: str = "off"
+    """NAS-Bench-101: one batch-norm per incoming-edge pattern of a vertex (on) or per incoming edge (per_input)."""
+    path_dropout: float = 0.0
+    """Drop rate of a cell's output per sample at the last cell; grows linearly with depth from the first cell on."""
+    global_dropout: float = 0.0
+    """Drop rate before the classifier."""
+    op_placement: str = "edge"
+    """Who owns the candidate operations: every edge its own, or the target node one set for its incoming edges."""
+    bn_affine: bool = True
+    """Whether batch-norm layers learn scale and shift."""
+
+    def __post_init__(self) -> None:
+        _in_range("mapping.channels", self.channels, 1, 4096)
+        _in_range("mapping.layers", self.layers, 1, 1000)
+        _one_of("mapping.dynamic_channel", self.dynamic_channel, DYNAMIC_CHANNEL)
+        _in_range("mapping.dynamic_channel_outputs", self.dynamic_channel_outputs, 1, 5)
+        _one_of("mapping.ofa_kernel", self.ofa_kernel, OFA_KERNEL)
+        _one_of("mapping.wsbn", self.wsbn, WSBN)
+        _in_range("mapping.path_dropout", self.path_dropout, 0, 0.99)
+        _in_range("mapping.global_dropout", self.global_dropout, 0, 0.99)
+        _one_of("mapping.op_placement", self.op_placement, OP_PLACEMENT)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """P_ws: how the shared weights are trained and read."""
+
+    epochs: int = 400
+    """Passes over the training part of the images."""
+    batch_size: int = 256
+    """Images per optimizer step over all ranks together (global)."""
+    learning_rate: float = 0.025
+    """Peak learning rate of SGD."""
+    learning_rate_min: float = 0.001
+    """Learning rate at the end of the schedule."""
+    schedule: str = "cosine"
+    """Shape of the learning rate over the steps of the run."""
+    warmup_epochs: float = 0.0
+    """Epochs of linear warm-up before the schedule."""
+    complexity_aware: float = 0.0
+    """Exponent e of the per-step factor (params(sampled path) / mean params)^e on the learning rate; 0 is off."""
+    momentum: float = 0.9
+    """SGD momentum; paths that were not sampled do not move."""
+    weight_decay: float = 5e-4
+    """L2 penalty, applied to the sampled parameters alone."""
+    gradient_clip: float = 5.0
+    """Largest norm of the step's gradient; 0 switches clipping off."""
+    train_portion: float = 0.5
+    """Share of the training images that train the weights; the rest is held out for scoring."""
+    sampling: str = "random_nas"
+    """Which paths are trained at a step."""
+    paths_per_step: int = 1
+    """Paths per step for random_a and random_nas (gradients averaged); random paths of the sandwich."""
+    random_member: bool = False
+    """random_a: train a random member of the sampled isomorphism class in place of its canonical one."""
+    track_running_stats: bool = False
+    """Keep running batch-norm statistics during training. Training itself always normalises with the batch."""
+    bn_evaluation: str = "batch"
+    """Statistics at evaluation: of the evaluation batch, tracked ones, or recalibrated per architecture."""
+    bn_recalibration_batches: int = 4
+    """Training batches for the recalibration."""
+    label_smoothing: float = 0.0
+    """Mass of the target distribution spread over all classes."""
+
+    def __post_init__(self) -> None:
+        _in_range("protocol.epochs", self.epochs, 0, 1_000_000)
+        _in_range("protocol.batch_size", self.batch_size, 1, 1_000_000)
+        _in_range("protocol.learning_rate", self.learning_rate, 0, 100, open_low=True)
+        _in_range("protocol.learning_rate_min", self.learning_rate_min, 0, 100)
+        _one_of("protocol.schedule", self.schedule, SCHEDULES)
+        _in_range("protocol.warmup_epochs", self.warmup_epochs, 0, 1_000_000)
+        _in_range("protocol.complexity_aware", self.complexity_aware, -4, 4)
+        _in_range("protocol.momentum", self.momentum, 0, 0.9999)
+        _in_range("protocol.weight_decay", self.weight_decay, 0, 10)
+        _in_range("protocol.gradient_clip", self.gradient_clip, 0, 1e9)
+        _in_range("protocol.train_portion", self.train_portion, 0, 1, open_low=True)
+        _one_of("protocol.sampling", self.sampling, SAMPLING)
+        _in_range("protocol.paths_per_step", self.paths_per_step, 1, 1000)
+        _one_of("protocol.bn_evaluation", self.bn_evaluation, BN_EVALUATION)
+        _in_range("protocol.bn_recalibration_batches", self.bn_recalibration_batches, 1, 1_000_000)
+        _in_range("protocol.label_smoothing", self.label_smoothing, 0, 0.99)
+        if self.learning_rate_min > self.learning_rate:
+            raise PlanError(f"protocol.learning_rate_min={self.learning_rate_min:g} is above protocol.learning_rate="
+                            f"{self.learning_rate:g}; lower the first or raise the second")
+        if self.bn_evaluation == "tracked" and not self.track_running_stats:
+            raise PlanError("protocol.bn_evaluation=tracked needs statistics that protocol.track_running_stats=false "
+                            "does not keep; set track_running_stats=true or evaluate with batch or recalibrate")
+        if self.random_member and self.sampling != "random_a":
+            raise PlanError(f"protocol.random_member=true belongs to sampling=random_a, not to {self.sampling}; "
+                            "set one of the two differently")
+        if self.sampling == "fairnas" and self.paths_per_step != 1:
+            raise PlanError(f"protocol.paths_per_step={self.paths_per_step} does not go with sampling=fairnas, which "
+                            "trains as many paths per step as there are operations; leave it at 1")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Mapping and protocol of one super-net."""
+
+    mapping: Mapping = field(default_factory=Mapping)
+    protocol: Protocol = field(default_factory=Protocol)
+
+    def edited(self, edits: AbstractMapping[str, Any]) -> Plan:
+        """A copy with fields replaced, named ``mapping.<field>`` or ``protocol.<field>``.
+
+        Raises PlanError for an unknown field or a contradiction.
+        """
+        parts: dict[str, dict[str, Any]] = {"mapping": {}, "protocol": {}}
+        for name, value in edits.items():
+            if name not in FIELDS:
+                raise PlanError(f"{name!r} is no field of the plan; the fields are {', '.join(FIELDS)}")
+            part, leaf = name.split(".")
+            parts[part][leaf] = value
+        return Plan(replace(self.mapping, **parts["mapping"]), replace(self.protocol, **parts["protocol"]))
+
+    def flat(self) -> dict[str, Any]:
+        """``{"mapping.channels": 16, …}``, every field, in order of definition."""
+        return {name: getattr(getattr(self, name.split(".")[0]), name.split(".")[1]) for name in FIELDS}
+
+    def as_dict(self) -> dict[str, dict[str, Any]]:
+        """Plain nested dict of numbers, strings and booleans: what checkpoints and result files hold."""
+        return {part: {f.name: getattr(getattr(self, part), f.name) for f in fields(getattr(self, part))}
+                for part in ("mapping", "protocol")}
+
+    @classmethod
+    def from_dict(cls, data: AbstractMapping[str, AbstractMapping[str, Any]]) -> Plan:
+        """Inverse of `as_dict`; missing fields take their defaults. Raises PlanError for unknown fields."""
+        return cls().edited({f"{part}.{name}": value for part in data for name, value in data[part].items()})
+
+
+FIELDS: tuple[str, ...] = tuple(f"mapping.{f.name}" for f in fields(Mapping)) + tuple(
+    f"protocol.{f.name}" for f in fields(Protocol)
+)
