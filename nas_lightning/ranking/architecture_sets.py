@@ -1,0 +1,192 @@
+"""Named sets of architectures to evaluate: a name says exactly which ones, today and in a year.
+
+========================  ==============================================================================================
+``random200_seed0``       200 isomorphism classes, uniform, one representative each; any number, any seed
+``random200raw_seed0``    200 distinct raw encodings, uniform over encodings (large classes come more often)
+``all``                   every architecture of the table, or every raw encoding of a space small enough to list
+``unique``                one representative of every isomorphism class of the table, or of the space
+``top10pct``              the best 10 % of the table by its accuracy; any percentage
+a file                    one architecture a line (.txt), or the column `architecture` of a .csv or .parquet file
+========================  ==============================================================================================
+
+With a table, only architectures that the table holds are drawn. Draws of one seed are nested: ``random100_seed0`` are
+the first 100 of ``random200_seed0``.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Hashable, Iterator, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from nas_lightning.spaces.base import ArchitectureError, Space
+
+VERSION = 1
+"""Rises whenever a name would come to mean other architectures; results record it."""
+
+_RANDOM = re.compile(r"random([1-9]\d*)(raw)?_seed(\d+)")
+_TOP = re.compile(r"top(\d+(?:\.\d+)?)pct")
+_LISTABLE = 1_000_000  # raw encodings of a space that `all` still lists
+_NAMES = "random<N>_seed<S>, random<N>raw_seed<S>, all, unique, top<P>pct, or a .txt, .csv or .parquet file"
+
+
+class Table(Protocol):
+    """What a set asks of a benchmark table (`nas_lightning.benchmarks.Benchmark` has it)."""
+
+    space: str
+
+    def architectures(self) -> Sequence[Any]: ...
+
+    def has(self, arch: Any) -> bool: ...
+
+    def accuracies(self, archs: Sequence[Any]) -> np.ndarray: ...
+
+
+def architecture_set(name: str | Path, space: Space[Any], benchmark: Table | None = None) -> list[Any]:
+    """The architectures of the set `name`, without duplicates, always the same and in the same order.
+
+    Raises ValueError for an unknown name, for more architectures than there are (naming the largest possible number),
+    and for a table of another space; ArchitectureError, with the line number, for a malformed line in a file.
+    """
+    if benchmark is not None and benchmark.space != space.name:
+        raise ValueError(
+            f"the table holds architectures of {benchmark.space}, not of {space.name}; choose a table of the space"
+        )
+    text = str(name)
+    if match := _RANDOM.fullmatch(text):
+        n, raw, seed = int(match[1]), bool(match[2]), int(match[3])
+        return (_random_raw if raw else _random_unique)(text, n, seed, space, benchmark)
+    if match := _TOP.fullmatch(text):
+        return _top(float(match[1]), space, benchmark)
+    if text == "all":
+        return list(benchmark.architectures()) if benchmark is not None else list(_every_encoding(space))
+    if text == "unique":
+        return _representatives(space, benchmark) if benchmark is not None else list(space.enumerate())
+    if Path(text).suffix in (".txt", ".csv", ".parquet"):
+        return _from_file(Path(text), space, benchmark)
+    raise ValueError(f"{text!r} names no architecture set; give {_NAMES}")
+
+
+def _representatives(space: Space[Any], table: Table) -> list[Any]:
+    """The first row of each isomorphism class, in the order of the table."""
+    first: dict[str, Any] = {}
+    for arch in table.architectures():
+        first.setdefault(space.key(arch), arch)
+    return list(first.values())
+
+
+def _random_unique(name: str, n: int, seed: int, space: Space[Any], table: Table | None) -> list[Any]:
+    # The generator is keyed by the version too, so that a new meaning can never pass for the old one.
+    rng = np.random.default_rng([VERSION, seed])
+    if table is not None:
+        classes = _representatives(space, table)
+        if n > len(classes):
+            raise ValueError(
+                f"{name} asks for {n} unique architectures but the table holds {len(classes)}; "
+                f"the largest possible is random{len(classes)}_seed{seed}"
+            )
+        # Sorted by key: a table with its rows in another order gives the same set.
+        classes.sort(key=space.key)
+        return [classes[i] for i in rng.permutation(len(classes))[:n]]
+    if space.unique_size is not None and n > space.unique_size:
+        raise ValueError(
+            f"{name} asks for {n} unique architectures but {space.name} has {space.unique_size}; "
+            f"the largest possible is random{space.unique_size}_seed{seed}"
+        )
+    found: dict[str, Any] = {}
+    while len(found) < n:
+        arch = space.sample_unique(rng)
+        found.setdefault(space.key(arch), arch)
+    return list(found.values())
+
+
+def _random_raw(name: str, n: int, seed: int, space: Space[Any], table: Table | None) -> list[Any]:
+    rng = np.random.default_rng([VERSION, seed, 1])
+    listable = space.size <= _LISTABLE and math.prod(space.cardinalities) == space.size
+    if listable:
+        pool = [arch for arch in _every_encoding(space) if table is None or table.has(arch)]
+        if n > len(pool):
+            raise ValueError(
+                f"{name} asks for {n} raw encodings but there are {len(pool)}; "
+                f"the largest possible is random{len(pool)}raw_seed{seed}"
+            )
+        return [pool[i] for i in rng.permutation(len(pool))[:n]]
+    found: dict[Hashable, None] = {}
+    for _ in range(20_000 + 200 * n):
+        arch = space.sample(rng)
+        if table is None or table.has(arch):
+            found[arch] = None
+        if len(found) == n:
+            return list(found)
+    raise ValueError(
+        f"{name} asks for {n} raw encodings but only {len(found)} turned up in {20_000 + 200 * n:,} draws from "
+        f"{space.name}; take random{len(found)}raw_seed{seed} at most, or the unique architectures random{n}_seed{seed}"
+    )
+
+
+def _every_encoding(space: Space[Any]) -> Iterator[Any]:
+    """Every raw encoding of a small space in lexicographic order; else what the space enumerates."""
+    if math.prod(space.cardinalities) == space.size <= _LISTABLE:
+        return (space.decode(genome) for genome in product(*(range(c) for c in space.cardinalities)))
+    return space.enumerate()
+
+
+def _top(percent: float, space: Space[Any], table: Table | None) -> list[Any]:
+    if table is None:
+        raise ValueError("the top of a space is known from a table only; choose a benchmark")
+    if not 0 < percent <= 100:
+        raise ValueError(f"top{percent:g}pct is no part of a table; give a percentage above 0 and up to 100")
+    archs = list(table.architectures())
+    accuracies = np.asarray(table.accuracies(archs), np.float64)
+    measured = np.flatnonzero(~np.isnan(accuracies))
+    strings = np.array([space.format(archs[i]) for i in measured])
+    # Best first; ties by the string form, so that the order of the table's rows never matters.
+    order = measured[np.lexsort((strings, -accuracies[measured]))]
+    return [archs[i] for i in order[: math.ceil(round(len(order) * percent / 100, 9))]]
+
+
+def _from_file(path: Path, space: Space[Any], table: Table | None) -> list[Any]:
+    if not path.is_file():
+        raise ValueError(f"no architecture set file {path}; give an existing file or one of {_NAMES}")
+    found: dict[Hashable, int] = {}
+    for number, line in _lines(path):
+        try:
+            arch = space.parse(line)
+        except ArchitectureError as error:
+            raise ArchitectureError(f"{path.name}, line {number}: {error}") from None
+        if arch in found:
+            raise ValueError(f"{path.name}: lines {found[arch]} and {number} hold the same architecture; keep one")
+        if table is not None and not table.has(arch):
+            raise ValueError(f"{path.name}, line {number}: the table does not hold this architecture; remove the line")
+        found[arch] = number
+    if not found:
+        raise ValueError(f"{path.name} holds no architectures; write one string a line")
+    return list(found)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    if path.suffix == ".txt":
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            if line.strip() and not line.startswith("#"):
+                yield number, line.strip()
+        return
+    if path.suffix == ".csv":
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+        columns, values = (list(rows[0]) if rows else []), [row.get("architecture") for row in rows]
+    else:
+        import pyarrow.parquet as pq
+
+        columns = pq.read_schema(path).names
+        present = "architecture" in columns
+        values = pq.read_table(path, columns=["architecture"])["architecture"].to_pylist() if present else []
+    if values and "architecture" not in columns:
+        raise ValueError(f"{path.name} has the columns {', '.join(columns)} but none named architecture")
+    # A header is line 1 of a CSV file; rows of Parquet are counted from 1.
+    yield from ((i + (2 if path.suffix == ".csv" else 1), str(value)) for i, value in enumerate(values))

@@ -1,0 +1,219 @@
+"""All that is said about one evaluation, in one record: what a run writes into result.json and prints at its end.
+
+Layout of `summarize` (JSON; a value that is not defined is null)::
+
+    evaluated   n, n_without_truth, top_k, sparse_threshold, random_draws, bootstrap {replicates, level, seed}
+    metrics     {score name: record}, for example "accuracy" and "negative_cross_entropy"
+    baselines   {name: record + "note"}: parameters, macs, depth, linear_operation_counts
+    ceiling     noise {tau, std, seeds_per_half, seeds, splits, n} or {"not_available": why}; proxy {tau, n} or the same
+
+    record      n, kendall_tau, kendall_tau_interval {low, high}, spearman, pearson, weighted_kendall_tau,
+                sparse_kendall_tau, binned_kendall_tau, kendall_tau_top10pct, kendall_tau_top25pct, ndcg_at_k,
+                precision_at_top10pct, precision_at_top25pct, best_rank_at_k, regret_at_k,
+                top_percentiles {"3": {minimum, median, maximum}, ...}, final_search_performance {mean, std, best, k},
+                probability_beats_random {probability, n, table_size, better} or null;
+                of the score "accuracy" also supernet_accuracy and optimization_gap
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from nas_lightning.ranking import metrics
+from nas_lightning.ranking.baselines import Baseline
+from nas_lightning.ranking.uncertainty import bootstrap_kendall_tau, noise_ceiling, proxy_ceiling
+
+TOP_K = 10
+LEVEL = 0.95
+PERCENTILE_KS = (3, 5, 10, 20)
+
+
+def ranking_record(
+    predictions: ArrayLike,
+    truth: ArrayLike,
+    architectures: Sequence[str],
+    top_k: int = TOP_K,
+    threshold: float = metrics.SPARSE_THRESHOLD,
+) -> dict[str, Any]:
+    """Every metric that needs no table and no resampling, of n architectures with measured truth (fractions in [0, 1]).
+
+    `architectures` are the distinct string forms, by which ties are broken. Cheap enough for every evaluated epoch.
+    Raises ValueError as the metrics do.
+    """
+    x, y = np.asarray(predictions, np.float64), np.asarray(truth, np.float64)
+    ids = np.asarray(list(architectures), dtype=str)
+    top = {k: metrics.top_k_percentiles(x, y, ids, k) for k in PERCENTILE_KS}
+    return {
+        "n": len(y),
+        "kendall_tau": metrics.kendall_tau(x, y),
+        "spearman": metrics.spearman(x, y),
+        "pearson": metrics.pearson(x, y),
+        "weighted_kendall_tau": metrics.weighted_kendall_tau(x, y),
+        "sparse_kendall_tau": metrics.sparse_kendall_tau(x, y, ids, threshold),
+        "binned_kendall_tau": metrics.binned_kendall_tau(x, y, threshold),
+        "kendall_tau_top10pct": metrics.kendall_tau_in_top(x, y, 10),
+        "kendall_tau_top25pct": metrics.kendall_tau_in_top(x, y, 25),
+        "ndcg_at_k": metrics.ndcg_at_k(x, y, ids, top_k),
+        "precision_at_top10pct": metrics.precision_at_top(x, y, ids, 10),
+        "precision_at_top25pct": metrics.precision_at_top(x, y, ids, 25),
+        "best_rank_at_k": metrics.best_rank_at_k(x, y, ids, top_k),
+        "regret_at_k": metrics.regret_at_k(x, y, ids, top_k),
+        "top_percentiles": {
+            str(k): {"minimum": p.minimum, "median": p.median, "maximum": p.maximum} for k, p in top.items()
+        },
+        "final_search_performance": asdict(metrics.final_search_performance(x, y, ids, top_k)),
+    }
+
+
+def epoch_metrics(
+    predictions: Mapping[str, ArrayLike],
+    truth: ArrayLike,
+    architectures: Sequence[str],
+    top_k: int = TOP_K,
+    threshold: float = metrics.SPARSE_THRESHOLD,
+) -> dict[str, float]:
+    """Flat numbers of one evaluation during training, keys without prefix: of the first score the metric's own name, of
+    the others ``<metric>_by_<score>``; `n` and `supernet_accuracy` too. Rows without truth (NaN) are left out.
+    """
+    y = np.asarray(truth, np.float64)
+    keep = ~np.isnan(y)
+    ids = np.asarray(list(architectures), dtype=str)[keep]
+    flat: dict[str, float] = {"n": float(keep.sum())}
+    for i, (name, values) in enumerate(predictions.items()):
+        x = np.asarray(values, np.float64)
+        if name == "accuracy":
+            flat["supernet_accuracy"] = metrics.supernet_accuracy(x)
+        record = ranking_record(x[keep], y[keep], ids.tolist(), top_k, threshold)
+        for key in ("kendall_tau", "spearman", "sparse_kendall_tau", "kendall_tau_top10pct"):
+            flat[key if i == 0 else f"{key}_by_{name}"] = record[key]
+        flat["final_search_performance" if i == 0 else f"final_search_performance_by_{name}"] = record[
+            "final_search_performance"
+        ]["mean"]
+    return flat
+
+
+def summarize(
+    predictions: Mapping[str, ArrayLike],
+    truth: ArrayLike,
+    architectures: Sequence[str],
+    baselines: Sequence[Baseline] = (),
+    *,
+    seed_accuracies: ArrayLike | None = None,
+    validation: ArrayLike | None = None,
+    table_accuracies: ArrayLike | None = None,
+    top_k: int = TOP_K,
+    threshold: float = metrics.SPARSE_THRESHOLD,
+    random_draws: int | None = None,
+    replicates: int | None = None,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """The record of one evaluation, ready for JSON; the module's docstring has its layout.
+
+    predictions: score name -> float [n], higher is better, without NaN; the first is the score that counts.
+    truth: stand-alone accuracies, fractions in [0, 1], float [n], NaN where the table lacks the architecture; such rows
+        take part in the super-net accuracy alone and are counted in `n_without_truth`.
+    architectures: n distinct string forms; they break ties.
+    baselines: of the same n architectures, from `baselines.free_baselines` and `baselines.linear_operation_counts`.
+    seed_accuracies: float [n, seeds] of the truth, or None where the table keeps none: no noise ceiling then.
+    validation: stand-alone validation accuracies [n] for the proxy ceiling.
+    table_accuracies: all accuracies of the table, for P > R; random_draws is its n, by default top_k.
+    replicates: of the bootstrap; by default 1000, fewer for large n (never under 50). Recorded.
+
+    Raises ValueError for unpaired lengths, NaN predictions, repeated architectures and accuracies outside [0, 1].
+    """
+    y = np.asarray(truth, np.float64)
+    ids = np.asarray(list(architectures), dtype=str)
+    if len(np.unique(ids)) != len(ids) or len(ids) != len(y):
+        raise ValueError(f"{len(y)} accuracies need as many distinct architectures, not {len(np.unique(ids))}")
+    if not predictions:
+        raise ValueError("no scores to summarize; give at least one under its name, such as accuracy")
+    keep = ~np.isnan(y)
+    n = int(keep.sum())
+    draws = top_k if random_draws is None else random_draws
+    replicates = int(min(1000, max(50, 3_000_000 // max(n, 1)))) if replicates is None else replicates
+
+    def record(values: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
+        found = ranking_record(values[rows], y[rows], ids[rows].tolist(), top_k, threshold)
+        interval = bootstrap_kendall_tau(values[rows], y[rows], replicates, LEVEL, seed)
+        found["kendall_tau_interval"] = {"low": interval.low, "high": interval.high}
+        best = found["final_search_performance"]["best"]
+        found["probability_beats_random"] = None
+        if table_accuracies is not None and not math.isnan(best):
+            found["probability_beats_random"] = asdict(metrics.probability_beats_random(best, table_accuracies, draws))
+        return found
+
+    by_score = {}
+    for name, given in predictions.items():
+        values = np.asarray(given, np.float64)
+        if values.shape != y.shape:
+            raise ValueError(f"score {name} has shape {values.shape} but there are {len(y)} architectures")
+        by_score[name] = record(values, keep)
+        if name == "accuracy":
+            by_score[name]["supernet_accuracy"] = metrics.supernet_accuracy(values)
+            by_score[name]["optimization_gap"] = metrics.optimization_gap(values[keep], y[keep])
+    return jsonable(
+        {
+            "evaluated": {
+                "n": n,
+                "n_without_truth": len(y) - n,
+                "top_k": top_k,
+                "sparse_threshold": threshold,
+                "random_draws": draws,
+                "bootstrap": {"replicates": replicates, "level": LEVEL, "seed": seed},
+            },
+            "metrics": by_score,
+            "baselines": {b.name: {"note": b.note, **record(b.scores, keep & ~np.isnan(b.scores))} for b in baselines},
+            "ceiling": {
+                "noise": _noise(
+                    None if seed_accuracies is None else np.asarray(seed_accuracies, np.float64)[keep], seed
+                ),
+                "proxy": _proxy(validation, y),
+            },
+        }
+    )
+
+
+def _noise(seed_accuracies: np.ndarray | None, seed: int) -> dict[str, Any]:
+    if seed_accuracies is None or seed_accuracies.ndim != 2 or seed_accuracies.shape[1] < 2:
+        return {"not_available": "the table keeps no accuracies of single seeds"}
+    ceiling = asdict(noise_ceiling(seed_accuracies, seed=seed))
+    return ceiling if ceiling["n"] >= 2 else {"not_available": "fewer than 2 architectures have all seeds"}
+
+
+def _proxy(validation: ArrayLike | None, truth: np.ndarray) -> dict[str, Any]:
+    if validation is None:
+        return {"not_available": "no stand-alone validation accuracies were given"}
+    values = np.asarray(validation, np.float64)
+    return {"tau": proxy_ceiling(values, truth), "n": int((~np.isnan(values) & ~np.isnan(truth)).sum())}
+
+
+def jsonable(value: Any) -> Any:
+    """The same with plain Python numbers; NaN and infinities, which JSON lacks, become None.
+
+    >>> jsonable({"a": np.float32("nan"), "b": [np.int64(1)]})
+    {'a': None, 'b': [1]}
+    """
+    if isinstance(value, Mapping):
+        return {str(k): jsonable(v) for k, v in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [jsonable(v) for v in value]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+def render_table(summary: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
+    """`nas_lightning.ranking.terminal.render_table`: print the record as a table."""
+    from nas_lightning.ranking import terminal
+
+    terminal.render_table(summary, *args, **kwargs)

@@ -1,0 +1,119 @@
+"""The table that a run ends with: the super-net's scores beside what costs nothing, under the ceiling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def render_table(
+    summary: Mapping[str, Any],
+    console: Console | None = None,
+    *,
+    title: str = "Ranking",
+    evaluation: Mapping[str, Any] | None = None,
+    seeds: str | None = None,
+) -> None:
+    """Print `summary` (of `summarize`) as one table with its conditions beneath.
+
+    `evaluation` is the block of result.json (architecture_set, split, n_images, batch_size, batch_norm); `seeds` says
+    which seeds of the super-net the scores come from. `console` is a rich Console, by default the standard output's.
+    """
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    evaluated = summary["evaluated"]
+    console = console or Console()
+    wide = console.width >= 100
+    # 80 columns hold the names and seven numbers only without padding, Spearman and n (n stands beneath then).
+    padding = (0, 1, 0, 0) if wide else 0
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=padding, title_style="bold")
+    table.add_column("predictor", no_wrap=True)
+    top = f"top-{evaluated['top_k']}\naccuracy %"
+    for name in ("Kendall\ntau", "95 %\ninterval", "s-KdT", "Spearman", "tau top\n10 %", top, "P > R", "n"):
+        if wide or name not in ("Spearman", "n"):
+            table.add_column(name, justify="right", no_wrap=True)
+    for name, record in summary["metrics"].items():
+        table.add_row(f"super-net {_score_name(name)}", *_cells(record, wide), style="bold")
+    table.add_section()
+    for name, record in summary["baselines"].items():
+        table.add_row(name.replace("_", " "), *_cells(record, wide))
+    noise, proxy = summary["ceiling"]["noise"], summary["ceiling"]["proxy"]
+    table.add_section()
+    table.add_row("noise ceiling", _number(noise.get("tau"), 3), style="dim")
+    if proxy.get("tau") is not None:
+        table.add_row("proxy ceiling", _number(proxy.get("tau"), 3), style="dim")
+
+    console.print(table)
+    for line in _conditions(summary, evaluation or {}, seeds):
+        console.print(line, highlight=False, style="dim")
+
+
+def _score_name(name: str) -> str:
+    return name.replace("negative_", "−").replace("_", "-" if name == "negative_cross_entropy" else " ")
+
+
+def _cells(record: Mapping[str, Any], wide: bool) -> list[str]:
+    interval, found = record["kendall_tau_interval"], record["final_search_performance"]
+    random = record["probability_beats_random"]
+    return [
+        _number(record["kendall_tau"], 3),
+        "–" if interval["low"] is None else f"{interval['low']:.2f} to {interval['high']:.2f}",
+        _number(record["sparse_kendall_tau"], 3),
+        *([_number(record["spearman"], 3)] if wide else []),
+        _number(record["kendall_tau_top10pct"], 2),
+        "–" if found["mean"] is None else f"{100 * found['mean']:.2f} ± {100 * found['std']:.2f}",
+        "–" if random is None else _number(random["probability"], 2),
+        *([str(record["n"])] if wide else []),
+    ]
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def _conditions(summary: Mapping[str, Any], evaluation: Mapping[str, Any], seeds: str | None) -> list[str]:
+    evaluated, noise = summary["evaluated"], summary["ceiling"]["noise"]
+    lines = []
+    if evaluation:
+        scored = (
+            f"Scored: {evaluation['n_architectures']} architectures of {evaluation['architecture_set']} on "
+            f"{evaluation['n_images']} {evaluation['split']} images, batch {evaluation['batch_size']}, "
+            f"batch norm {evaluation['batch_norm']}"
+        )
+        lines.append(scored + (f", super-net seed {seeds}." if seeds else "."))
+    without = evaluated["n_without_truth"]
+    lines.append(
+        f"Ranked: n = {evaluated['n']} architectures with measured stand-alone accuracy"
+        + (f"; {without} are not in the table and take no part." if without else ".")
+    )
+    accuracy = summary["metrics"].get("accuracy")
+    if accuracy and accuracy["supernet_accuracy"] is not None:
+        gap = accuracy["optimization_gap"]
+        lines.append(
+            f"Mean accuracy with shared weights {100 * accuracy['supernet_accuracy']:.2f} %"
+            + ("." if gap is None else f", {100 * gap:.2f} points below stand-alone training.")
+        )
+    random = next(iter(summary["metrics"].values()))["probability_beats_random"]
+    lines.append(
+        f"s-KdT: threshold {100 * evaluated['sparse_threshold']:g} %. "
+        + (f"P > R: {random['n']} draws from {random['table_size']:,}. " if random else "")
+        + f"Interval: bootstrap over architectures, {evaluated['bootstrap']['replicates']} replicates."
+    )
+    if "tau" in noise:
+        lines.append(
+            f"Noise ceiling: tau between two halves of the table's {noise['seeds']} seeds, {noise['seeds_per_half']} "
+            f"per half, mean of {noise['splits']} splits."
+        )
+    else:
+        lines.append(f"Noise ceiling: not available, {noise['not_available']}.")
+    lines += [f"{name.replace('_', ' ')}: {b['note']}." for name, b in summary["baselines"].items() if _fitted(b)]
+    return lines
+
+
+def _fitted(baseline: Mapping[str, Any]) -> bool:
+    return baseline["note"] != "no training"

@@ -1,0 +1,124 @@
+"""The ranking metrics as torchmetrics: thin classes that collect (prediction, truth) rows and call the pure functions.
+
+The import of torch is paid here only. Rows are gathered over DDP ranks by torchmetrics (``dist_reduce_fx="cat"``); each
+architecture must therefore be scored by one rank only, as the sharded evaluator does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torchmetrics import Metric
+from torchmetrics.utilities import dim_zero_cat
+
+from nas_lightning.ranking import metrics
+
+
+class RankingMetric(Metric):
+    """Base: `update` takes float tensors [b] of predictions and truth and int64 [b] architecture ids.
+
+    Ids default to a running number over the rows of this process; give the table's own ids wherever predictions can
+    tie or several ranks take part.
+    """
+
+    is_differentiable = False
+    higher_is_better = True
+    full_state_update = False
+    predictions: list[torch.Tensor]
+    truth: list[torch.Tensor]
+    ids: list[torch.Tensor]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        for name in ("predictions", "truth", "ids"):
+            self.add_state(name, default=[], dist_reduce_fx="cat")
+
+    def update(self, predictions: torch.Tensor, truth: torch.Tensor, ids: torch.Tensor | None = None) -> None:
+        """Append b rows. Raises ValueError for tensors that are not of one shape [b]."""
+        if ids is None:
+            start = sum(len(chunk) for chunk in self.ids)
+            ids = torch.arange(start, start + len(predictions), device=predictions.device)
+        if predictions.ndim != 1 or predictions.shape != truth.shape or predictions.shape != ids.shape:
+            raise ValueError(
+                f"predictions {tuple(predictions.shape)}, truth {tuple(truth.shape)} and ids {tuple(ids.shape)} "
+                "must be of one shape [b]"
+            )
+        self.predictions.append(predictions.detach().double())
+        self.truth.append(truth.detach().double())
+        self.ids.append(ids)
+
+    def _value(self, predictions: Any, truth: Any, ids: Any) -> float:
+        raise NotImplementedError
+
+    def compute(self) -> torch.Tensor:
+        """The metric over all rows so far, float64 []; nan without rows."""
+        if not len(self.predictions):
+            return torch.tensor(float("nan"), dtype=torch.float64)
+        columns = [dim_zero_cat(column).cpu().numpy() for column in (self.predictions, self.truth, self.ids)]
+        return torch.tensor(self._value(*columns), dtype=torch.float64)
+
+
+class _Correlation(RankingMetric):
+    function: Callable[..., float]
+
+    def _value(self, predictions: Any, truth: Any, ids: Any) -> float:
+        return type(self).function(predictions, truth)
+
+
+class KendallTau(_Correlation):
+    """`metrics.kendall_tau` (tau-b). torchmetrics' own is O(n²) and overflows from about n = 78,000."""
+
+    function = staticmethod(metrics.kendall_tau)
+
+
+class Spearman(_Correlation):
+    """`metrics.spearman`."""
+
+    function = staticmethod(metrics.spearman)
+
+
+class Pearson(_Correlation):
+    """`metrics.pearson`."""
+
+    function = staticmethod(metrics.pearson)
+
+
+class WeightedKendallTau(_Correlation):
+    """`metrics.weighted_kendall_tau`."""
+
+    function = staticmethod(metrics.weighted_kendall_tau)
+
+
+class SparseKendallTau(RankingMetric):
+    """`metrics.sparse_kendall_tau` by the reference definition; truth are fractions in [0, 1]."""
+
+    def __init__(self, threshold: float = metrics.SPARSE_THRESHOLD, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.threshold = threshold
+
+    def _value(self, predictions: Any, truth: Any, ids: Any) -> float:
+        return metrics.sparse_kendall_tau(predictions, truth, ids, self.threshold)
+
+
+class KendallTauInTop(RankingMetric):
+    """`metrics.kendall_tau_in_top`: tau-b inside the true top `percent`."""
+
+    def __init__(self, percent: float = 10, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.percent = percent
+
+    def _value(self, predictions: Any, truth: Any, ids: Any) -> float:
+        return metrics.kendall_tau_in_top(predictions, truth, self.percent)
+
+
+class FinalSearchPerformance(RankingMetric):
+    """Mean stand-alone accuracy of the predicted top `k` (`metrics.final_search_performance`)."""
+
+    def __init__(self, k: int = 10, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.k = k
+
+    def _value(self, predictions: Any, truth: Any, ids: Any) -> float:
+        return metrics.final_search_performance(predictions, truth, ids, self.k).mean
