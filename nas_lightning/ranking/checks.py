@@ -49,7 +49,7 @@ def order_by_prediction(predictions: np.ndarray, ids: np.ndarray, truth: np.ndar
     clash = (predictions[a] == predictions[b]) & (ids[a] == ids[b]) & (truth[a] != truth[b])
     if clash.any():
         raise ValueError(
-            f"two architectures share the id {ids[a[clash][0]]!r}: ties cannot be broken; make ids distinct"
+            f"two architectures share the id {ids[a[clash][0]]}: ties cannot be broken; make ids distinct"
         )
     return order
 

@@ -34,7 +34,16 @@ def render_table(
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=padding, title_style="bold")
     table.add_column("predictor", no_wrap=True)
     top = f"top-{evaluated['top_k']}\naccuracy %"
-    for name in ("Kendall\ntau", "95 %\ninterval", "s-KdT", "Spearman", "tau top\n10 %", top, "P > R", "n"):
+    for name in (
+        "Kendall\ntau",
+        "95 %\ninterval",
+        "s-KdT",
+        "Spearman",
+        "tau top\n10 %",
+        top,
+        "P > R" if wide else "P>R",
+        "n",
+    ):
         if wide or name not in ("Spearman", "n"):
             table.add_column(name, justify="right", no_wrap=True)
     for name, record in summary["metrics"].items():

@@ -1,0 +1,146 @@
+import hashlib
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from memory_table import MemoryTable
+
+from nas_lightning.ranking.architecture_sets import VERSION, architecture_set
+from nas_lightning.spaces.base import ArchitectureError
+from nas_lightning.spaces.nasbench201 import NB201Space
+
+SPACE = NB201Space()
+
+
+@pytest.fixture(scope="module")
+def table():
+    rng = np.random.default_rng(5)
+    classes = {}
+    while len(classes) < 120:
+        arch = SPACE.sample_unique(rng)
+        classes[SPACE.key(arch)] = arch
+    return MemoryTable(SPACE, classes.values())
+
+
+def digest(archs):
+    return hashlib.sha256("\n".join(map(str, archs)).encode()).hexdigest()[:16]
+
+
+def test_random_sets_are_frozen():
+    """These digests may change only together with VERSION: a name means the same architectures for ever."""
+    assert VERSION == 1
+    assert digest(architecture_set("random200_seed0", SPACE)) == "95b8a4b2429b9c33"
+    assert digest(architecture_set("random200raw_seed0", SPACE)) == "27bc48e51551f3dc"
+
+
+@pytest.mark.parametrize("with_table", [False, True])
+@pytest.mark.parametrize("kind", ["", "raw"])
+def test_random_sets_repeat_nest_and_hold_no_duplicates(kind, with_table, table):
+    given = table if with_table else None
+    first = architecture_set(f"random100{kind}_seed3", SPACE, given)
+    assert first == architecture_set(f"random100{kind}_seed3", SPACE, given)
+    assert first[:40] == architecture_set(f"random40{kind}_seed3", SPACE, given)
+    assert first != architecture_set(f"random100{kind}_seed4", SPACE, given)
+    assert len(set(first)) == 100
+    if not kind:
+        assert len({SPACE.key(a) for a in first}) == 100
+    if with_table:
+        assert all(table.has(a) for a in first)
+
+
+def test_the_order_of_the_table_does_not_matter(table):
+    turned = MemoryTable(SPACE, table.architectures()[::-1])
+    assert architecture_set("random50_seed0", SPACE, table) == architecture_set("random50_seed0", SPACE, turned)
+
+
+def test_raw_draws_prefer_large_classes():
+    """Uniform over encodings: the share of singletons among 3,000 raw draws is that of all 15,625 encodings."""
+    every = architecture_set("all", SPACE)
+    sizes = {}
+    for arch in every:
+        sizes[SPACE.key(arch)] = sizes.get(SPACE.key(arch), 0) + 1
+
+    def alone(archs):
+        return np.mean([sizes[SPACE.key(a)] == 1 for a in archs])
+
+    assert alone(architecture_set("random3000raw_seed0", SPACE)) == pytest.approx(alone(every), abs=0.03)
+    unique = np.mean([size == 1 for size in sizes.values()])
+    assert alone(architecture_set("random3000_seed0", SPACE)) == pytest.approx(unique, abs=0.03)
+    assert abs(unique - alone(every)) > 0.1, "else the two draws could not be told apart"
+
+
+def test_whole_sets(table):
+    assert len(architecture_set("all", SPACE)) == 15_625
+    assert len(architecture_set("unique", SPACE)) == 6_466
+    assert architecture_set("all", SPACE, table) == table.architectures()
+    doubled = MemoryTable(SPACE, table.architectures() * 2)
+    assert architecture_set("unique", SPACE, doubled) == table.architectures()
+
+
+def test_top_of_the_table(table):
+    top = architecture_set("top10pct", SPACE, table)
+    assert top == table.architectures()[::-1][:12], "accuracies rise along the table"
+    assert len(architecture_set("top2.5pct", SPACE, table)) == 3
+    with pytest.raises(ValueError, match="choose a benchmark"):
+        architecture_set("top10pct", SPACE)
+    with pytest.raises(ValueError, match="percentage"):
+        architecture_set("top0pct", SPACE, table)
+
+
+def test_too_many_architectures_name_the_largest_possible_set(table):
+    with pytest.raises(ValueError, match="largest possible is random120_seed7"):
+        architecture_set("random121_seed7", SPACE, table)
+    with pytest.raises(ValueError, match="largest possible is random6466_seed0"):
+        architecture_set("random7000_seed0", SPACE)
+    with pytest.raises(ValueError, match="largest possible is random15625raw_seed0"):
+        architecture_set("random15626raw_seed0", SPACE)
+
+
+@pytest.mark.parametrize("name", ["random_seed0", "random0_seed0", "random5", "top10", "every", "random5_seed-1"])
+def test_unknown_names_get_the_list(name):
+    with pytest.raises(ValueError, match=r"names no architecture set; give random<N>_seed<S>"):
+        architecture_set(name, SPACE)
+
+
+def test_a_table_of_another_space_is_refused(table):
+    other = MemoryTable(SPACE, table.architectures())
+    other.space = "nasbench101"
+    with pytest.raises(ValueError, match="of nasbench101, not of nasbench201"):
+        architecture_set("all", SPACE, other)
+
+
+def test_files(tmp_path, table):
+    archs = table.architectures()[:5]
+    strings = [str(a) for a in archs]
+    text, sheet, parquet = (tmp_path / f"set.{suffix}" for suffix in ("txt", "csv", "parquet"))
+    text.write_text("# chosen by hand\n\n" + "\n".join(strings) + "\n")
+    sheet.write_text("name,architecture\n" + "\n".join(f"n{i},{s}" for i, s in enumerate(strings)) + "\n")
+    pq.write_table(pa.table({"architecture": strings}), parquet)
+    for path in (text, sheet, parquet):
+        assert architecture_set(path, SPACE, table) == archs
+        assert architecture_set(str(path), SPACE) == archs
+
+
+def test_bad_files_name_the_line(tmp_path, table):
+    path = tmp_path / "set.txt"
+    good = str(table.architectures()[0])
+    path.write_text(f"{good}\n|nonsense~0|\n")
+    with pytest.raises(ArchitectureError, match=r"set\.txt, line 2: "):
+        architecture_set(path, SPACE)
+    path.write_text(f"{good}\n\n{good}\n")
+    with pytest.raises(ValueError, match="lines 1 and 3 hold the same"):
+        architecture_set(path, SPACE)
+    absent = next(a for a in architecture_set("all", SPACE) if not table.has(a))
+    path.write_text(f"{absent}\n")
+    with pytest.raises(ValueError, match="line 1: the table does not hold"):
+        architecture_set(path, SPACE, table)
+    path.write_text("# nothing\n")
+    with pytest.raises(ValueError, match="no architectures"):
+        architecture_set(path, SPACE)
+    with pytest.raises(ValueError, match="no architecture set file"):
+        architecture_set(tmp_path / "absent.csv", SPACE)
+    sheet = tmp_path / "set.csv"
+    sheet.write_text("name\nx\n")
+    with pytest.raises(ValueError, match="none named architecture"):
+        architecture_set(sheet, SPACE)

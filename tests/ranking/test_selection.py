@@ -1,0 +1,105 @@
+import math
+
+import numpy as np
+import pytest
+from sklearn.metrics import ndcg_score
+
+from nas_lightning.ranking.metrics import (
+    best_rank_at_k,
+    final_search_performance,
+    ndcg_at_k,
+    optimization_gap,
+    precision_at_top,
+    probability_beats_random,
+    regret_at_k,
+    supernet_accuracy,
+    top_k_indices,
+    top_k_percentiles,
+    true_ranks,
+)
+
+
+@pytest.fixture
+def draw():
+    rng = np.random.default_rng(0)
+    truth = rng.random(120)
+    return truth + 0.3 * rng.normal(size=120), truth, [f"id{i}" for i in range(120)]
+
+
+@pytest.mark.parametrize("k", [1, 5, 120, 500])
+def test_ndcg_agrees_with_scikit_learn(draw, k):
+    predictions, truth, ids = draw
+    gains = (truth - truth.min()) / (truth.max() - truth.min())
+    expected = ndcg_score([gains], [predictions], k=min(k, 120), ignore_ties=True)
+    assert ndcg_at_k(predictions, truth, ids, k) == pytest.approx(expected)
+
+
+def test_everything_at_the_top_by_a_sorted_list(draw):
+    predictions, truth, ids = draw
+    by_prediction = sorted(zip(predictions, ids, truth, strict=True), reverse=True)
+    by_truth = sorted(truth, reverse=True)
+    found = [t for _, _, t in by_prediction[:7]]
+    assert best_rank_at_k(predictions, truth, ids, 7) == 1 + by_truth.index(max(found))
+    assert regret_at_k(predictions, truth, ids, 7) == by_truth[0] - max(found)
+    performance = final_search_performance(predictions, truth, ids, 7)
+    assert (performance.mean, performance.std) == pytest.approx((np.mean(found), np.std(found)))
+    assert performance.best == max(found)
+    first = [t for _, _, t in by_prediction[:12]]
+    assert precision_at_top(predictions, truth, ids, 10) == sum(t >= by_truth[11] for t in first) / 12
+    percentiles = top_k_percentiles(predictions, truth, ids, 7)
+    ranks = [100 * (1 - by_truth.index(t) / 119) for t in found]
+    assert (percentiles.minimum, percentiles.median, percentiles.maximum) == pytest.approx(
+        (min(ranks), np.median(ranks), max(ranks))
+    )
+
+
+def test_ties_at_the_border_of_the_top_are_broken_by_id_alone():
+    predictions, truth = np.array([1.0, 1.0, 1.0, 0.0]), np.array([0.1, 0.5, 0.9, 0.2])
+    ids = np.array(["c", "a", "b", "d"])
+    for p in ([0, 1, 2, 3], [3, 2, 1, 0], [2, 0, 3, 1]):
+        assert [ids[p][i] for i in top_k_indices(predictions[p], ids[p], 2)] == ["a", "b"]
+        assert final_search_performance(predictions[p], truth[p], ids[p], 2).mean == pytest.approx(0.7)
+
+
+def test_probability_to_beat_random_search():
+    table = np.array([0.1] * 90 + [0.9] * 10)
+    assert probability_beats_random(0.9, table, 5).probability == 1.0, "ties are not strictly better"
+    found = probability_beats_random(0.5, table, 5)
+    assert found.probability == pytest.approx(0.9**5)
+    assert (found.n, found.table_size, found.better) == (5, 100, 10)
+    assert probability_beats_random(0.05, table, 1).probability == 0.0
+    assert probability_beats_random(0.5, [0.1, math.nan], 1).table_size == 1
+    assert math.isnan(probability_beats_random(0.5, [], 1).probability)
+    # By simulation of its meaning: no draw (with replacement) is strictly better than the best found.
+    rng = np.random.default_rng(0)
+    simulated = (rng.choice(table, size=(20_000, 5)).max(axis=1) <= 0.5).mean()
+    assert found.probability == pytest.approx(simulated, abs=0.01)
+    with pytest.raises(ValueError, match="at least 1"):
+        probability_beats_random(0.5, table, 0)
+    with pytest.raises(ValueError, match="NaN"):
+        probability_beats_random(math.nan, table, 1)
+
+
+def test_ranks_of_ties_and_perfect_prediction():
+    assert true_ranks([0.5, 0.5, 0.1]).tolist() == [1, 1, 3]
+    truth = [0.1, 0.4, 0.2]
+    assert best_rank_at_k(truth, truth, [0, 1, 2], 1) == 1
+    assert regret_at_k(truth, truth, [0, 1, 2], 1) == 0
+    assert final_search_performance(truth, truth, [0, 1, 2], 10).k == 3, "k says how many were really taken"
+
+
+def test_borders():
+    assert math.isnan(ndcg_at_k([1, 2], [0.5, 0.5], [0, 1], 1))
+    assert math.isnan(regret_at_k([], [], [], 3))
+    assert math.isnan(best_rank_at_k([], [], [], 3))
+    assert math.isnan(precision_at_top([], [], [], 10))
+    assert math.isnan(final_search_performance([], [], [], 3).mean)
+    assert math.isnan(top_k_percentiles([1], [0.5], [0], 3).median)
+    assert math.isnan(supernet_accuracy([]))
+    assert math.isnan(optimization_gap([], []))
+    with pytest.raises(ValueError, match="k must be at least 1"):
+        top_k_indices([1, 2], [0, 1], 0)
+    with pytest.raises(ValueError, match="NaN"):
+        top_k_indices([1, math.nan], [0, 1], 1)
+    with pytest.raises(ValueError, match="predictions are NaN"):
+        regret_at_k([1, math.nan], [0.1, 0.2], [0, 1], 1)
