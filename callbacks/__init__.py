@@ -1,0 +1,1 @@
+"""The 14 super-net training heuristics, one toggleable Lightning callback each."""

@@ -44,7 +44,7 @@ class Mapping:
     """Initial width, output channels of the first stage."""
     layers: int = 5
     """Cells per stage (NAS-Bench-101, NAS-Bench-201) or in all (DARTS)."""
-    dynamic_channel: str = "off"
+    dynamic_channel: str = "fixed"
     """NAS-Bench-101: how a convolution of full width is cut to the width that the sampled cell asks for."""
     dynamic_channel_outputs: int = 3
     """With dynamic_channel=off: the one number of output-wired interior vertices to which cells are restricted."""

@@ -1,0 +1,21 @@
+"""Heuristic 8, batch size."""
+
+from __future__ import annotations
+
+from nas_lightning.heuristic import Heuristic
+
+
+class BatchSize(Heuristic):
+    """Images per optimizer step over all ranks together: global, so that it means the same for any number of GPUs.
+
+    Source: Yu21, low-fidelity factors. Fires: before the loader is built (plan). Cost: fewer, longer steps per epoch.
+    Does not: scale the learning rate; batch-norm normalises over each rank's share of the batch.
+    Applies to: all three spaces.
+    """
+
+    factor = "batch_size"
+    fields = ("protocol.batch_size",)
+    changes_draws = True
+
+    def __init__(self, value: int | None = None) -> None:
+        super().__init__(batch_size=value)

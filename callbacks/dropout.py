@@ -1,0 +1,24 @@
+"""Heuristic 4, dropout: of paths and before the classifier."""
+
+from __future__ import annotations
+
+from nas_lightning.heuristic import Heuristic
+
+
+class Dropout(Heuristic):
+    """``path``: per-sample zeroing of a cell's output; ``global_``: dropout of the features before the classifier.
+
+    Mechanism: cell l of L (from 0) keeps a sample with probability 1 − path·(l + 1)/L and divides what it keeps by that
+    probability, so that the expectation stays; global dropout likewise with one rate. Draws are keyed by (seed, step).
+
+    Source: Huang et al., Stochastic Depth (arXiv 1603.09382), section 3; Srivastava et al. 2014; Yu21.
+    Fires: in the forward pass of training. Cost: one multiplication per cell.
+    Does not: act at evaluation, or drop single operations inside a cell.
+    Applies to: all three spaces.
+    """
+
+    factor = "dropout"
+    fields = ("mapping.path_dropout", "mapping.global_dropout")
+
+    def __init__(self, path: float | None = None, global_: float | None = None) -> None:
+        super().__init__(path_dropout=path, global_dropout=global_)

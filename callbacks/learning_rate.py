@@ -1,0 +1,28 @@
+"""Heuristic 11, learning rate: its peak, its schedule, and its dependence on the sampled path."""
+
+from __future__ import annotations
+
+from nas_lightning.heuristic import Heuristic
+
+
+class LearningRate(Heuristic):
+    """SGD's learning rate: peak `value`, final `minimum`, shape `schedule`, linear warm-up, and a complexity-aware factor.
+
+    Mechanism: rate(step) = schedule(step) · (params(paths) / mean params)^complexity_aware. The schedule is a pure
+    function of the step: ``cosine``, ``linear``, ``constant``, or ``step`` (a tenth at half, a hundredth at three
+    quarters). With several paths per step, params is their mean.
+
+    Source: Yu21, hyper-parameters; PA&DA and CLOSE for rates that depend on the path's complexity.
+    Fires: at every training step (schedule read from the plan). Cost: none.
+    Does not: scale with the batch size or the number of GPUs.
+    Applies to: all three spaces.
+    """
+
+    factor = "learning_rate"
+    fields = ("protocol.learning_rate", "protocol.learning_rate_min", "protocol.schedule", "protocol.warmup_epochs",
+              "protocol.complexity_aware")
+
+    def __init__(self, value: float | None = None, minimum: float | None = None, schedule: str | None = None,
+                 warmup_epochs: float | None = None, complexity_aware: float | None = None) -> None:
+        super().__init__(learning_rate=value, learning_rate_min=minimum, schedule=schedule, warmup_epochs=warmup_epochs,
+                         complexity_aware=complexity_aware)

@@ -1,0 +1,22 @@
+"""Heuristic 7, train portion: how many of the training images train the weights."""
+
+from __future__ import annotations
+
+from nas_lightning.heuristic import Heuristic
+
+
+class TrainPortion(Heuristic):
+    """Share p of the training images that train the weights; the other (1 − p)·N are held out for scoring.
+
+    Source: Yu21, low-fidelity factors. Fires: before the data is split (plan). Cost: steps per epoch in proportion to p.
+    Does not: move the split's permutation; a larger portion contains the smaller one. p = 1 leaves nothing to score with
+    and is refused by the evaluator.
+    Applies to: all three spaces.
+    """
+
+    factor = "train_portion"
+    fields = ("protocol.train_portion",)
+    changes_draws = True
+
+    def __init__(self, value: float | None = None) -> None:
+        super().__init__(train_portion=value)

@@ -1,0 +1,162 @@
+"""Schemas of train.py's configuration: types, units, and one sentence a field. A typo is an error at compose time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, make_dataclass
+from typing import Any, get_type_hints
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+from nas_lightning import plan
+
+
+def _unfrozen(kind: type) -> type:
+    """The dataclass without `frozen`, which OmegaConf would take for read-only."""
+    hints = get_type_hints(kind)
+    return make_dataclass(kind.__name__ + "Schema", [(f.name, hints[f.name], f.default) for f in fields(kind)])
+
+
+MappingSchema = _unfrozen(plan.Mapping)
+ProtocolSchema = _unfrozen(plan.Protocol)
+
+
+@dataclass
+class PlanSchema:
+    """The starting point, before the heuristics edit it: see nas_lightning/plan.py for every field."""
+
+    mapping: MappingSchema = field(default_factory=MappingSchema)  # type: ignore[valid-type]
+    protocol: ProtocolSchema = field(default_factory=ProtocolSchema)  # type: ignore[valid-type]
+
+
+@dataclass
+class SpaceSchema:
+    name: str = MISSING
+    """nasbench101, nasbench201 or darts_nds."""
+
+
+@dataclass
+class DataSchema:
+    name: str = MISSING
+    """digits, cifar10, cifar100 or imagenet16_120."""
+    root: str = "${oc.env:NAS_LIGHTNING_DATA,data}"
+    """Folder that holds the official files."""
+    split_seed: int = 0
+    """Seed of the permutation that separates training from held-out images."""
+    max_train_images: int | None = None
+    """Use only so many of the official training images (training and held-out together)."""
+    augment: bool = True
+    """Random crop (and flip where the images allow it) of training images."""
+    download: bool = False
+    """Let torchvision fetch a missing data set."""
+
+
+@dataclass
+class BenchmarkSchema:
+    name: str | None = MISSING
+    """Embedded or official table to rank against; null ranks against nothing."""
+    root: str = "${oc.env:NAS_LIGHTNING_DATA,data}"
+    """Folder that holds official tables, as Arrow or Parquet."""
+    dataset: str | None = None
+    """Data set whose columns are read where a table has several."""
+
+
+@dataclass
+class EvaluationSchema:
+    architectures: str = "random200_seed0"
+    """Evaluated set: random<N>_seed<S>, random<N>raw_seed<S>, all, unique, top10pct, or a file of architectures."""
+    every: int = 0
+    """Rank every so many epochs during training; 0 ranks at the end alone."""
+    batch_size: int = 100
+    """Images per evaluation batch; with batch statistics the accuracy depends on it."""
+    images: int | None = None
+    """Held-out images used; null uses all that fill whole batches."""
+    score: str = "accuracy"
+    """accuracy or negative_cross_entropy: what the headline ranks by; both are always stored."""
+    threshold: float = 0.001
+    """Bin width of the sparse Kendall tau, as a fraction of accuracy."""
+    top_k: int | None = None
+    """K of the final search performance; null takes the space's (5, 10 on NAS-Bench-201)."""
+
+
+@dataclass
+class TrainerSchema:
+    accelerator: str = "auto"
+    """cpu, gpu or auto."""
+    devices: str = "1"
+    """Number of devices (processes on a CPU), or a list of GPU indices."""
+    strategy: str = "single"
+    """single, or ddp: one process per device, the same paths everywhere, gradients averaged."""
+    num_nodes: int = 1
+    precision: str = "32-true"
+    """32-true, bf16-mixed, 64-true."""
+    deterministic: bool = False
+    """Ask PyTorch for deterministic algorithms (on a GPU; a CPU run is deterministic as it is)."""
+    progress_bar: bool = True
+    checkpoint_every: int = 10
+    """Epochs between checkpoints; the last epoch is always saved."""
+    threads: int | None = None
+    """CPU threads of PyTorch; null leaves its default."""
+
+
+@dataclass
+class TableSchema:
+    architectures: int = 500
+    """Number of unique architectures to train."""
+    seeds: int = 12
+    """Stand-alone trainings per architecture."""
+    sample_seed: int = 0
+    """Seed of the draw of the architectures."""
+    workers: int = 2
+    """Parallel processes, one thread each."""
+    out: str | None = None
+    """Where the finished table is written, as Parquet; null writes it into the run folder."""
+
+
+@dataclass
+class AblationSchema:
+    factor: str = MISSING
+    setting: str = MISSING
+
+
+@dataclass
+class LoggerSchema:
+    name: str = "none"
+    """none, csv, tensorboard or wandb; metrics.csv is written in any case."""
+    project: str = "nas-lightning"
+
+
+@dataclass
+class TrainConfig:
+    """python train.py: train one super-net and rank it (mode=supernet), one architecture (standalone), or a table."""
+
+    mode: str = "supernet"
+    """supernet, standalone or table."""
+    space: SpaceSchema = field(default_factory=SpaceSchema)
+    data: DataSchema = field(default_factory=DataSchema)
+    benchmark: BenchmarkSchema = field(default_factory=BenchmarkSchema)
+    plan: PlanSchema = field(default_factory=PlanSchema)
+    heuristics: dict[str, Any] = field(default_factory=dict)
+    ablation: AblationSchema | None = None
+    evaluation: EvaluationSchema = field(default_factory=EvaluationSchema)
+    trainer: TrainerSchema = field(default_factory=TrainerSchema)
+    logger: LoggerSchema = field(default_factory=LoggerSchema)
+    table: TableSchema = field(default_factory=TableSchema)
+    architecture: str | None = None
+    """mode=standalone: the architecture, in the field's string form."""
+    recipe: str | None = None
+    """Name of the recipe that set the starting point."""
+    study: str | None = None
+    """Name of the study this run belongs to; its runs share a folder and a W&B group."""
+    seed: int = 0
+    """Seed of initial weights, order, augmentation and paths."""
+    force: bool = False
+    """Repeat a run that is already complete."""
+    runs: str = "runs"
+    """Folder of the run folders."""
+
+
+def register() -> None:
+    """Make the schemas known to Hydra, under the names that conf/train.yaml uses."""
+    store = ConfigStore.instance()
+    store.store(name="train_schema", node=TrainConfig)

@@ -1,0 +1,1 @@
+"""Image data sets as tensors in memory, with their recorded splits."""

@@ -1,0 +1,69 @@
+"""Images as one tensor: normalisation, and augmentation in batches with an own draw per image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+class DataError(ValueError):
+    """Data that is missing, damaged, or cannot be split as asked; the message says what to put where."""
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Labelled images: uint8 [N, H, W, C] in memory (so that a gathered batch is channels-last), labels int64 [N]."""
+
+    images: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, index: Tensor) -> ImageSet:
+        return ImageSet(self.images[index], self.labels[index])
+
+    def to(self, device: torch.device | str) -> ImageSet:
+        return ImageSet(self.images.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class Normalize:
+    """(x / 255 − mean) / std per channel, to float32 [B, C, H, W] in channels-last memory."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """uint8 [B, H, W, C] -> float32 [B, C, H, W]."""
+        scale = torch.tensor([1 / (255 * s) for s in self.std], device=images.device)
+        shift = torch.tensor([-m / s for m, s in zip(self.mean, self.std, strict=True)], device=images.device)
+        return torch.addcmul(shift, images.float(), scale).permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class Augment:
+    """Random crop from a zero-padded image and horizontal flip, both drawn per image."""
+
+    padding: int
+    flip: bool
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """uint8 [B, H, W, C] -> uint8 [B, H, W, C]; `generator` on the images' device."""
+        batch, height, width, channels = images.shape
+        device, pad = images.device, self.padding
+        rows = torch.arange(height, device=device).expand(batch, height)
+        columns = torch.arange(width, device=device).expand(batch, width)
+        if self.flip:
+            flipped = torch.rand(batch, 1, generator=generator, device=device) < 0.5
+            columns = torch.where(flipped, width - 1 - columns, columns)
+        if pad:
+            shift = torch.randint(0, 2 * pad + 1, (2, batch, 1), generator=generator, device=device)
+            rows, columns = rows + shift[0], columns + shift[1]
+            images = torch.nn.functional.pad(images, (0, 0, pad, pad, pad, pad))
+        padded_height, padded_width = height + 2 * pad, width + 2 * pad
+        start = torch.arange(batch, device=device)[:, None] * padded_height + rows  # [B, H]
+        index = start[:, :, None] * padded_width + columns[:, None, :]  # [B, H, W], pixel number in the flat batch
+        return images.reshape(-1, channels).index_select(0, index.flatten()).view(batch, height, width, channels)

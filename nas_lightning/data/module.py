@@ -1,0 +1,143 @@
+"""The LightningDataModule: splits that are recorded with the run, and batches keyed by (seed, step)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from nas_lightning.data.images import Augment, DataError, ImageSet, Normalize
+from nas_lightning.data.sources import get_source
+
+ORDER_STREAM, AUGMENT_STREAM = 1, 2
+"""Draws of the epoch's order and of a step's augmentation never share a key."""
+
+
+class KeyedLoader:
+    """Training batches as a function of the global step alone, so that a resumed run sees the same ones.
+
+    Batch s holds the images at position s mod steps of epoch ⌊s / steps⌋'s permutation, augmented by draws keyed by
+    (seed, s). The batch size is global: of W ranks, rank r takes rows r, r + W, … of the same augmented batch. Batches
+    are full; the remainder of an epoch's permutation is left out of that epoch.
+    """
+
+    def __init__(self, data: ImageSet, batch_size: int, seed: int, augment: Augment, normalize: Normalize,
+                 start: Callable[[], int], rank: int = 0, world_size: int = 1) -> None:
+        if len(data) < batch_size:
+            raise DataError(f"the training part has {len(data)} images, fewer than one batch of {batch_size}; lower "
+                            "protocol.batch_size or raise protocol.train_portion")
+        if batch_size % world_size:
+            raise DataError(f"protocol.batch_size={batch_size} is global and does not divide by {world_size} ranks; choose "
+                            "a multiple")
+        self.data, self.batch_size, self.seed = data, batch_size, seed
+        self.augment, self.normalize = augment, normalize
+        self.start, self.rank, self.world_size = start, rank, world_size
+        self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+
+    def __len__(self) -> int:
+        return len(self.data) // self.batch_size
+
+    def order(self, epoch: int) -> Tensor:
+        """The permutation of the training images in epoch `epoch`, on their device."""
+        if self._order[0] != epoch:
+            permutation = np.random.default_rng((self.seed, epoch, ORDER_STREAM)).permutation(len(self.data))
+            self._order = epoch, torch.from_numpy(permutation).to(self.data.labels.device)
+        return self._order[1]
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Images float32 [B / world, C, H, W] and labels int64 [B / world] of global step `step`."""
+        epoch, position = divmod(step, len(self))
+        index = self.order(epoch)[position * self.batch_size : (position + 1) * self.batch_size]
+        generator = torch.Generator(index.device)
+        generator.manual_seed((self.seed * 1_000_003 + step) * 16 + AUGMENT_STREAM)
+        images = self.augment(self.data.images[index], generator)
+        shard = slice(self.rank, None, self.world_size)
+        return self.normalize(images[shard]), self.data.labels[index][shard]
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        first = self.start()
+        for step in range(first, (first // len(self) + 1) * len(self)):
+            yield self.batch(step)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Nothing: the position is the trainer's global step. Tells Lightning that a mid-epoch resume is sound."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `state_dict`."""
+
+
+class ImageDataModule(pl.LightningDataModule):
+    """One data set in memory, split into a training part, held-out validation images, and the official test images.
+
+    A permutation drawn from `split_seed` alone orders the official training images (the first `max_train_images` of it,
+    where given); the first ⌊train_portion · N⌋ train, the rest is held out. Scores for ranking come from the held-out
+    part, never from the test images.
+    """
+
+    def __init__(self, name: str, root: str | Path, batch_size: int, train_portion: float, seed: int,
+                 split_seed: int = 0, max_train_images: int | None = None, augment: bool = True,
+                 download: bool = False) -> None:
+        super().__init__()
+        self.source = get_source(name, download)
+        self.root, self.batch_size, self.train_portion = Path(root), batch_size, train_portion
+        self.seed, self.split_seed, self.max_train_images = seed, split_seed, max_train_images
+        self.normalize = Normalize(self.source.mean, self.source.std)
+        self.augment = Augment(self.source.padding, self.source.flip) if augment else Augment(0, False)
+        self.train_set: ImageSet | None = None
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read and split once."""
+        if self.train_set is not None:
+            return
+        official, self.test_set = self.source.read(self.root)
+        order = np.random.default_rng((self.split_seed, len(official))).permutation(len(official))
+        if self.max_train_images is not None:
+            if not 0 < self.max_train_images <= len(official):
+                raise DataError(f"data.max_train_images={self.max_train_images} is out of range; {self.source.name} has "
+                                f"{len(official)} training images")
+            order = order[: self.max_train_images]
+        n_train = int(self.train_portion * len(order) + 1e-9)
+        if n_train == 0:
+            raise DataError(f"protocol.train_portion={self.train_portion} leaves no image to train on; raise it")
+        self.split_sha256 = hashlib.sha256(order.astype("<i8").tobytes() + bytes(str(n_train), "ascii")).hexdigest()
+        index = torch.from_numpy(order)
+        self.train_set = official.subset(index[:n_train])
+        self.validation_set = official.subset(index[n_train:])
+
+    def record(self) -> dict[str, Any]:
+        """What a result file says of the split."""
+        assert self.train_set is not None, "setup() first"
+        return {"dataset": self.source.name, "split_seed": self.split_seed, "train_images": len(self.train_set),
+                "validation_images": len(self.validation_set), "test_images": len(self.test_set),
+                "split_sha256": self.split_sha256}
+
+    def loader(self, device: torch.device | str = "cpu", start: Callable[[], int] = lambda: 0, rank: int = 0,
+               world_size: int = 1) -> KeyedLoader:
+        """Training batches from tensors that live on `device`."""
+        self.setup()
+        assert self.train_set is not None
+        self.train_set = self.train_set.to(device)
+        return KeyedLoader(self.train_set, self.batch_size, self.seed, self.augment, self.normalize, start, rank,
+                           world_size)
+
+    def train_dataloader(self) -> KeyedLoader:
+        trainer = self.trainer
+        assert trainer is not None, "train_dataloader is called by a Trainer; use loader() without one"
+        return self.loader(trainer.strategy.root_device, lambda: trainer.global_step, trainer.global_rank,
+                           trainer.world_size)
+
+    def held_out(self, split: str = "validation") -> ImageSet:
+        """The ``validation`` or ``test`` images. Raises DataError where the validation part is empty."""
+        self.setup()
+        images = self.validation_set if split == "validation" else self.test_set
+        if len(images) == 0:
+            raise DataError(f"protocol.train_portion={self.train_portion} leaves no image for validation, and scores never "
+                            "come from the test images; lower it below 1")
+        return images

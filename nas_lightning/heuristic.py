@@ -1,0 +1,84 @@
+"""What a heuristic is: a Lightning callback that owns some fields of the plan and edits nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
+
+from pytorch_lightning import Callback
+
+from nas_lightning.plan import FIELDS, Plan, PlanError
+
+
+class NotApplicableError(PlanError):
+    """The setting has no meaning on this space: an ablation records it, and trains nothing."""
+
+
+class Heuristic(Callback):
+    """One factor of super-net training, isolated.
+
+    A subclass names its `factor` and the plan `fields` it owns, and hands `Heuristic.__init__` the values it sets; None
+    leaves a field to the starting point of the space or recipe. train.py folds the edits of all heuristics before it
+    builds data, network and Trainer, since Lightning's own hooks come too late for batch size, train portion and epochs.
+    A heuristic that acts during training does so through Lightning's hooks; it knows the plan and no other heuristic.
+    """
+
+    factor: ClassVar[str]
+    fields: ClassVar[tuple[str, ...]]
+    changes_draws: ClassVar[bool] = False
+    """Whether toggling this heuristic changes the drawn batches or paths (else two runs draw the same ones)."""
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__()
+        leaves = {field.split(".")[1]: field for field in self.fields}
+        assert set(values) <= set(leaves), f"{type(self).__name__} sets a field that it does not own"
+        self.values: dict[str, Any] = {leaves[name]: value for name, value in values.items() if value is not None}
+
+    def settings(self) -> dict[str, Any]:
+        """The fields this heuristic sets, ``{"protocol.learning_rate": 0.05}``."""
+        return dict(self.values)
+
+    def check(self, plan: Plan, space: str) -> None:
+        """Refuse a setting that the space does not have (NotApplicableError) or that contradicts (PlanError)."""
+
+    def edit(self, plan: Plan) -> Plan:
+        """The plan with this heuristic's fields set."""
+        return plan.edited(self.settings())
+
+
+def owners(heuristics: Iterable[Heuristic]) -> dict[str, str]:
+    """Plan field -> factor. Raises PlanError where two heuristics own one field or one owns no field of the plan."""
+    owned: dict[str, str] = {}
+    for heuristic in heuristics:
+        for field in heuristic.fields:
+            if field not in FIELDS:
+                raise PlanError(f"heuristic {heuristic.factor} owns {field!r}, which is no field of the plan")
+            if field in owned:
+                raise PlanError(f"heuristics {owned[field]} and {heuristic.factor} both own {field}; remove one of them, "
+                                f"for example with heuristics.{heuristic.factor}=null")
+            owned[field] = heuristic.factor
+    return owned
+
+
+def fold(plan: Plan, space: str, heuristics: Iterable[Heuristic]) -> Plan:
+    """The plan after the edits of all heuristics; their order does not matter, since no field has two owners.
+
+    All edits are applied together, so that settings which only fit in combination (tracked statistics and their use)
+    are judged once, as a whole; then every heuristic checks the result. Raises PlanError.
+    """
+    heuristics = list(heuristics)
+    owners(heuristics)
+    edits: dict[str, Any] = {}
+    for heuristic in heuristics:
+        edits.update(heuristic.settings())
+    for heuristic in heuristics:
+        if heuristic.values:
+            heuristic.check(plan, space)
+    resolved = plan.edited(edits)
+    return resolved
+
+
+def changed(before: Plan, after: Plan) -> Mapping[str, tuple[Any, Any]]:
+    """Fields that differ: name -> (before, after)."""
+    a, b = before.flat(), after.flat()
+    return {name: (a[name], b[name]) for name in FIELDS if a[name] != b[name]}

@@ -1,0 +1,1 @@
+"""One network definition per space, for both roles: super-net (all operations) and stand-alone (one architecture)."""

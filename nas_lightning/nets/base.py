@@ -1,0 +1,120 @@
+"""What the three networks share: their two roles, keyed randomness, dropout, and export of a sub-net's weights."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nas_lightning.plan import Mapping
+
+# Second word of a draw's key, so that draws of different purpose with one seed never coincide.
+DROPOUT_STREAM = 7
+
+
+def standalone_mapping(mapping: Mapping) -> Mapping:
+    """The mapping of a stand-alone network: same width and depth, nothing shared, nothing dropped."""
+    return replace(mapping, dynamic_channel="fixed", ofa_kernel="off", wsbn="off", path_dropout=0.0,
+                   global_dropout=0.0, op_placement="edge")
+
+
+class Network(nn.Module):
+    """A super-net (``arch=None``: all operations; call it with the sampled architecture) or the stand-alone network of
+    one architecture. ``forward(x [B, C, H, W], arch) -> logits [B, num_classes]``.
+
+    Randomness inside the network (dropout, channel draws) is keyed by (seed, step), which `set_draw` sets; evaluation
+    uses one fixed keyed draw. The network thus behaves the same after a resume and on every rank.
+    """
+
+    def __init__(self, mapping: Mapping, num_classes: int, in_channels: int, track: bool, arch: Any = None) -> None:
+        super().__init__()
+        self.mapping = mapping if arch is None else standalone_mapping(mapping)
+        self.arch = arch
+        self.num_classes, self.in_channels, self.track = num_classes, in_channels, track
+        self.draw: tuple[int, int] = (0, 0)
+        self._generators: dict[torch.device, torch.Generator] = {}
+
+    def set_draw(self, seed: int, step: int) -> None:
+        """Key of this step's random draws inside the network."""
+        self.draw = (seed, step)
+        for generator in self._generators.values():
+            self._seed(generator)
+
+    def _seed(self, generator: torch.Generator) -> None:
+        seed, step = self.draw
+        generator.manual_seed((seed * 1_000_003 + step) * 16 + DROPOUT_STREAM)
+
+    def _uniform(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        generator = self._generators.get(like.device)
+        if generator is None:
+            generator = self._generators.setdefault(like.device, torch.Generator(like.device))
+            self._seed(generator)
+        return torch.rand(shape, generator=generator, device=like.device, dtype=torch.float32).to(like.dtype)
+
+    def drop_path(self, x: Tensor, cell: int, n_cells: int) -> Tensor:
+        """Zero the whole output [B, C, H, W] of cell `cell` for a random subset of the samples.
+
+        The keep probability falls linearly with depth, 1 − rate·(cell + 1)/n_cells (Huang et al., Stochastic Depth,
+        section 3); kept samples are divided by it, so that the expectation stays.
+        """
+        rate = self.mapping.path_dropout * (cell + 1) / n_cells
+        if rate == 0.0 or not self.training:
+            return x
+        keep = (self._uniform((x.shape[0], 1, 1, 1), x) >= rate).to(x.dtype)
+        return x * (keep / (1.0 - rate))
+
+    def drop_global(self, x: Tensor) -> Tensor:
+        """Dropout of features [B, C] before the classifier."""
+        rate = self.mapping.global_dropout
+        if rate == 0.0 or not self.training:
+            return x
+        keep = (self._uniform(tuple(x.shape), x) >= rate).to(x.dtype)
+        return x * (keep / (1.0 - rate))
+
+    def architecture(self, arch: Any) -> Any:
+        """The architecture to run: a stand-alone network's own, or the one given."""
+        if self.arch is not None:
+            if arch is not None and arch != self.arch:
+                raise ValueError(f"this stand-alone network is {self.arch}, it cannot run {arch}")
+            return self.arch
+        if arch is None:
+            raise ValueError("a super-net runs one architecture at a time; call it as network(images, architecture)")
+        return arch
+
+    @abstractmethod
+    def exported(self, arch: Any) -> Iterator[tuple[str, Tensor]]:
+        """(name in the stand-alone network, tensor) of all that depends on the architecture."""
+
+    def standalone(self, arch: Any) -> Network:
+        """The stand-alone network of `arch` with a copy of the weights that it has in this super-net."""
+        device, dtype = next((p.device, p.dtype) for p in self.parameters())
+        network = type(self)(self.mapping, self.num_classes, self.in_channels, self.track, arch).to(device, dtype)
+        tensors = dict(self.exported(arch))
+        own = self.state_dict()
+        state = {name: (tensors[name] if name in tensors else own[name]).detach().clone()
+                 for name in network.state_dict()}
+        network.load_state_dict(state)
+        return network.train(self.training)
+
+
+def conv_bn_tensors(name: str, kernel: Tensor, affine: tuple[Tensor | None, Tensor | None],
+                    tracked: tuple[Tensor, Tensor] | None, size: int) -> Iterator[tuple[str, Tensor]]:
+    """The stand-alone names of one kernel and its batch-norm below the place `name`."""
+    yield f"{name}.kernel.weights.{size}", kernel
+    norm = f"{name}.norms.{size}"
+    for leaf, value in zip(("weight", "bias"), affine, strict=True):
+        if value is not None:
+            yield f"{norm}.{leaf}", value
+    if tracked is not None:
+        yield f"{norm}.running_mean", tracked[0]
+        yield f"{norm}.running_var", tracked[1]
+
+
+def global_average(x: Tensor) -> Tensor:
+    """[B, C, H, W] -> [B, C]."""
+    return F.adaptive_avg_pool2d(x, 1).flatten(1)

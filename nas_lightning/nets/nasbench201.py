@@ -1,0 +1,140 @@
+"""The NAS-Bench-201 network (Dong, Yang, ICLR 2020, section 2), as super-net and as stand-alone network.
+
+Stem conv3x3 C + BN; three stages of N cells at C, 2C, 4C; between them a residual block of stride 2; BN-ReLU, global
+average pool, linear. A cell has 4 nodes and 6 edges u -> v, each with one of 5 operations; a node sums its edges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nas_lightning.nets.base import Network, conv_bn_tensors, global_average
+from nas_lightning.nets.kernel import SharedKernel, new_linear
+from nas_lightning.nets.norm import BatchNorm
+from nas_lightning.plan import Mapping
+
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+NONE, SKIP, CONV1, CONV3, POOL = range(5)
+KERNEL_SIZE = {CONV1: 1, CONV3: 3}
+
+
+class ConvPlace(nn.Module):
+    """ReLU-conv-BN of the kernel sizes that one place offers; batch-norm is separate per size."""
+
+    def __init__(self, channels: int, sizes: tuple[int, ...], mapping: Mapping, track: bool) -> None:
+        super().__init__()
+        self.kernel = SharedKernel(channels, channels, sizes, mapping.ofa_kernel)
+        self.norms = nn.ModuleDict({str(k): BatchNorm(channels, mapping.bn_affine, track) for k in sizes})
+
+    def forward(self, activated: Tensor, size: int) -> Tensor:
+        """`activated` is the input after its ReLU, [B, C, H, W]."""
+        return self.norms[str(size)](F.conv2d(activated, self.kernel(size), padding=size // 2))
+
+
+def place_of(edge: tuple[int, int], placement: str) -> str:
+    """Who owns the operations of an edge: itself, or its target node (``node_except_input``: unless it leaves node 0)."""
+    u, v = edge
+    if placement == "node" or (placement == "node_except_input" and u > 0):
+        return f"node{v}"
+    return f"{u}-{v}"
+
+
+class Cell(nn.Module):
+    """One cell [B, C, H, W] -> [B, C, H, W]."""
+
+    def __init__(self, channels: int, mapping: Mapping, track: bool, arch: Any = None) -> None:
+        super().__init__()
+        self.placement = mapping.op_placement
+        offered: dict[str, set[int]] = {}
+        for edge, operation in zip(EDGES, arch.operations if arch is not None else [None] * 6, strict=True):
+            sizes = (1, 3) if operation is None else (KERNEL_SIZE[operation],) if operation in KERNEL_SIZE else ()
+            offered.setdefault(place_of(edge, self.placement), set()).update(sizes)
+        self.places = nn.ModuleDict({place: ConvPlace(channels, tuple(sorted(sizes)), mapping, track)
+                                     for place, sizes in offered.items() if sizes})
+
+    def forward(self, x: Tensor, operations: tuple[int, ...]) -> Tensor:
+        nodes: list[Tensor] = [x]
+        activated: dict[int, Tensor] = {}  # ReLU of a node, shared by all convolutions that read it
+        for v in (1, 2, 3):
+            total: Tensor | None = None
+            for (u, target), operation in zip(EDGES, operations, strict=True):
+                if target != v or operation == NONE:
+                    continue
+                if operation == SKIP:
+                    y = nodes[u]
+                elif operation == POOL:
+                    y = F.avg_pool2d(nodes[u], 3, 1, 1, count_include_pad=False)
+                else:
+                    if u not in activated:
+                        activated[u] = F.relu(nodes[u])
+                    y = self.places[place_of((u, v), self.placement)](activated[u], KERNEL_SIZE[operation])
+                total = y if total is None else total + y
+            nodes.append(torch.zeros_like(x) if total is None else total)
+        return nodes[3]
+
+    def exported(self, operations: tuple[int, ...]) -> Iterator[tuple[str, Tensor]]:
+        for edge, operation in zip(EDGES, operations, strict=True):
+            if operation in KERNEL_SIZE:
+                size = KERNEL_SIZE[operation]
+                place: Any = self.places[place_of(edge, self.placement)]
+                norm = place.norms[str(size)]
+                yield from conv_bn_tensors(f"places.{edge[0]}-{edge[1]}", place.kernel(size), norm.affine(),
+                                           norm.tracked() if norm.running_mean is not None else None, size)
+
+
+class ReductionBlock(nn.Module):
+    """Residual block of stride 2: two ReLU-conv3x3-BN; shortcut 2x2 average pool, then conv1x1 without BN."""
+
+    def __init__(self, in_channels: int, channels: int, affine: bool, track: bool) -> None:
+        super().__init__()
+        self.first = SharedKernel(channels, in_channels, (3,))
+        self.first_norm = BatchNorm(channels, affine, track)
+        self.second = SharedKernel(channels, channels, (3,))
+        self.second_norm = BatchNorm(channels, affine, track)
+        self.shortcut = SharedKernel(channels, in_channels, (1,))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.first_norm(F.conv2d(F.relu(x), self.first(3), stride=2, padding=1))
+        y = self.second_norm(F.conv2d(F.relu(y), self.second(3), padding=1))
+        return y + F.conv2d(F.avg_pool2d(x, 2), self.shortcut(1))
+
+
+class NB201Network(Network):
+    """NAS-Bench-201, see the module's docstring."""
+
+    def __init__(self, mapping: Mapping, num_classes: int, in_channels: int = 3, track: bool = False,
+                 arch: Any = None) -> None:
+        super().__init__(mapping, num_classes, in_channels, track, arch)
+        mapping = self.mapping
+        width = mapping.channels
+        self.stem = SharedKernel(width, in_channels, (3,))
+        self.stem_norm = BatchNorm(width, mapping.bn_affine, track)
+        self.cells = nn.ModuleList()
+        self.reductions = nn.ModuleList()
+        for stage in range(3):
+            if stage:
+                self.reductions.append(ReductionBlock(width, 2 * width, mapping.bn_affine, track))
+                width *= 2
+            self.cells.extend(Cell(width, mapping, track, arch) for _ in range(mapping.layers))
+        self.last_norm = BatchNorm(width, mapping.bn_affine, track)
+        self.classifier = new_linear(width, num_classes)
+
+    def forward(self, x: Tensor, arch: Any = None) -> Tensor:
+        operations = self.architecture(arch).operations
+        x = self.stem_norm(F.conv2d(x, self.stem(3), padding=1))
+        for index, cell in enumerate(self.cells):
+            if index and index % self.mapping.layers == 0:
+                x = self.reductions[index // self.mapping.layers - 1](x)
+            x = self.drop_path(cell(x, operations), index, len(self.cells))
+        x = global_average(F.relu(self.last_norm(x)))
+        return self.classifier(self.drop_global(x))
+
+    def exported(self, arch: Any) -> Iterator[tuple[str, Tensor]]:
+        for index, cell in enumerate(self.cells):
+            for name, tensor in cell.exported(arch.operations):  # type: ignore[operator]
+                yield f"cells.{index}.{name}", tensor

@@ -1,0 +1,179 @@
+"""Batch normalisation whose statistics are chosen at evaluation, and its weight-sharing banks (WSBN)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from nas_lightning.nets.channels import ChannelCut
+
+EPSILON = 1e-5
+MOMENTUM = 0.1
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation of [B, C, H, W].
+
+    Training always normalises with the batch; `track` only adds running statistics on the side. At evaluation
+    `statistics` chooses: ``batch`` (of the evaluation batch), ``tracked`` (running), ``collect`` (normalise with the
+    batch and add its moments to the pool of a recalibration) or ``recalibrated`` (the pooled moments, exact over all
+    images collected: mean = Σ n_b·mean_b / N, var = Σ n_b·(var_b + mean_b²) / N − mean²).
+    """
+
+    def __init__(self, channels: int, affine: bool = True, track: bool = False) -> None:
+        super().__init__()
+        self.channels = channels
+        self.weight = nn.Parameter(torch.ones(channels)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(channels)) if affine else None
+        self.register_buffer("running_mean", torch.zeros(channels) if track else None)
+        self.register_buffer("running_var", torch.ones(channels) if track else None)
+        self.statistics = "batch"
+        self.pool: list[Tensor] | None = None  # [count, Σ mean, Σ (var + mean²)], each [width] but the count
+
+    def affine(self, cut: ChannelCut | None = None) -> tuple[Tensor | None, Tensor | None]:
+        """Scale and shift, [width] each, or None."""
+        if self.weight is None or self.bias is None or cut is None:
+            return self.weight, self.bias
+        return cut.take(self.weight), cut.take(self.bias)
+
+    def tracked(self, cut: ChannelCut | None = None) -> tuple[Tensor, Tensor]:
+        """Running mean and variance, [width] each. Raises ValueError where none were kept."""
+        if self.running_mean is None or self.running_var is None:
+            raise ValueError("this network kept no running statistics (track_running_stats=false); evaluate it with "
+                             "bn_evaluation=batch or recalibrate")
+        if cut is None:
+            return self.running_mean, self.running_var
+        return cut.take(self.running_mean), cut.take(self.running_var)
+
+    def track(self, x: Tensor, cut: ChannelCut | None = None) -> None:
+        """Move the running statistics towards the batch's, PyTorch's convention: unbiased variance, momentum 0.1."""
+        with torch.no_grad():
+            variance, mean = torch.var_mean(x.float(), dim=(0, 2, 3), correction=1)
+            for buffer, value in ((self.running_mean, mean), (self.running_var, variance)):
+                if cut is None:
+                    buffer.lerp_(value.to(buffer.dtype), MOMENTUM)
+                else:
+                    cut.put(buffer, cut.take(buffer).lerp(value.to(buffer.dtype), MOMENTUM))
+
+    def forward(self, x: Tensor, cut: ChannelCut | None = None) -> Tensor:
+        weight, bias = self.affine(cut)
+        if not self.training:
+            return self.evaluate(x, weight, bias, cut)
+        if self.running_mean is None:
+            return F.batch_norm(x, None, None, weight, bias, training=True, eps=EPSILON)
+        mean, variance = self.tracked(cut)
+        out = F.batch_norm(x, mean, variance, weight, bias, training=True, momentum=MOMENTUM, eps=EPSILON)
+        if cut is not None and not cut.is_view:  # `mean` and `variance` are copies that were moved
+            cut.put(self.running_mean, mean)
+            cut.put(self.running_var, variance)  # type: ignore[arg-type]
+        return out
+
+    def evaluate(self, x: Tensor, weight: Tensor | None, bias: Tensor | None, cut: ChannelCut | None) -> Tensor:
+        """Normalise by the statistics chosen for evaluation."""
+        if self.statistics == "tracked":
+            mean, variance = self.tracked(cut)
+            return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=EPSILON)
+        if self.statistics == "recalibrated":
+            mean, variance = self.recalibrated()
+            return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=EPSILON)
+        if self.statistics == "collect":
+            self.collect(x)
+        return F.batch_norm(x, None, None, weight, bias, training=True, eps=EPSILON)
+
+    def collect(self, x: Tensor) -> None:
+        """Add the moments of one calibration batch to the pool."""
+        count = torch.tensor(float(x.shape[0]), device=x.device)
+        variance, mean = torch.var_mean(x.double(), dim=(0, 2, 3), correction=0)
+        moments = [count, count * mean, count * (variance + mean.square())]
+        self.pool = moments if self.pool is None else [a + b for a, b in zip(self.pool, moments, strict=True)]
+
+    def recalibrated(self) -> tuple[Tensor, Tensor]:
+        """Pooled mean and variance, [width] each, in the dtype of the layer."""
+        if self.pool is None:
+            raise ValueError("no calibration batch reached this batch-norm layer; collect statistics for the same "
+                             "architecture before scoring it with recalibrated ones")
+        count, first, second = self.pool
+        mean = first / count
+        dtype = self.weight.dtype if self.weight is not None else torch.get_default_dtype()
+        return mean.to(dtype), (second / count - mean.square()).clamp_min_(0).to(dtype)
+
+    def extra_repr(self) -> str:
+        return f"{self.channels}, affine={self.weight is not None}, track={self.running_mean is not None}"
+
+
+class WeightSharingBatchNorm(nn.Module):
+    """One batch-norm per pattern of incoming edges of a vertex (Luo et al., NAO; Yu21).
+
+    ``on``: node i keeps 2^i − 1 banks, one per non-empty set of the predecessors 0 … i−1.
+    ``per_input``: i banks, one per predecessor; since NAS-Bench-101 sums the inputs before the operation, the vertex
+    normalises once, with the mean of its active banks' affine parameters (and tracked statistics).
+    """
+
+    def __init__(self, channels: int, n_inputs: int, mode: str, affine: bool, track: bool) -> None:
+        super().__init__()
+        self.mode = mode
+        n_banks = 2**n_inputs - 1 if mode == "on" else n_inputs
+        self.banks = nn.ModuleList([BatchNorm(channels, affine, track) for _ in range(n_banks)])
+
+    def active(self, pattern: int) -> list[BatchNorm]:
+        """The banks of `pattern`, bit j set where predecessor j feeds the vertex."""
+        if self.mode == "on":
+            return [self.banks[pattern - 1]]  # type: ignore[list-item]
+        return [bank for j, bank in enumerate(self.banks) if pattern >> j & 1]  # type: ignore[misc]
+
+    def affine(self, pattern: int, cut: ChannelCut | None = None) -> tuple[Tensor | None, Tensor | None]:
+        """Scale and shift of the pattern, [width] each, or None."""
+        pairs = [bank.affine(cut) for bank in self.active(pattern)]
+        if pairs[0][0] is None:
+            return None, None
+        return (torch.stack([weight for weight, _ in pairs]).mean(0),  # type: ignore[misc]
+                torch.stack([bias for _, bias in pairs]).mean(0))  # type: ignore[misc]
+
+    def tracked(self, pattern: int, cut: ChannelCut | None = None) -> tuple[Tensor, Tensor]:
+        """Running statistics of the pattern: the mean of its active banks."""
+        pairs = [bank.tracked(cut) for bank in self.active(pattern)]
+        return torch.stack([mean for mean, _ in pairs]).mean(0), torch.stack([var for _, var in pairs]).mean(0)
+
+    def forward(self, x: Tensor, pattern: int, cut: ChannelCut | None = None) -> Tensor:
+        active = self.active(pattern)
+        if len(active) == 1:
+            return active[0](x, cut)
+        weight, bias = self.affine(pattern, cut)
+        if self.training:
+            for bank in active:
+                if bank.running_mean is not None:
+                    bank.track(x, cut)
+            return F.batch_norm(x, None, None, weight, bias, training=True, eps=EPSILON)
+        if active[0].statistics == "tracked":
+            mean, variance = self.tracked(pattern, cut)
+            return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=EPSILON)
+        return active[0].evaluate(x, weight, bias, cut)
+
+
+def batch_norms(module: nn.Module) -> Iterator[BatchNorm]:
+    """Every BatchNorm below `module`."""
+    return (layer for layer in module.modules() if isinstance(layer, BatchNorm))
+
+
+def set_statistics(module: nn.Module, statistics: str) -> None:
+    """Let every batch-norm below `module` evaluate by `statistics`; ``collect`` starts with an empty pool."""
+    for layer in batch_norms(module):
+        layer.statistics = statistics
+        if statistics == "collect":
+            layer.pool = None
+
+
+@contextmanager
+def preserved_statistics(module: nn.Module) -> Iterator[None]:
+    """Restores every batch-norm's evaluation statistics at the end of the block and drops the pools."""
+    before = [(layer, layer.statistics) for layer in batch_norms(module)]
+    try:
+        yield
+    finally:
+        for layer, statistics in before:
+            layer.statistics = statistics
+            layer.pool = None

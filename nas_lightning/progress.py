@@ -1,0 +1,78 @@
+"""Progress of a whole run on one line: epochs done, loss, ranking, time left."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import ProgressBar
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+def new_progress(console: Console | None = None) -> Progress:
+    """A bar with count, elapsed time and time left, on the standard error."""
+    return Progress(TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
+                    TextColumn("elapsed"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+                    TextColumn("{task.fields[note]}"), console=console or Console(stderr=True))
+
+
+class RunProgress(ProgressBar):
+    """One bar over all optimizer steps of the fit, so that the time left is the run's and not the epoch's.
+
+    Fires: start and end of fit, after every batch and epoch. On a terminal the bar moves; elsewhere (log files) one line
+    is printed at every tenth of the run.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._enabled = True
+        self._progress: Progress | None = None
+        self._task: Any = None
+        self._note = ""
+        self._printed = -1
+
+    def disable(self) -> None:
+        self._enabled = False
+
+    def enable(self) -> None:
+        self._enabled = True
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._enabled and trainer.is_global_zero and sys.stderr.isatty():
+            self._progress = new_progress()
+            self._progress.start()
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self._progress is not None:
+            total = int(trainer.num_training_batches) * int(trainer.max_epochs or 0)
+            self._task = self._progress.add_task("Training", total=total, completed=trainer.global_step, note="")
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        if self._progress is not None:
+            self._progress.update(self._task, completed=trainer.global_step)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        metrics = trainer.callback_metrics
+        names = {"train_loss": "loss", "rank/kendall_tau": "tau"}
+        shown = [f"{short} {float(metrics[name]):.3f}" for name, short in names.items() if name in metrics]
+        self._note = ", ".join(shown)
+        if self._progress is not None:
+            self._progress.update(self._task, note=self._note)
+        elif self._enabled and trainer.is_global_zero:
+            epoch, total = trainer.current_epoch + 1, int(trainer.max_epochs or 1)
+            if epoch * 10 // total != self._printed:
+                self._printed = epoch * 10 // total
+                print(f"epoch {epoch}/{total}: {self._note}", file=sys.stderr, flush=True)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._close()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None

@@ -1,0 +1,91 @@
+"""Scores architectures with shared weights, on held-out images that stay on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nas_lightning.data.images import DataError, ImageSet, Normalize
+from nas_lightning.nets.base import Network
+from nas_lightning.nets.norm import preserved_statistics, set_statistics
+
+Batches = list[tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Per architecture, in the order asked for: accuracy in [0, 1] and −cross-entropy in nats, float64 [n] each."""
+
+    accuracy: np.ndarray
+    negative_cross_entropy: np.ndarray
+
+    def as_dict(self) -> dict[str, np.ndarray]:
+        return {"accuracy": self.accuracy, "negative_cross_entropy": self.negative_cross_entropy}
+
+
+def evaluation_batches(
+    data: ImageSet, normalize: Normalize, batch_size: int, n_images: int | None, device: torch.device | str
+) -> Batches:
+    """The first `n_images` held-out images as full, never shuffled batches on `device`.
+
+    With batch statistics an accuracy depends on the batch's company, so that every batch has the same size: a remainder
+    is left out. Raises DataError where not one batch can be filled.
+    """
+    available = len(data) if n_images is None else min(n_images, len(data))
+    count = available // batch_size
+    if count == 0:
+        raise DataError(
+            f"{available} held-out images do not fill one evaluation batch of {batch_size}; lower "
+            "evaluation.batch_size or hold out more images"
+        )
+    data = data.to(device)
+    cuts = [slice(i * batch_size, (i + 1) * batch_size) for i in range(count)]
+    return [(normalize(data.images[cut]), data.labels[cut]) for cut in cuts]
+
+
+def score(
+    network: Network,
+    architectures: Sequence[Any],
+    batches: Batches,
+    statistics: str = "batch",
+    calibration: Sequence[Tensor] = (),
+    progress: Callable[[int], None] | None = None,
+) -> Scores:
+    """Score every architecture on all of `batches`, leaving the network as it was.
+
+    statistics: ``batch`` (of the evaluation batch), ``tracked``, or ``recalibrate``: the moments of the `calibration`
+    images [B, C, H, W], pooled exactly, per architecture. Nothing in the loop waits for the device; the two numbers per
+    architecture are fetched once at the end. Raises ValueError where tracked statistics were not kept.
+    """
+    if statistics == "recalibrate" and not calibration:
+        raise ValueError("recalibration needs calibration batches; pass some training images")
+    was_training, device = network.training, batches[0][0].device
+    sums = torch.zeros(len(architectures), 2, dtype=torch.float64, device=device)
+    network.eval()
+    try:
+        with torch.inference_mode(), preserved_statistics(network):
+            if statistics != "recalibrate":
+                set_statistics(network, statistics)
+            for i, arch in enumerate(architectures):
+                if statistics == "recalibrate":
+                    set_statistics(network, "collect")
+                    for images in calibration:
+                        network(images, arch)
+                    set_statistics(network, "recalibrated")
+                for images, labels in batches:
+                    logits = network(images, arch).float()
+                    sums[i, 0] += (logits.argmax(1) == labels).sum()
+                    sums[i, 1] -= F.cross_entropy(logits, labels, reduction="sum")
+                if progress is not None:
+                    progress(i + 1)
+    finally:
+        network.train(was_training)
+    n_images = sum(len(labels) for _, labels in batches)
+    values = (sums / n_images).cpu().numpy()
+    return Scores(values[:, 0].copy(), values[:, 1].copy())

@@ -1,0 +1,112 @@
+"""Which paths are trained at a step. Every draw is keyed by (seed, step): the same after a resume and on every rank.
+
+Sources: random_a and random_nas as Yu21 distinguishes them; FairNAS: Chu et al., arXiv 1907.01845, algorithm 1; sandwich:
+Yu, Huang, Universally Slimmable Networks (arXiv 1903.05134), section 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from nas_lightning.plan import Plan
+from nas_lightning.spaces import get_space
+from nas_lightning.spaces.base import Space
+from nas_lightning.spaces.darts import DartsArchitecture
+from nas_lightning.spaces.nasbench101 import NB101Architecture
+from nas_lightning.spaces.nasbench201 import NB201Architecture
+
+PATH_STREAM = 11
+"""Last word of a path draw's key, so that no other draw of the same seed and step coincides with it."""
+
+MAX_TRIES = 100_000
+
+
+@dataclass(frozen=True)
+class StepPaths:
+    """The architectures trained in one optimizer step and the weight of each one's gradient."""
+
+    architectures: tuple[Any, ...]
+    weight: float
+
+
+def admissible(space: str, plan: Plan) -> Callable[[Any], bool]:
+    """Which architectures the plan's super-net holds: all, but for dynamic_channel=off on NAS-Bench-101."""
+    if space == "nasbench101" and plan.mapping.dynamic_channel == "off":
+        wanted = plan.mapping.dynamic_channel_outputs
+        return lambda arch: int(arch.pruned().matrix[1:-1, -1].sum()) == wanted
+    return lambda arch: True
+
+
+def permuted(arch: Any, rng: np.random.Generator) -> tuple[Any, ...]:
+    """FairNAS: as many architectures as operations; in each slot of the topology of `arch` every operation once."""
+    if isinstance(arch, NB201Architecture):
+        orders = np.stack([rng.permutation(5) for _ in range(6)])  # [slot, path]
+        return tuple(NB201Architecture(tuple(int(o) for o in orders[:, k])) for k in range(5))
+    if isinstance(arch, NB101Architecture):
+        arch = arch.pruned()  # the slots of the topology are the vertices that matter
+        orders = np.stack([rng.permutation(3) for _ in arch.operations]) if arch.operations else np.zeros((0, 3), int)
+        return tuple(NB101Architecture(arch.n_vertices, arch.adj_bits, tuple(int(o) for o in orders[:, k]))
+                     for k in range(3))
+    orders = np.stack([rng.permutation(7) + 1 for _ in range(16)])  # the 7 operations without none
+    cells = (arch.normal, arch.reduce)
+
+    def cell(k: int, which: int) -> Any:
+        return tuple(tuple((int(orders[which * 8 + node * 2 + slot, k]), source) for slot, (_, source) in enumerate(pair))
+                     for node, pair in enumerate(cells[which]))
+
+    return tuple(DartsArchitecture(cell(k, 0), cell(k, 1)) for k in range(7))
+
+
+class PathSampler:
+    """Draws the paths of every step for one plan.
+
+    ``random_a``: uniform over isomorphism classes, by the canonical member or (`random_member`) a random one.
+    ``random_nas``: uniform over raw encodings. ``fairnas``: one topology and one random permutation of the operations
+    per slot; gradients are summed. ``sandwich``: the largest, the smallest and `paths_per_step` random ones, averaged.
+    """
+
+    def __init__(self, space: str, plan: Plan, seed: int) -> None:
+        self.space: Space[Any] = get_space(space)
+        self.plan, self.seed = plan, seed
+        self.admits = admissible(space, plan)
+        self.method = plan.protocol.sampling
+
+    def one(self, rng: np.random.Generator) -> Any:
+        """One admissible architecture by the method's own distribution."""
+        draw = self.space.sample_unique if self.method == "random_a" else self.space.sample
+        for _ in range(MAX_TRIES):
+            arch = draw(rng)
+            if self.admits(arch):
+                return self.member(arch, rng) if self.plan.protocol.random_member else arch
+        raise RuntimeError(f"no admissible architecture of {self.space.name} in {MAX_TRIES} draws; widen "
+                           "mapping.dynamic_channel_outputs")
+
+    def member(self, arch: Any, rng: np.random.Generator) -> Any:
+        """A uniformly drawn member of the class of `arch`."""
+        members = self.space.members(arch)
+        return members[int(rng.integers(len(members)))]
+
+    def paths(self, step: int) -> StepPaths:
+        """The paths of step `step` (0-based) with the weight of each gradient."""
+        rng = np.random.default_rng((self.seed, step, PATH_STREAM))
+        if self.method == "fairnas":
+            return StepPaths(permuted(self.one(rng), rng), 1.0)
+        if self.method == "sandwich":
+            largest, smallest = self.extremes()
+            drawn = (largest, smallest, *(self.one(rng) for _ in range(self.plan.protocol.paths_per_step)))
+        else:
+            drawn = tuple(self.one(rng) for _ in range(self.plan.protocol.paths_per_step))
+        return StepPaths(drawn, 1.0 / len(drawn))
+
+    def extremes(self) -> tuple[Any, Any]:
+        """The largest and the smallest admissible architecture by parameters, ties broken by the space's order."""
+        outputs = self.plan.mapping.dynamic_channel_outputs if self.plan.mapping.dynamic_channel == "off" else None
+        return self.space.extremes(outputs) if self.space.name == "nasbench101" else self.space.extremes()
+
+    def passes_per_step(self) -> int:
+        """Forward and backward passes of one optimizer step."""
+        return len(self.paths(0).architectures)

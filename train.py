@@ -1,0 +1,23 @@
+"""Train one super-net and rank it, train one stand-alone network, or build a table: see README and --help."""
+
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig
+
+from nas_lightning.config import register
+from nas_lightning.hydra_errors import run_main
+
+register()
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="train")
+def main(cfg: DictConfig) -> Any:
+    """Heavy imports wait until a job starts, so that --help and --cfg answer at once."""
+    from nas_lightning.main import train
+
+    return train(cfg)
+
+
+if __name__ == "__main__":
+    run_main(main, input_errors=(ValueError,))
