@@ -1,0 +1,68 @@
+"""What a user sees when a command line is wrong: one sentence, the valid names beneath it, and an exit code.
+
+Exit codes: 0 done, 1 a bug or a crash (with its traceback), 2 wrong input (one sentence), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any
+
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+INPUT_ERROR, INTERRUPTED = 2, 130
+
+
+def valid_names(error: BaseException) -> str | None:
+    """The names that would have been valid where an override names an unknown key, as a line; None for other errors."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OmegaConfBaseException):
+        cause = cause.__cause__
+    parent = getattr(cause, "parent_node", None)
+    if not isinstance(cause, OmegaConfBaseException) or not isinstance(parent, DictConfig):
+        return None
+    names = [str(name) for name in parent]
+    wrong = str(cause.key)
+    if wrong in names:  # the key exists, its value is of a wrong type
+        return None
+    close = get_close_matches(wrong, names, n=1)
+    guess = f"Did you mean {close[0]}? " if close else ""
+    where = str(cause.full_key or "").rpartition(".")[0]
+    place = f" in {where}" if where else ""
+    return f"{guess}Valid names{place}: {', '.join(sorted(names))}"
+
+
+def describe(error: BaseException) -> str:
+    """The message of a configuration error, its cause, and the valid names."""
+    parts = [str(error).strip()]
+    if isinstance(error.__cause__, OmegaConfBaseException):
+        # Without the lines in which OmegaConf names its own types.
+        parts.append(str(error.__cause__).strip().split("\n")[0])
+    names = valid_names(error)
+    return "\n".join(dict.fromkeys([*parts, *([names] if names else [])]))
+
+
+def run_main(main: Callable[[], Any], input_errors: tuple[type[BaseException], ...]) -> None:
+    """Call a Hydra main; turn wrong input into one sentence on stderr and exit code 2.
+
+    Everything else keeps its traceback. Must be called before Hydra handles errors by itself, which is why it asks for
+    full errors.
+    """
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    try:
+        main()
+    except (HydraException, OmegaConfBaseException) as error:
+        print(describe(error), file=sys.stderr)
+        sys.exit(INPUT_ERROR)
+    except input_errors as error:
+        if not getattr(error, "was_printed", False):
+            print(f"error: {error}", file=sys.stderr)
+        sys.exit(INPUT_ERROR)
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from here", file=sys.stderr)
+        sys.exit(INTERRUPTED)

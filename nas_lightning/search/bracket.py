@@ -1,0 +1,89 @@
+"""Brackets of successive halving, the part that successive halving, Hyperband and BOHB share."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from nas_lightning.search.algorithm import Algorithm
+from nas_lightning.search.trial import Evaluation, Fidelities, Trial
+from nas_lightning.spaces.base import Space
+
+
+def halving_sizes(configurations: int, eta: float, n_rungs: int) -> tuple[int, ...]:
+    """How many configurations each rung holds: ``floor(n eta^-i)``, at least one.
+
+    >>> halving_sizes(81, 3, 5)
+    (81, 27, 9, 3, 1)
+    """
+    return tuple(max(1, int(configurations * eta**-i + 1e-9)) for i in range(n_rungs))
+
+
+class Bracket:
+    """One run of successive halving: all trials of a rung are told before the best go on to the next.
+
+    sizes, rungs: configurations and fidelity of each rung, ascending in fidelity. Trials are tagged (bracket, rung,
+    slot). Equal values are promoted in the order of their slots.
+    """
+
+    def __init__(self, number: int, sizes: Sequence[int], rungs: Sequence[int]):
+        self.number, self.sizes, self.rungs = number, tuple(sizes), tuple(rungs)
+        self.rung, self._asked = 0, 0
+        self._entrants: list[Any] = []  # architectures that were promoted into this rung
+        self._told: list[tuple[float, int, Any]] = []
+
+    @property
+    def is_done(self) -> bool:
+        return self.rung == len(self.rungs)
+
+    def ask(self, draw: Callable[[], Any]) -> Trial | None:
+        """`draw` supplies the architectures of the first rung."""
+        if self.is_done or self._asked == self.sizes[self.rung]:
+            return None
+        slot = self._asked
+        architecture = draw() if self.rung == 0 else self._entrants[slot]
+        self._asked += 1
+        paid = self.rungs[self.rung - 1] if self.rung else 0
+        return Trial(architecture, self.rungs[self.rung], paid, (self.number, self.rung, slot))
+
+    def tell(self, trial: Trial, value: float) -> None:
+        self._told.append((-value, trial.tag[2], trial.architecture))
+        if len(self._told) < self.sizes[self.rung]:
+            return
+        self._told.sort(key=lambda entry: entry[:2])
+        self.rung += 1
+        if not self.is_done:
+            self._entrants = [entry[2] for entry in self._told[: self.sizes[self.rung]]]
+        self._told, self._asked = [], 0
+
+
+class BracketSearch(Algorithm):
+    """One bracket after the other until the budget ends."""
+
+    needs_fidelities = True
+
+    def __init__(self, space: Space, rng: np.random.Generator, fidelities: Fidelities):
+        super().__init__(space, rng, fidelities)
+        self.brackets = 0
+        self._bracket: Bracket | None = None
+
+    @abstractmethod
+    def plan_bracket(self, number: int) -> tuple[Sequence[int], Sequence[int]]:
+        """Sizes and rungs of the bracket that comes as the `number`-th, counted from 0."""
+
+    def draw(self) -> Any:
+        """An architecture for the first rung of a bracket."""
+        return self.space.sample(self.rng)
+
+    def ask(self) -> Trial | None:
+        if self._bracket is None or self._bracket.is_done:
+            self._bracket = Bracket(self.brackets, *self.plan_bracket(self.brackets))
+            self.brackets += 1
+        return self._bracket.ask(self.draw)
+
+    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
+        assert self._bracket is not None
+        self._bracket.tell(trial, evaluation.value)

@@ -1,0 +1,127 @@
+"""Schemas of search.py's configuration: a typo in an override is an error at compose time.
+
+The settings of an algorithm are the keyword-only arguments of its class; their schemas are made from these, so that no
+default is written twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, make_dataclass
+from functools import partial
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+from nas_lightning.config import BenchmarkSchema, DataSchema, PlanSchema, SpaceSchema, TrainerSchema
+from nas_lightning.search.algorithm import ALGORITHMS, algorithm_class, settings_of
+
+
+@dataclass
+class BudgetSchema:
+    unit: str = "evaluations"
+    """evaluations (a partial one counts its share), epochs, or seconds (simulated on a table)."""
+    amount: float = 100
+    """How much may be spent."""
+
+
+@dataclass
+class BenchmarkObjectiveSchema:
+    name: str = "benchmark"
+    value: str | None = None
+    """What guides the search: a metric of the table; null takes the first seeds where it keeps them, else accuracy."""
+    truth: str | None = None
+    """What is reported: a metric of the table; null takes the seeds that did not guide, else accuracy."""
+    fidelity: str = "auto"
+    """epochs, seeds, none (evaluate in full only), or auto: the first of these that the table has."""
+    seconds: str | None = None
+    """The training time that the budget counts: a column of the table, in seconds per epoch; null takes its own."""
+
+
+@dataclass
+class SupernetObjectiveSchema:
+    name: str = "supernet"
+    score: str = "accuracy"
+    """accuracy or negative_cross_entropy, with shared weights on held-out images."""
+    images: int | None = None
+    """Held-out images of a full evaluation; null uses all that fill whole batches."""
+    screening_batches: int = 2
+    """Evaluation batches at the lowest fidelity (random_search_ws screens with them)."""
+    batch_size: int = 100
+    """Images per evaluation batch; with batch statistics the score depends on it."""
+    architectures: str = "space"
+    """space: all architectures of the space; table: those whose stand-alone accuracy is known."""
+
+
+@dataclass
+class TrainingObjectiveSchema:
+    name: str = "training"
+    min_epochs: int | None = None
+    """Lowest fidelity; null trains every architecture in full."""
+    final_epochs: int | None = None
+    """Epochs of the stand-alone training of the top K; null takes the plan's."""
+    final_seeds: int = 1
+    """Stand-alone trainings that the reported accuracy averages."""
+
+
+@dataclass
+class SearchConfig:
+    """python search.py: search an architecture on a table, on a trained super-net, or by real training."""
+
+    algorithm: Any = MISSING
+    objective: Any = MISSING
+    budget: BudgetSchema = field(default_factory=BudgetSchema)
+    space: SpaceSchema = field(default_factory=SpaceSchema)
+    data: DataSchema = field(default_factory=DataSchema)
+    benchmark: BenchmarkSchema = field(default_factory=BenchmarkSchema)
+    plan: PlanSchema = field(default_factory=PlanSchema)
+    trainer: TrainerSchema = field(default_factory=TrainerSchema)
+    checkpoint: str | None = None
+    """objective=supernet: checkpoint of a trained super-net."""
+    single_fidelity: bool = False
+    """Run algorithms that need several fidelities on full evaluations alone."""
+    parallel: int = 1
+    """Trials in flight; several processes started with the same command share them."""
+    deterministic: bool = True
+    """Tell results in the order in which they were asked for, so that timing does not matter."""
+    top_k: int | None = None
+    """K of the final search performance; null takes the space's (5, 10 on NAS-Bench-201)."""
+    baseline_seeds: int = 20
+    """Random searches at equal budget to compare with, where evaluations are look-ups; 0 for none."""
+    study: str | None = None
+    """Name of the study this search belongs to; its runs share a folder."""
+    seed: int = 0
+    """Seed of every draw of the algorithm."""
+    force: bool = False
+    """Repeat a search that is already complete."""
+    progress_bar: bool = True
+    runs: str = "runs"
+    """Folder of the run folders."""
+
+
+OBJECTIVES = {
+    "benchmark": BenchmarkObjectiveSchema,
+    "supernet": SupernetObjectiveSchema,
+    "training": TrainingObjectiveSchema,
+}
+
+
+def algorithm_schema(name: str) -> type:
+    """A dataclass with the settings of an algorithm and their defaults."""
+    fields: list[Any] = [("name", str, field(default=name))]
+    for key, parameter in settings_of(name).items():
+        if isinstance(parameter.default, tuple):  # OmegaConf knows lists
+            fields.append((key, list[str], field(default_factory=partial(list, parameter.default))))
+        else:
+            fields.append((key, parameter.annotation, field(default=parameter.default)))
+    return make_dataclass(f"{ALGORITHMS[name]}Settings", fields, namespace={"__doc__": algorithm_class(name).__doc__})
+
+
+def register() -> None:
+    """Make the schemas known to Hydra, in groups of their own, so that ``algorithm=glob(*)`` does not meet them."""
+    store = ConfigStore.instance()
+    store.store(name="search_schema", node=SearchConfig)
+    for name in ALGORITHMS:
+        store.store(group="schema/algorithm", name=name, node=algorithm_schema(name))
+    for name, schema in OBJECTIVES.items():
+        store.store(group="schema/objective", name=name, node=schema)

@@ -1,0 +1,67 @@
+"""What a search maximises."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nas_lightning.search.trial import Evaluation, Fidelities, SearchError, Trial
+from nas_lightning.spaces.base import Space
+
+
+class Objective(ABC):
+    """Evaluates architectures of one space at one or several fidelities, at a cost in the unit of the budget.
+
+    `evaluate` must be a function of (architecture, fidelity) for a given objective: an evaluation that was lost when
+    a process died is then repeated with the same result, whoever repeats it.
+    """
+
+    name: str
+    space: Space
+    fidelities: Fidelities
+    cost_unit: str
+    is_lookup: bool = False  # evaluations cost nothing here and now, so that baselines may repeat whole searches
+    batch: int = 1  # how many trials one call of `evaluate` likes to get
+
+    @abstractmethod
+    def evaluate(self, trials: Sequence[Trial]) -> list[Evaluation]:
+        """One Evaluation a trial, in order."""
+
+    @abstractmethod
+    def identity(self) -> dict[str, Any]:
+        """What the values depend on, as plain JSON: file hashes, metric names, split sizes. Part of the run's hash."""
+
+    def planned_cost(self, trial: Trial) -> float | None:
+        """The cost where it is known before the evaluation; None where only the evaluation tells (seconds)."""
+        share = (trial.fidelity - trial.resumed_from) / self.fidelities.full
+        return share if self.cost_unit == "evaluations" else None
+
+    def truth(self, architectures: Sequence[Any]) -> np.ndarray:
+        """Stand-alone accuracy, a fraction, float64 [n]; NaN where nobody knows it. May train them."""
+        return np.full(len(architectures), np.nan)
+
+    def cheap_truth(self, architectures: Sequence[Any]) -> np.ndarray:
+        """As `truth`, but only what can be looked up without training, float64 [n]."""
+        return self.truth(architectures)
+
+    def all_truths(self) -> np.ndarray | None:
+        """Stand-alone accuracies of the table that results are ranked in, float64 [table]; None without a table."""
+        return None
+
+    def reference_measures(self, names: Sequence[str]) -> dict[str, float]:
+        """For each measure a value that no architecture exceeds: the corner of the hypervolume. Empty where unknown."""
+        return {}
+
+    def truth_name(self) -> str:
+        """What the stand-alone truth is, in words."""
+        return "none"
+
+
+def check_cost_unit(unit: str, supported: Sequence[str], objective: str) -> None:
+    """Raises SearchError where the objective cannot count in the budget's unit."""
+    if unit not in supported:
+        units = ", ".join(supported)
+        raise SearchError(f"the {objective} objective cannot count {unit} here: choose budget.unit from {units}")

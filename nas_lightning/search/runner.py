@@ -1,0 +1,191 @@
+"""One search in its run folder: skip what is finished, resume what is not, write the result last."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from nas_lightning.search.algorithm import make_algorithm
+from nas_lightning.search.budget import Budget
+from nas_lightning.search.engine import Search
+from nas_lightning.search.folder import (
+    RESULT_SCHEMA,
+    environment,
+    run_hash,
+    search_csv,
+    write_atomically,
+    write_json,
+)
+from nas_lightning.search.journal import Journal, is_in_use
+from nas_lightning.search.objective import Objective
+from nas_lightning.search.outcome import conclude, random_baseline, random_draws
+from nas_lightning.search.progress import SearchProgress
+from nas_lightning.search.trial import SearchError
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """What determines the result of a search, besides the objective."""
+
+    algorithm: str
+    budget: Budget
+    seed: int = 0
+    settings: Mapping[str, Any] = field(default_factory=dict)  # of the algorithm
+    single_fidelity: bool = False
+    parallel: int = 1
+    deterministic: bool = True
+    top_k: int = 10
+    baseline_seeds: int = 20  # random searches at equal budget to compare with; only where an evaluation is a look-up
+    study: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.top_k < 1:
+            raise SearchError(f"top_k={self.top_k}: at least one architecture has to be found")
+        if self.seed < 0:
+            raise SearchError(f"seed={self.seed}: seeds are not negative")
+        if self.baseline_seeds < 0:
+            raise SearchError(f"baseline_seeds={self.baseline_seeds}: give a number of random searches, or 0 for none")
+
+    def determinants(self, objective: Objective) -> dict[str, Any]:
+        """What the run's hash is made of, as plain JSON."""
+        plan = asdict(self)
+        del plan["study"]  # a label
+        return {"kind": "search", "schema_version": RESULT_SCHEMA, "plan": plan, "objective": objective.identity()}
+
+    def run_name(self, objective: Objective) -> str:
+        digest = run_hash(self.determinants(objective))
+        return f"{self.algorithm}-{objective.name}-{objective.space.name}-seed{self.seed}-{digest}"
+
+
+def run_search(
+    plan: SearchPlan,
+    objective: Objective,
+    output_dir: Path,
+    *,
+    dataset: str = "",
+    benchmark: Mapping[str, str] | None = None,
+    config_yaml: str = "",
+    force: bool = False,
+    progress: bool = True,
+) -> tuple[dict[str, Any], Path, bool]:
+    """Run, resume or skip one search under `output_dir`.
+
+    Returns the content of result.json, the run folder, and whether the result was already there. Raises SearchError for
+    input that cannot be searched, and writes error.txt where a search fails.
+    """
+    digest = run_hash(plan.determinants(objective))
+    folder = output_dir / plan.run_name(objective)
+    # Everything that can be refused is refused before anything is written.
+    algorithm = make_algorithm(
+        plan.algorithm, objective.space, objective.fidelities, plan.seed, plan.settings, plan.single_fidelity
+    )
+    algorithm.fit_budget(plan.budget)
+    if force:
+        discard(folder)
+    finished = finished_result(folder, digest)
+    if finished is not None:
+        return finished, folder, True
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / "config.yaml", config_yaml)
+    write_json(folder / "environment.json", environment())
+    started = time.perf_counter()
+    try:
+        bar = SearchProgress(plan.budget, plan.algorithm, progress)
+        with Journal(folder / "journal.jsonl", digest) as journal, bar:
+            search = Search(
+                algorithm,
+                objective,
+                plan.budget,
+                parallel=plan.parallel,
+                deterministic=plan.deterministic,
+                journal=journal,
+                on_record=bar.record,
+                on_wait=bar.waiting,
+            )
+            records = search.run()
+        searched = time.perf_counter()
+        if not records:
+            raise SearchError(f"{plan.algorithm} has evaluated nothing: check its settings")
+        metrics, truths = conclude(records, objective, plan.top_k, algorithm.measures)
+        result = {
+            "schema_version": RESULT_SCHEMA,
+            "kind": "search",
+            "status": "complete",
+            "reason": None,
+            "run_hash": digest,
+            "space": objective.space.name,
+            "dataset": dataset,
+            "seed": plan.seed,
+            "algorithm": {"name": plan.algorithm, "settings": dict(plan.settings), "notes": algorithm.notes},
+            "objective": {"name": objective.name, **objective.identity()},
+            "fidelities": {"unit": objective.fidelities.unit, "levels": _levels(objective)},
+            "schedule": {"parallel": plan.parallel, "deterministic": plan.deterministic},
+            "study": plan.study,
+            "benchmark": dict(benchmark) if benchmark else None,
+            "metrics": metrics,
+            "baselines": baselines(plan, objective),
+            "cost": {"unit": plan.budget.unit, "budget": plan.budget.amount, "spent": records[-1].spent},
+        }
+        text = search_csv(records, truths, plan.seed, plan.algorithm, objective.space.format)
+        write_atomically(folder / "search.csv", text)
+        done = time.perf_counter()
+        timings = {
+            "search_seconds": searched - started,
+            "conclude_seconds": done - searched,
+            "evaluated_by_this_process": search.evaluated,
+            "evaluations": len(records),
+        }
+        write_json(folder / "timings.json", timings)
+        write_json(folder / "result.json", result)
+    except Exception:
+        write_atomically(folder / "error.txt", traceback.format_exc())
+        raise
+    (folder / "error.txt").unlink(missing_ok=True)
+    return result, folder, False
+
+
+def _levels(objective: Objective) -> list[int]:
+    """All levels where they are few, the ends where every integer between them is one."""
+    levels = objective.fidelities.levels
+    return [levels[0], levels[-1]] if objective.fidelities.continuous else list(levels)
+
+
+def baselines(plan: SearchPlan, objective: Objective) -> dict[str, Any]:
+    """Random search at equal budget (where evaluations are look-ups), and blind draws from the table of truths."""
+    out: dict[str, Any] = {"random_search_equal_budget": None, "random_draws": None}
+    table = objective.all_truths()
+    if table is not None:
+        out["random_draws"] = random_draws(table, plan.top_k)
+    if objective.is_lookup and plan.baseline_seeds:
+        out["random_search_equal_budget"] = random_baseline(objective, plan.budget, plan.top_k, plan.baseline_seeds)
+    return out
+
+
+def finished_result(folder: Path, digest: str) -> dict[str, Any] | None:
+    """The result of a finished run. Raises SearchError where the folder holds one of another version."""
+    path = folder / "result.json"
+    if not path.exists():
+        return None
+    try:
+        result = json.loads(path.read_text(encoding="utf-8"))
+        version, found = result["schema_version"], result["run_hash"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise SearchError(f"{path} is no result file ({error}): repeat the run with force=true") from error
+    if (version, found) != (RESULT_SCHEMA, digest):
+        raise SearchError(
+            f"{path} belongs to another version (format {version}, run {found}): repeat the run with force=true"
+        )
+    return result
+
+
+def discard(folder: Path) -> None:
+    """Remove what an earlier run left, so that it is repeated. Raises SearchError while another process works there."""
+    if is_in_use(folder / "journal.jsonl"):
+        raise SearchError(f"another process is at work in {folder}: wait for it, or end it, before force=true")
+    for name in ("result.json", "search.csv", "timings.json", "error.txt", "journal.jsonl.damaged", "journal.jsonl"):
+        (folder / name).unlink(missing_ok=True)

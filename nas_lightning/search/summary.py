@@ -1,0 +1,120 @@
+"""Finished searches side by side: mean and standard deviation over their seeds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig
+
+
+def read_results(folder: Path) -> list[dict[str, Any]]:
+    """The complete search results below `folder`, sorted by path. Files that are no result are left out."""
+    results = []
+    for path in sorted(folder.rglob("result.json")):
+        try:
+            result = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            continue
+        if isinstance(result, dict) and result.get("kind") == "search" and result.get("status") == "complete":
+            results.append(result)
+    return results
+
+
+def summarise(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row for all searches that differ in nothing but their seed, sorted by what they found, best first.
+
+    Accuracies are fractions; ``std`` is the sample standard deviation over seeds, 0 for one seed. A seed whose truth is
+    unknown does not count, and ``n`` says how many do.
+    """
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for result in results:
+        same = [result[key] for key in ("algorithm", "space", "objective", "cost", "schedule", "fidelities")]
+        same[3] = {key: result["cost"][key] for key in ("unit", "budget")}
+        k = result["metrics"]["final_search_performance"]["k"]
+        groups.setdefault(json.dumps([*same, k], sort_keys=True), []).append(result)
+    rows = []
+    for members in groups.values():
+        first = members[0]
+        found = [m["metrics"]["found"]["truth"] for m in members]
+        known = [value for value in found if value is not None]
+        beats = [m["metrics"]["probability_beats_random"] for m in members]
+        rows.append(
+            {
+                "algorithm": first["algorithm"]["name"],
+                "settings": first["algorithm"]["settings"],
+                "notes": first["algorithm"]["notes"],
+                "space": first["space"],
+                "dataset": first["dataset"],
+                "objective": first["objective"]["name"],
+                "budget": first["cost"]["budget"],
+                "unit": first["cost"]["unit"],
+                "seeds": len(members),
+                "n": len(known),
+                "found": _spread(known),
+                "top_k": first["metrics"]["final_search_performance"]["k"],
+                "mean_of_top_k": _spread(
+                    [m["metrics"]["final_search_performance"]["mean"] for m in members]
+                ),
+                "best_of_top_k": _spread([m["metrics"]["final_search_performance"]["best"] for m in members]),
+                "probability_beats_random": _spread([b["probability"] for b in beats if b is not None]),
+                "evaluations": _spread([m["metrics"]["evaluations"] for m in members]),
+                "random_search": (first["baselines"]["random_search_equal_budget"] or {}).get("found"),
+                "random_draws": first["baselines"]["random_draws"],
+            }
+        )
+    return sorted(rows, key=lambda row: -(row["found"]["mean"] if row["found"]["mean"] is not None else -np.inf))
+
+
+def _spread(values: list[float | None]) -> dict[str, float | None]:
+    known = [value for value in values if value is not None]
+    if not known:
+        return {"mean": None, "std": None}
+    return {"mean": float(np.mean(known)), "std": float(np.std(known, ddof=1)) if len(known) > 1 else 0.0}
+
+
+def _percent(spread: dict[str, float | None] | None) -> str:
+    if not spread or spread["mean"] is None:
+        return "not known"
+    return f"{100 * spread['mean']:.2f} ± {100 * (spread['std'] or 0):.2f}"
+
+
+def print_summary(rows: list[dict[str, Any]]) -> None:
+    """The rows as a table in the terminal; accuracies in percent, mean ± sample standard deviation over seeds."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="Stand-alone accuracy of what was found, in percent, mean ± standard deviation over seeds")
+    for heading in (
+        "algorithm", "space", "objective", "budget", "seeds", "found", "mean of top K", "best of top K", "P > R",
+        "random search, equal budget",
+    ):  # fmt: skip
+        table.add_column(heading)
+    for row in rows:
+        beats = row["probability_beats_random"]["mean"]
+        table.add_row(
+            row["algorithm"],
+            row["space"],
+            row["objective"],
+            f"{row['budget']:g} {row['unit']}",
+            str(row["seeds"]) if row["n"] == row["seeds"] else f"{row['n']} of {row['seeds']}",
+            _percent(row["found"]),
+            f"{_percent(row['mean_of_top_k'])} (K = {row['top_k']})",
+            _percent(row["best_of_top_k"]),
+            "not known" if beats is None else f"{beats:.3f} (n = {row['top_k']})",
+            _percent(row["random_search"]),
+        )
+    Console(width=None).print(table)
+
+
+class SweepSummary(Callback):
+    """Hydra callback: after a multirun, the summary of all searches of its study."""
+
+    def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
+        rows = summarise(read_results(Path(config.runs) / (config.study or "search")))
+        if rows:
+            print_summary(rows)
