@@ -1,0 +1,280 @@
+"""The DARTS space (Liu et al., arXiv 1806.09055) as NDS and DARTS genotypes name it: a normal and a reduction cell.
+
+A cell has two inputs (0: output of the cell before last, 1: of the last cell) and four nodes (2 to 5), each the sum of
+two operations on earlier inputs or nodes; the cell's output is the concatenation of the four nodes.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import combinations, permutations
+from typing import ClassVar, TypeAlias
+
+import numpy as np
+
+from nas_lightning.spaces.base import ArchitectureError, Space
+
+OPERATIONS = ("none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3",
+              "dil_conv_5x5")
+_INDEX = {name: i for i, name in enumerate(OPERATIONS)}
+_PAIRS = tuple(tuple(combinations(range(2 + node), 2)) for node in range(4))
+_FORM = ("Genotype(normal=[('op', input), …], normal_concat=range(2, 6), reduce=[('op', input), …], "
+         "reduce_concat=range(2, 6)) with 8 pairs a cell, flat or two by two")
+
+Edge: TypeAlias = tuple[int, int]
+Node: TypeAlias = tuple[Edge, Edge]
+Cell: TypeAlias = tuple[Node, Node, Node, Node]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DartsArchitecture:
+    """Two cells; each node holds its two edges as (operation index, input). Edge order is kept, but carries no meaning.
+
+    A node may read one input twice and use ``none`` where published genotypes do; sampling does neither.
+    """
+
+    normal: Cell
+    reduce: Cell
+
+    def __post_init__(self) -> None:
+        for name, cell in (("normal", self.normal), ("reduction", self.reduce)):
+            if type(cell) is not tuple or len(cell) != 4:
+                raise ArchitectureError(f"the {name} cell of a DARTS architecture is a tuple of 4 nodes, not {cell!r}")
+            for i, node in enumerate(cell):
+                if type(node) is not tuple or len(node) != 2 or any(
+                        type(edge) is not tuple or len(edge) != 2 for edge in node):
+                    raise ArchitectureError(f"node {i + 2} of the {name} cell must hold two (operation, input) pairs, "
+                                            f"not {node!r}")
+                for op, source in node:
+                    if type(op) is not int or not 0 <= op < 8:
+                        raise ArchitectureError(f"{op!r} is no operation index of DARTS; use integers from 0 to 7 "
+                                                f"({', '.join(OPERATIONS)})")
+                    if type(source) is not int or not 0 <= source < 2 + i:
+                        raise ArchitectureError(f"node {i + 2} of the {name} cell reads {source!r}; it can read inputs "
+                                                f"0 to {1 + i}")
+
+    def __str__(self) -> str:
+        def text(cell: Cell) -> str:
+            return ", ".join(f"('{OPERATIONS[op]}', {source})" for node in cell for op, source in node)
+
+        return (f"Genotype(normal=[{text(self.normal)}], normal_concat=range(2, 6), "
+                f"reduce=[{text(self.reduce)}], reduce_concat=range(2, 6))")
+
+
+def relabelings(cell: Cell) -> set[Cell]:
+    """All encodings of the cell under renamings of its nodes that keep edges pointing forward, edges sorted."""
+    images = set()
+    for place in permutations(range(4)):
+        image: list[Node | None] = [None] * 4
+        for i, node in enumerate(cell):
+            here = place[i]
+            edges = []
+            for op, source in node:
+                if source >= 2:
+                    source = place[source - 2] + 2
+                    if source >= here + 2:
+                        break
+                edges.append((op, source))
+            else:
+                first, second = edges
+                image[here] = (first, second) if (first[1], first[0]) <= (second[1], second[0]) else (second, first)
+                continue
+            break
+        else:
+            images.add(tuple(image))
+    return images  # type: ignore[return-value]
+
+
+def _cell(value: object, name: str, text: str) -> Cell:
+    """A cell from a flat list of 8 (name, input) pairs or from 4 nodes of two such pairs each."""
+    try:
+        pairs = [pair for pair in value]  # type: ignore[attr-defined]  # noqa: C416
+        if len(pairs) == 4:
+            if any(len(node) != 2 for node in pairs):
+                raise ValueError
+            pairs = [pair for node in pairs for pair in node]
+        edges = [(str(op), int(source)) for op, source in pairs]
+    except (TypeError, ValueError):
+        raise ArchitectureError(f"the {name} cell in {text[:200]!r} is not readable; expected {_FORM}") from None
+    if len(edges) != 8:
+        raise ArchitectureError(f"the {name} cell has {len(edges)} pairs; a DARTS cell has 8, two for each of 4 nodes")
+    for op, _ in edges:
+        if op not in _INDEX:
+            raise ArchitectureError(f"{op!r} is no operation of DARTS; the operations are {', '.join(OPERATIONS)}")
+    indexed = [(_INDEX[op], source) for op, source in edges]
+    return tuple(zip(indexed[::2], indexed[1::2], strict=True))  # type: ignore[return-value]
+
+
+def _literal(node: ast.expr) -> object:
+    """A literal, or range(a, b)."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range" and not node.keywords:
+        return list(range(*(int(ast.literal_eval(argument)) for argument in node.args)))
+    return ast.literal_eval(node)
+
+
+class DartsSpace(Space[DartsArchitecture]):
+    """DARTS cells with 7 operations and two distinct inputs a node: 1.08e18 encodings (about 10^18, as published).
+
+    Isomorphic are architectures that differ by renaming nodes (and the order of a node's two edges), in either cell.
+    The number of classes is this project's own count (Burnside's lemma over the 180 topologies of a cell).
+    A genome has three genes a node: which pair of inputs, the operation on the lower and on the higher one.
+    """
+
+    name: ClassVar[str] = "darts_nds"
+    operations: ClassVar[tuple[str, ...]] = OPERATIONS
+    cardinalities: ClassVar[tuple[int, ...]] = tuple(
+        gene for _ in range(2) for pairs in _PAIRS for gene in (len(pairs), 7, 7))
+    size: ClassVar[int] = (180 * 7**8) ** 2
+    unique_size: ClassVar[int | None] = 382_128_166**2  # see count_cells
+
+    def parse(self, text: str) -> DartsArchitecture:
+        """Reads a DARTS ``Genotype(...)``, pairs flat or two by two. Raises ArchitectureError naming what is wrong."""
+        try:
+            call = ast.parse(text.strip(), mode="eval").body
+            if not isinstance(call, ast.Call) or call.args:
+                raise ValueError
+            fields = {keyword.arg: _literal(keyword.value) for keyword in call.keywords}
+            if not {"normal", "reduce"} <= set(fields) <= {"normal", "normal_concat", "reduce", "reduce_concat"}:
+                raise ValueError
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            raise ArchitectureError(f"{text[:200]!r} is no DARTS genotype; expected {_FORM}") from None
+        for concat in ("normal_concat", "reduce_concat"):
+            if concat in fields and list(fields[concat]) != [2, 3, 4, 5]:  # type: ignore[call-overload]
+                raise ArchitectureError(f"{concat} is {fields[concat]}; this space concatenates all four nodes, "
+                                        "[2, 3, 4, 5]")
+        return DartsArchitecture(_cell(fields["normal"], "normal", text), _cell(fields["reduce"], "reduction", text))
+
+    def canonical(self, arch: DartsArchitecture) -> DartsArchitecture:
+        """Both cells in their smallest encoding, the edges of a node ordered by input, then operation."""
+        return DartsArchitecture(min(relabelings(arch.normal)), min(relabelings(arch.reduce)))
+
+    def key(self, arch: DartsArchitecture) -> str:
+        """Operation and input digits of the canonical cells, 16 for the normal and 16 for the reduction cell."""
+        return "-".join("".join(f"{op}{source}" for node in min(relabelings(cell)) for op, source in node)
+                        for cell in (arch.normal, arch.reduce))
+
+    def _sample_cell(self, rng: np.random.Generator) -> Cell:
+        genes = rng.integers(np.array(self.cardinalities[:12])).tolist()
+        return tuple(self._node(i, *genes[3 * i:3 * i + 3]) for i in range(4))  # type: ignore[return-value]
+
+    @staticmethod
+    def _node(i: int, pair: int, low: int, high: int) -> Node:
+        first, second = _PAIRS[i][pair]
+        return (low + 1, first), (high + 1, second)
+
+    def sample(self, rng: np.random.Generator) -> DartsArchitecture:
+        return DartsArchitecture(self._sample_cell(rng), self._sample_cell(rng))
+
+    def sample_unique(self, rng: np.random.Generator) -> DartsArchitecture:
+        """Uniform over classes, by exact rejection and without a list of them.
+
+        Each cell is drawn uniformly from its raw encodings and accepted with probability 1/m, m the number of raw
+        encodings of its class: a class is drawn with probability m / raw and accepted with 1/m, so all classes of
+        cells are equally likely; the class of an architecture is the pair of the classes of its cells.
+        """
+        cells: list[Cell] = []
+        while len(cells) < 2:
+            images = relabelings(self._sample_cell(rng))
+            if len(images) == 1 or rng.random() * len(images) < 1:
+                cells.append(min(images))
+        return DartsArchitecture(*cells)
+
+    def _changes(self, arch: DartsArchitecture) -> list[tuple[int, int, int, Edge]]:
+        """(cell, node, edge, new edge) of every elementary change."""
+        changes = []
+        for c, cell in enumerate((arch.normal, arch.reduce)):
+            for i, node in enumerate(cell):
+                taken = {source for _, source in node}
+                for e, (op, source) in enumerate(node):
+                    changes += [(c, i, e, (new, source)) for new in range(1, 8) if new != op]
+                    changes += [(c, i, e, (op, new)) for new in range(2 + i) if new not in taken]
+        return changes
+
+    @staticmethod
+    def _apply(arch: DartsArchitecture, change: tuple[int, int, int, Edge]) -> DartsArchitecture:
+        c, i, e, edge = change
+        cells = [list(arch.normal), list(arch.reduce)]
+        node = list(cells[c][i])
+        node[e] = edge
+        cells[c][i] = tuple(node)  # type: ignore[assignment]
+        return DartsArchitecture(tuple(cells[0]), tuple(cells[1]))  # type: ignore[arg-type]
+
+    def neighbours(self, arch: DartsArchitecture) -> list[DartsArchitecture]:
+        """Another operation on an edge, or another input (not read by the node yet): 120 for a sampled architecture."""
+        found = dict.fromkeys(self._apply(arch, change) for change in self._changes(arch))
+        found.pop(arch, None)
+        return list(found)
+
+    def mutate(self, arch: DartsArchitecture, rng: np.random.Generator) -> DartsArchitecture:
+        changes = self._changes(arch)
+        return self._apply(arch, changes[int(rng.integers(len(changes)))])
+
+    def encode(self, arch: DartsArchitecture) -> np.ndarray:
+        """Raises ArchitectureError for ``none`` and for a node that reads one input twice: they have no genome."""
+        genome = []
+        for cell in (arch.normal, arch.reduce):
+            for i, node in enumerate(cell):
+                (low, first), (high, second) = sorted(node, key=lambda edge: edge[1])
+                if first == second or not low or not high:
+                    raise ArchitectureError(f"node {i + 2} of {arch} uses none or reads one input twice; genomes cover "
+                                            "the 7 other operations on two distinct inputs")
+                genome += [_PAIRS[i].index((first, second)), low - 1, high - 1]
+        return np.array(genome, np.int64)
+
+    def decode(self, genome: Sequence[int] | np.ndarray) -> DartsArchitecture:
+        genes = [int(gene) for gene in genome]
+        if len(genes) != 24 or any(not 0 <= gene < high for gene, high in zip(genes, self.cardinalities, strict=False)):
+            raise ArchitectureError(f"a DARTS genome is 24 integers below {self.cardinalities}, not {genes}")
+        cells = [tuple(self._node(i, *genes[start + 3 * i:start + 3 * i + 3]) for i in range(4)) for start in (0, 12)]
+        return DartsArchitecture(*cells)  # type: ignore[arg-type]
+
+    def operation_counts(self, arch: DartsArchitecture) -> np.ndarray:
+        """Of the normal, then of the reduction cell, int64 [16]."""
+        return np.concatenate([np.bincount([op for node in cell for op, _ in node], minlength=8)
+                               for cell in (arch.normal, arch.reduce)]).astype(np.int64)
+
+    def depth(self, arch: DartsArchitecture) -> int:
+        """Separable and dilated convolutions on the longest path through the normal cell (each counted once)."""
+        deepest = [0, 0]
+        for node in arch.normal:
+            deepest.append(max([deepest[source] + (op >= 4) for op, source in node if op], default=0))
+        return max(deepest)
+
+
+def count_cells(operations: int = 7) -> int:
+    """Number of cells up to renaming of nodes, with so many operations to choose from.
+
+    Burnside's lemma over the 180 topologies: a topology with L forward renamings has labelled classes of
+    L / |stabiliser| encodings, so the classes number the sum over topologies of 1 / L times the labellings that each
+    automorphism fixes, which are `operations` to the number of its edge cycles.
+    """
+    total = Fraction(0)
+    for wiring in np.ndindex(*(len(pairs) for pairs in _PAIRS)):
+        edges = [(i + 2, source) for i, pair in enumerate(wiring) for source in _PAIRS[i][pair]]
+        forward, fixed = 0, 0
+        for place in permutations(range(2, 6)):
+            image = (0, 1, *place)
+            mapped = [(image[target], image[source]) for target, source in edges]
+            if all(target > source for target, source in mapped):
+                forward += 1
+                if set(mapped) == set(edges):
+                    fixed += operations ** _edge_cycles(edges, mapped)
+        total += Fraction(fixed, forward)
+    if total.denominator != 1:
+        raise AssertionError(f"the count of classes must be whole, not {total}")
+    return int(total)
+
+
+def _edge_cycles(edges: list[tuple[int, int]], mapped: list[tuple[int, int]]) -> int:
+    image = [edges.index(edge) for edge in mapped]
+    left, cycles = set(range(len(edges))), 0
+    while left:
+        cycles += 1
+        vertex = left.pop()
+        while image[vertex] in left:
+            vertex = image[vertex]
+            left.remove(vertex)
+    return cycles

@@ -1,0 +1,316 @@
+"""NAS-Bench-101 (Ying et al., arXiv 1902.09635): cells of up to 7 vertices and 9 edges with an operation per vertex."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+
+from nas_lightning.spaces import nasbench101_graph as graph
+from nas_lightning.spaces.base import ArchitectureError, Space
+
+OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
+_FLAT = re.compile(r"([01]+):([\w,-]+)")
+_UPPER = tuple((x, y) for y in range(7) for x in range(y))  # edge of every bit of adj_bits
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class NB101Architecture:
+    """One cell, pruned or raw: bit ``x + y (y - 1) / 2`` of adj_bits is the edge x->y; interior operations only.
+
+    Raises ArchitectureError unless input and output are connected by at most 9 edges after pruning.
+    """
+
+    n_vertices: int
+    adj_bits: int
+    operations: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        n, bits = self.n_vertices, self.adj_bits
+        if type(n) is not int or not 2 <= n <= 7:
+            raise ArchitectureError(f"a NAS-Bench-101 cell has 2 to 7 vertices, not {n!r}")
+        if type(bits) is not int or not 0 <= bits < 1 << (n * (n - 1) // 2):
+            raise ArchitectureError(f"adj_bits {bits!r} is no edge set of {n} vertices; use an integer from 0 to "
+                                    f"{(1 << (n * (n - 1) // 2)) - 1}")
+        if type(self.operations) is not tuple or len(self.operations) != n - 2:
+            raise ArchitectureError(f"a cell of {n} vertices needs a tuple of {n - 2} interior operations, not "
+                                    f"{self.operations!r}")
+        for op in self.operations:
+            if type(op) is not int or not 0 <= op < 3:
+                raise ArchitectureError(f"{op!r} is no operation index of NAS-Bench-101; use integers from 0 to 2 "
+                                        f"({', '.join(OPERATIONS)})")
+        pruned = graph.prune(n, bits)
+        if pruned is None:
+            raise ArchitectureError("the output of the NAS-Bench-101 cell is not reachable from its input; "
+                                    "add an edge that connects them")
+        if pruned[1].bit_count() > graph.MAX_EDGES:
+            raise ArchitectureError(f"the NAS-Bench-101 cell has {pruned[1].bit_count()} edges after pruning; "
+                                    f"at most {graph.MAX_EDGES} are allowed")
+
+    @classmethod
+    def from_matrix(cls, matrix: Sequence[Sequence[int]] | np.ndarray, operations: Sequence[str | int],
+                    ) -> NB101Architecture:
+        """From an upper-triangular 0/1 matrix [n, n] and n (with "input", "output") or n - 2 operations."""
+        rows = [[int(entry) for entry in row] for row in matrix]
+        n = len(rows)
+        if any(len(row) != n for row in rows):
+            raise ArchitectureError("the adjacency matrix of a NAS-Bench-101 cell must be square")
+        if any(entry not in (0, 1) for row in rows for entry in row):
+            raise ArchitectureError("the adjacency matrix of a NAS-Bench-101 cell holds zeros and ones only")
+        if any(rows[x][y] for x in range(n) for y in range(x + 1)):
+            raise ArchitectureError("the adjacency matrix of a NAS-Bench-101 cell must be strictly upper-triangular: "
+                                    "edges go from lower to higher vertices")
+        bits = sum(1 << (x + y * (y - 1) // 2) for y in range(n) for x in range(y) if rows[x][y])
+        labels = list(operations)
+        if len(labels) == n and n >= 2 and labels[0] == "input" and labels[-1] == "output":
+            labels = labels[1:-1]
+        for label in labels:
+            if isinstance(label, str) and label not in OPERATIONS:
+                raise ArchitectureError(f"{label!r} is no operation of NAS-Bench-101; the operations are "
+                                        f"{', '.join(OPERATIONS)} (with input first and output last)")
+        return cls(n, bits, tuple(OPERATIONS.index(label) if isinstance(label, str) else int(label)
+                                  for label in labels))
+
+    @property
+    def edges(self) -> tuple[tuple[int, int], ...]:
+        """Edges (source, target), by target, then source."""
+        return tuple(edge for bit, edge in enumerate(_UPPER) if self.adj_bits >> bit & 1)
+
+    @property
+    def matrix(self) -> np.ndarray:
+        """Adjacency, uint8 [n_vertices, n_vertices], [source, target]."""
+        out = np.zeros((self.n_vertices, self.n_vertices), np.uint8)
+        for x, y in self.edges:
+            out[x, y] = 1
+        return out
+
+    def pruned(self) -> NB101Architecture:
+        """Without the vertices that lie on no path from input to output."""
+        n, bits, kept = graph.prune(self.n_vertices, self.adj_bits)  # type: ignore[misc]
+        if n == self.n_vertices:
+            return self
+        return NB101Architecture(n, bits, tuple(self.operations[v - 1] for v in kept[1:-1]))
+
+    def __str__(self) -> str:
+        n, bits = self.n_vertices, self.adj_bits
+        flat = "".join("1" if x < y and bits >> (x + y * (y - 1) // 2) & 1 else "0" for x in range(n) for y in range(n))
+        return f"{flat}:{','.join(['input', *(OPERATIONS[op] for op in self.operations), 'output'])}"
+
+
+def vertex_widths(arch: NB101Architecture, out_channels: int) -> tuple[int, ...]:
+    """Channels of the interior vertices of a pruned cell with `out_channels` output channels.
+
+    The vertices wired to the output share its channels evenly, the first ones take the remainder one each; any other
+    vertex is as wide as its widest reader (NAS-Bench-101, `compute_vertex_channels`). Raises ArchitectureError for a
+    cell that is not pruned and ValueError where the output has fewer channels than vertices wired to it.
+    """
+    n = arch.n_vertices
+    before = graph.predecessors(n, arch.adj_bits)
+    wired = [v for v in range(1, n - 1) if before[n - 1] >> v & 1]
+    if len(wired) > out_channels:
+        raise ValueError(f"{len(wired)} vertices share {out_channels} output channels; use at least {len(wired)}")
+    widths = [0] * n
+    for place, v in enumerate(wired):
+        widths[v] = out_channels // len(wired) + (place < out_channels % len(wired))
+    for v in range(n - 2, 0, -1):
+        if not widths[v]:
+            widths[v] = max((widths[y] for y in range(v + 1, n - 1) if before[y] >> v & 1), default=0)
+            if not widths[v]:
+                raise ArchitectureError(f"vertex {v} leads nowhere; prune the cell before asking for its widths")
+    return tuple(widths[1:-1])
+
+
+@lru_cache(maxsize=1)
+def _class_counts() -> np.ndarray:
+    """Running sum of the numbers of labellings of the unlabelled graphs, int64 [2494]."""
+    return np.cumsum([count for _, _, _, count in graph.unlabelled_graphs()])
+
+
+class NB101Space(Space[NB101Architecture]):
+    """The 423,624 cells of NAS-Bench-101.
+
+    A genome holds the 21 edge bits and 5 operations of a raw 7-vertex cell; smaller cells are padded with vertices
+    that have no edges (and operation 0), so ``decode(encode(a))`` equals `a` for 7 vertices and is isomorphic to it
+    below. The string form is that of the official records: the flattened matrix, a colon, the operations.
+    """
+
+    name: ClassVar[str] = "nasbench101"
+    operations: ClassVar[tuple[str, ...]] = OPERATIONS
+    cardinalities: ClassVar[tuple[int, ...]] = (2,) * 21 + (3,) * 5
+    size: ClassVar[int] = 373_754_169  # 1,538,083 valid matrices x 3^5 labellings
+    unique_size: ClassVar[int | None] = 423624
+
+    def parse(self, text: str) -> NB101Architecture:
+        """Reads ``0110…:input,conv3x3-bn-relu,…,output`` or a pair ``([[0, 1, …], …], ["input", …, "output"])``."""
+        text = text.strip()
+        flat = _FLAT.fullmatch(text)
+        if flat:
+            bits, labels = flat[1], flat[2].split(",")
+            n = round(len(bits) ** 0.5)
+            if n * n != len(bits):
+                raise ArchitectureError(f"{len(bits)} matrix entries in {text!r} form no square matrix; write all "
+                                        "n x n entries row by row")
+            return NB101Architecture.from_matrix([[int(c) for c in bits[i:i + n]] for i in range(0, n * n, n)], labels)
+        try:
+            matrix, labels = ast.literal_eval(text)
+            return NB101Architecture.from_matrix(matrix, labels)
+        except ArchitectureError:
+            raise
+        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            raise ArchitectureError(f"{text[:200]!r} is no NAS-Bench-101 cell; expected the flattened matrix, a colon "
+                                    "and the operations, as in 0100:input,output") from None
+
+    def canonical(self, arch: NB101Architecture) -> NB101Architecture:
+        """Pruned, with the smallest (adj_bits, operations) of all topological orders."""
+        arch = arch.pruned()
+        bits, operations = graph.canonical(arch.n_vertices, arch.adj_bits, arch.operations)
+        return NB101Architecture(arch.n_vertices, bits, operations)
+
+    def key(self, arch: NB101Architecture) -> str:
+        """The reference module hash, 32 hexadecimal digits."""
+        arch = arch.pruned()
+        return graph.module_hash(arch.n_vertices, arch.adj_bits, arch.operations)
+
+    def sample(self, rng: np.random.Generator) -> NB101Architecture:
+        """The reference `random_spec`: a uniform 7x7 upper-triangular matrix and operations until the cell is valid."""
+        while True:
+            bits = int(rng.integers(1 << 21))
+            pruned = graph.prune(7, bits)
+            if pruned is not None and pruned[1].bit_count() <= graph.MAX_EDGES:
+                return NB101Architecture(7, bits, graph.operations_from_code(int(rng.integers(243)), 7))
+
+    def sample_unique(self, rng: np.random.Generator) -> NB101Architecture:
+        """Uniform over the 423,624 classes, by exact rejection and without a list of them.
+
+        One of the 2,494 unlabelled graphs is drawn with probability proportional to its number of classes of
+        labellings (Burnside). Then uniform labellings are drawn and one whose orbit under the graph's automorphisms
+        has size s is accepted with probability 1/s: each orbit is accepted with probability s · 3^-(n-2) · 1/s,
+        the same for all, hence classes are uniform within a graph and, by the first step, over graphs.
+        """
+        pick = int(rng.integers(423624))
+        n, bits, automorphisms, _ = graph.unlabelled_graphs()[int(np.searchsorted(_class_counts(), pick, "right"))]
+        while True:
+            code = int(rng.integers(3 ** (n - 2)))
+            if len(automorphisms) > 1:
+                images = automorphisms @ np.array(graph.operations_from_code(code, n), np.int64)
+                if rng.random() * len(np.unique(images)) >= 1:
+                    continue
+                code = int(images.min())
+            return NB101Architecture(n, bits, graph.operations_from_code(code, n))
+
+    def neighbours(self, arch: NB101Architecture) -> list[NB101Architecture]:
+        """Canonical cells of the other classes one change away from the pruned cell, each once.
+
+        Changes: another operation on a vertex; an edge added or removed between any ordered pair that leaves the
+        graph acyclic; below 7 vertices, a new vertex with one edge in and one out.
+        """
+        arch = self.canonical(arch)
+        found = dict.fromkeys(filter(None, (self._apply(arch, change) for change in self._changes(arch))))
+        found.pop(arch, None)
+        return list(found)
+
+    def mutate(self, arch: NB101Architecture, rng: np.random.Generator) -> NB101Architecture:
+        """One change as in `neighbours`, uniform over those that lead to another class; returns its canonical cell."""
+        arch = self.canonical(arch)
+        changes = self._changes(arch)
+        for pick in rng.permutation(len(changes)):
+            mutant = self._apply(arch, changes[pick])
+            if mutant is not None and mutant != arch:
+                return mutant
+        raise AssertionError("every NAS-Bench-101 cell has neighbours")
+
+    @staticmethod
+    def _changes(arch: NB101Architecture) -> list[tuple[str, int, int, int]]:
+        n = arch.n_vertices
+        changes = [("operation", v, op, 0) for v in range(n - 2) for op in range(3) if op != arch.operations[v]]
+        changes += [("edge", x, y, 0) for x in range(n - 1) for y in range(1, n) if x != y]
+        if n < 7:
+            changes += [("vertex", x, y, op) for x in range(n - 1) for y in range(1, n) if x != y for op in range(3)]
+        return changes
+
+    def _apply(self, arch: NB101Architecture, change: tuple[str, int, int, int]) -> NB101Architecture | None:
+        """The canonical cell after a change, or None where that is no valid cell."""
+        kind, a, b, op = change
+        n, operations, edges = arch.n_vertices, list(arch.operations), set(arch.edges)
+        if kind == "operation":
+            operations[a] = b
+        elif kind == "edge":
+            edges ^= {(a, b)}
+        else:  # the new vertex is n - 1, the output moves up
+            edges = {(x, n if y == n - 1 else y) for x, y in edges} | {(a, n - 1), (n - 1, n if b == n - 1 else b)}
+            operations.append(op)
+            n += 1
+        order = _topological(n, edges)
+        if order is None or len(edges) > graph.MAX_EDGES:
+            return None
+        place = {vertex: i for i, vertex in enumerate(order)}
+        bits = sum(1 << (place[x] + place[y] * (place[y] - 1) // 2) for x, y in edges)
+        if graph.prune(n, bits) is None:
+            return None
+        return self.canonical(NB101Architecture(n, bits, tuple(operations[v - 1] for v in order[1:-1])))
+
+    def encode(self, arch: NB101Architecture) -> np.ndarray:
+        n = arch.n_vertices
+        genome = np.zeros(26, np.int64)
+        for x, y in arch.edges:
+            y = 6 if y == n - 1 else y
+            genome[x + y * (y - 1) // 2] = 1
+        genome[21:21 + n - 2] = arch.operations
+        return genome
+
+    def decode(self, genome: Sequence[int] | np.ndarray) -> NB101Architecture:
+        genes = [int(gene) for gene in genome]
+        if len(genes) != 26 or any(gene not in (0, 1) for gene in genes[:21]):
+            raise ArchitectureError("a NAS-Bench-101 genome is 21 edge bits followed by 5 operation indices")
+        return NB101Architecture(7, sum(gene << i for i, gene in enumerate(genes[:21])), tuple(genes[21:]))
+
+    def operation_counts(self, arch: NB101Architecture) -> np.ndarray:
+        """Of the pruned cell, int64 [3]."""
+        return np.bincount(np.array(arch.pruned().operations, np.int64), minlength=3).astype(np.int64)
+
+    def depth(self, arch: NB101Architecture) -> int:
+        """Convolutions on the longest path from input to output (projections not counted)."""
+        arch = arch.pruned()
+        n = arch.n_vertices
+        deepest = [0] * n
+        for x, y in arch.edges:  # by target, so that sources are final
+            deepest[y] = max(deepest[y], deepest[x] + (y < n - 1 and arch.operations[y - 1] < 2))
+        return deepest[-1]
+
+    def enumerate(self) -> Iterator[NB101Architecture]:
+        """All 423,624 canonical cells by ascending module hash, the benchmark's order; half a minute of hashing.
+
+        `nasbench101_graph.enumerate_cells` gives the same cells as arrays, unhashed, in a fraction of a second.
+        """
+        from nas_lightning.spaces.nasbench101_hashes import module_hashes
+
+        n_vertices, adj_bits, operations = graph.enumerate_cells()
+        halves = module_hashes(n_vertices, adj_bits, operations).view(">u8")
+        for row in np.lexsort((halves[:, 1], halves[:, 0])):
+            n = int(n_vertices[row])
+            yield NB101Architecture(n, int(adj_bits[row]), tuple(operations[row, :n - 2].tolist()))
+
+
+def _topological(n: int, edges: set[tuple[int, int]]) -> list[int] | None:
+    """Topological order that starts at vertex 0 and ends at n - 1, or None where there is none."""
+    waiting = [0] * n
+    for _, y in edges:
+        waiting[y] += 1
+    order: list[int] = []
+    if waiting[0] or any(x == n - 1 for x, _ in edges):
+        return None
+    ready = [v for v in range(n - 1) if not waiting[v]]
+    while ready:
+        vertex = ready.pop(0)
+        order.append(vertex)
+        for x, y in edges:
+            if x == vertex:
+                waiting[y] -= 1
+                if not waiting[y] and y != n - 1:
+                    ready.append(y)
+    return [*order, n - 1] if len(order) == n - 1 else None

@@ -1,0 +1,220 @@
+"""NAS-Bench-201 (Dong and Yang, arXiv 2001.00326), also NATS-Bench topology: a cell of 4 nodes and 6 operation edges.
+
+Order of the edges everywhere: (0,1), (0,2), (1,2), (0,3), (1,3), (2,3), which is the order of the string form
+``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``. The *raw code* of a cell reads its six operations as a base-5 number.
+"""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import ClassVar
+
+import numpy as np
+
+from nas_lightning.spaces.base import ArchitectureError, Space
+
+OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
+EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+_INDEX = {name: i for i, name in enumerate(OPERATIONS)}
+_PLACES = 5 ** np.arange(5, -1, -1)
+_ORDER_CRC = 3516857650  # of the official order as little-endian int32 raw codes
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class NB201Architecture:
+    """One cell: an operation index per edge, in the order of `EDGES`."""
+
+    operations: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        operations = self.operations
+        if type(operations) is not tuple or len(operations) != 6:
+            raise ArchitectureError(f"a NAS-Bench-201 cell is a tuple of 6 operation indices, not {operations!r}")
+        for op in operations:
+            if type(op) is not int or not 0 <= op < 5:
+                raise ArchitectureError(f"{op!r} is no operation index of NAS-Bench-201; use integers from 0 to 4 "
+                                        f"({', '.join(OPERATIONS)})")
+
+    def __str__(self) -> str:
+        a, b, c, d, e, f = (OPERATIONS[op] for op in self.operations)
+        return f"|{a}~0|+|{b}~0|{c}~1|+|{d}~0|{e}~1|{f}~2|"
+
+    @property
+    def code(self) -> int:
+        """Raw code, in range(15625)."""
+        code = 0
+        for op in self.operations:
+            code = 5 * code + op
+        return code
+
+
+def from_code(code: int) -> NB201Architecture:
+    """Inverse of `NB201Architecture.code`."""
+    if not 0 <= code < 15625:
+        raise ArchitectureError(f"{code} is no raw code of a NAS-Bench-201 cell; use an integer from 0 to 15624")
+    return NB201Architecture(tuple(int(code) // int(place) % 5 for place in _PLACES))
+
+
+@lru_cache(maxsize=1)
+def official_order() -> np.ndarray:
+    """Raw codes in the order of the official architecture index, int32 [15625].
+
+    The authors list all cells in lexicographic order and shuffle the list with Python's generator seeded by 88
+    (their script that writes the benchmark's meta file). Raises RuntimeError where Python shuffles differently.
+    """
+    codes = list(range(15625))
+    random.Random(88).shuffle(codes)
+    order = np.array(codes, np.int32)
+    if zlib.crc32(order.astype("<i4").tobytes()) != _ORDER_CRC:
+        raise RuntimeError("this Python shuffles differently from those that NAS-Bench-201's architecture order was "
+                           "made with; use CPython 3.11 to 3.13")
+    order.flags.writeable = False
+    return order
+
+
+@lru_cache(maxsize=1)
+def official_index() -> np.ndarray:
+    """Official index of every raw code, int32 [15625]: the inverse of `official_order`."""
+    index = np.empty(15625, np.int32)
+    index[official_order()] = np.arange(15625, dtype=np.int32)
+    index.flags.writeable = False
+    return index
+
+
+def _terms(node: str) -> list[str]:
+    """What a node contributes over an edge, per operation: nothing, itself, or an operation applied to it."""
+    return ["#" if op == "none" or node == "#" else node if op == "skip_connect" else f"({node})@{op}"
+            for op in OPERATIONS]
+
+
+@lru_cache(maxsize=1)
+def canonical_codes() -> np.ndarray:
+    """Raw code of the canonical member of every raw code's class, int32 [15625].
+
+    Two cells are isomorphic when NATS-Bench's `to_unique_str(consider_zero=True)` is equal: the nested sum of terms
+    that reaches the output, terms sorted, zeros marked, skip connections contracted (6,466 classes, as published).
+    The canonical member is the one with the lowest official index.
+    """
+    classes: dict[str, list[int]] = {}
+    base = 0
+    first = _terms("0")
+    for node1 in first:
+        second = _terms(node1)
+        for a in first:
+            for b in second:
+                node2 = "+".join(sorted((a, b)))
+                third = _terms(node2)
+                for x in first:
+                    for y in second:
+                        for z in third:
+                            classes.setdefault("+".join(sorted((x, y, z))), []).append(base)
+                            base += 1
+    index = official_index()
+    canonical = np.empty(15625, np.int32)
+    for members in classes.values():
+        canonical[members] = min(members, key=index.__getitem__)
+    canonical.flags.writeable = False
+    return canonical
+
+
+@lru_cache(maxsize=1)
+def unique_codes() -> np.ndarray:
+    """Raw codes of the 6,466 canonical cells, by official index, int32 [6466]."""
+    order = official_order()
+    unique = order[canonical_codes()[order] == order]
+    unique.flags.writeable = False
+    return unique
+
+
+class NB201Space(Space[NB201Architecture]):
+    """The 15,625 cells of NAS-Bench-201. The canonical cell of a class is the one with the lowest official index."""
+
+    name: ClassVar[str] = "nasbench201"
+    operations: ClassVar[tuple[str, ...]] = OPERATIONS
+    cardinalities: ClassVar[tuple[int, ...]] = (5,) * 6
+    size: ClassVar[int] = 15625
+    unique_size: ClassVar[int | None] = 6466
+
+    def parse(self, text: str) -> NB201Architecture:
+        try:
+            nodes = [[edge.split("~") for edge in node.split("|")[1:-1]] for node in text.strip().split("+")]
+            wired = [[source for _, source in node] for node in nodes]
+            if wired == [["0"], ["0", "1"], ["0", "1", "2"]]:
+                arch = NB201Architecture(tuple(_INDEX[op] for node in nodes for op, _ in node))
+                if str(arch) == text.strip():
+                    return arch
+        except KeyError as error:
+            raise ArchitectureError(f"{error} in {text!r} is no operation of NAS-Bench-201; the operations are "
+                                    f"{', '.join(OPERATIONS)}") from None
+        except (ValueError, AttributeError):
+            pass
+        raise ArchitectureError(f"{text!r} is no NAS-Bench-201 cell; expected |op~0|+|op~0|op~1|+|op~0|op~1|op~2|")
+
+    def canonical(self, arch: NB201Architecture) -> NB201Architecture:
+        return from_code(int(canonical_codes()[arch.code]))
+
+    def key(self, arch: NB201Architecture) -> str:
+        """String form of the canonical cell."""
+        return str(self.canonical(arch))
+
+    def sample(self, rng: np.random.Generator) -> NB201Architecture:
+        return from_code(int(rng.integers(15625)))
+
+    def sample_unique(self, rng: np.random.Generator) -> NB201Architecture:
+        return from_code(int(unique_codes()[rng.integers(6466)]))
+
+    def members(self, arch: NB201Architecture) -> list[NB201Architecture]:
+        """All cells isomorphic to `arch`, by official index, itself included."""
+        order, canonical = official_order(), canonical_codes()
+        return [from_code(int(code)) for code in order[canonical[order] == canonical[arch.code]]]
+
+    def neighbours(self, arch: NB201Architecture) -> list[NB201Architecture]:
+        """The 24 cells that differ in the operation of one edge."""
+        ops = arch.operations
+        return [NB201Architecture((*ops[:edge], op, *ops[edge + 1:]))
+                for edge in range(6) for op in range(5) if op != ops[edge]]
+
+    def mutate(self, arch: NB201Architecture, rng: np.random.Generator) -> NB201Architecture:
+        edge, shift = divmod(int(rng.integers(24)), 4)
+        ops = list(arch.operations)
+        ops[edge] = (ops[edge] + 1 + shift) % 5
+        return NB201Architecture(tuple(ops))
+
+    def encode(self, arch: NB201Architecture) -> np.ndarray:
+        return np.array(arch.operations, np.int64)
+
+    def decode(self, genome: Sequence[int] | np.ndarray) -> NB201Architecture:
+        return NB201Architecture(tuple(int(gene) for gene in genome))
+
+    def operation_counts(self, arch: NB201Architecture) -> np.ndarray:
+        return np.bincount(arch.operations, minlength=5).astype(np.int64)
+
+    def depth(self, arch: NB201Architecture) -> int:
+        """Convolutions on the longest path that reaches the output; 0 where none does."""
+        deepest = [0, -9, -9, -9]
+        for (source, target), op in zip(EDGES, arch.operations, strict=True):
+            if op:
+                deepest[target] = max(deepest[target], deepest[source] + (op in (2, 3)))
+        return max(deepest[3], 0)
+
+    def index(self, arch: NB201Architecture) -> int:
+        """Official architecture index, in range(15625)."""
+        return int(official_index()[arch.code])
+
+    def from_index(self, index: int) -> NB201Architecture:
+        """The cell with this official architecture index. Raises ArchitectureError outside range(15625)."""
+        if not 0 <= index < 15625:
+            raise ArchitectureError(f"{index} is no NAS-Bench-201 architecture index; use an integer from 0 to 15624")
+        return from_code(int(official_order()[index]))
+
+    def enumerate(self) -> Iterator[NB201Architecture]:
+        """The 6,466 canonical cells by official index."""
+        return (from_code(int(code)) for code in unique_codes())
+
+    def enumerate_raw(self) -> Iterator[NB201Architecture]:
+        """All 15,625 cells by official index."""
+        return (from_code(int(code)) for code in official_order())

@@ -1,0 +1,21 @@
+"""Where the shared stand-alone tables are, if they are."""
+
+import os
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared_table():
+    """Reads a table of the shared benchmark folder, or skips the test where the folder is absent."""
+    root = os.environ.get("NAS_LIGHTNING_SHARED", Path(__file__).parents[2].parent / "shared" / "data")
+
+    def read(name):
+        path = Path(root) / "benchmarks" / name
+        if not path.exists():
+            pytest.skip(f"{name} is not in {path.parent}; set NAS_LIGHTNING_SHARED to the data folder")
+        return pq.read_table(path)
+
+    return read
