@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ class Objective(ABC):
     space: Space
     fidelities: Fidelities
     cost_unit: str
+    dataset: str = ""
     is_lookup: bool = False  # evaluations cost nothing here and now, so that baselines may repeat whole searches
     batch: int = 1  # how many trials one call of `evaluate` likes to get
 
@@ -33,6 +35,12 @@ class Objective(ABC):
     @abstractmethod
     def identity(self) -> dict[str, Any]:
         """What the values depend on, as plain JSON: file hashes, metric names, split sizes. Part of the run's hash."""
+
+    def open_folder(self, folder: Path) -> None:  # noqa: B027 (most objectives write nothing)
+        """Called once with the run folder before the first evaluation."""
+
+    def close_folder(self) -> None:  # noqa: B027
+        """Called once after the result is written."""
 
     def planned_cost(self, trial: Trial) -> float | None:
         """The cost where it is known before the evaluation; None where only the evaluation tells (seconds)."""
@@ -54,6 +62,10 @@ class Objective(ABC):
     def reference_measures(self, names: Sequence[str]) -> dict[str, float]:
         """For each measure a value that no architecture exceeds: the corner of the hypervolume. Empty where unknown."""
         return {}
+
+    def benchmark_record(self) -> dict[str, str] | None:
+        """Name and SHA-256 of the stand-alone table that is used; None without one."""
+        return None
 
     def truth_name(self) -> str:
         """What the stand-alone truth is, in words."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 import traceback
 from collections.abc import Mapping
@@ -10,17 +9,20 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nas_lightning.runs import (
+    RESULT,
+    SCHEMA_VERSION,
+    RunError,
+    environment,
+    finished,
+    run_hash,
+    to_json,
+    write_atomically,
+)
 from nas_lightning.search.algorithm import make_algorithm
 from nas_lightning.search.budget import Budget
+from nas_lightning.search.csv_file import search_csv
 from nas_lightning.search.engine import Search
-from nas_lightning.search.folder import (
-    RESULT_SCHEMA,
-    environment,
-    run_hash,
-    search_csv,
-    write_atomically,
-    write_json,
-)
 from nas_lightning.search.journal import Journal, is_in_use
 from nas_lightning.search.objective import Objective
 from nas_lightning.search.outcome import conclude, random_baseline, random_draws
@@ -55,7 +57,7 @@ class SearchPlan:
         """What the run's hash is made of, as plain JSON."""
         plan = asdict(self)
         del plan["study"]  # a label
-        return {"kind": "search", "schema_version": RESULT_SCHEMA, "plan": plan, "objective": objective.identity()}
+        return {"kind": "search", "plan": plan, "objective": objective.identity()}
 
     def run_name(self, objective: Objective) -> str:
         digest = run_hash(self.determinants(objective))
@@ -91,8 +93,9 @@ def run_search(
     if finished is not None:
         return finished, folder, True
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / "config.yaml", config_yaml)
-    write_json(folder / "environment.json", environment())
+    write_atomically(folder / "config.yaml", config_yaml.encode())
+    write_atomically(folder / "environment.json", to_json(environment(objective.identity())))
+    objective.open_folder(folder)
     started = time.perf_counter()
     try:
         bar = SearchProgress(plan.budget, plan.algorithm, progress)
@@ -113,7 +116,7 @@ def run_search(
             raise SearchError(f"{plan.algorithm} has evaluated nothing: check its settings")
         metrics, truths = conclude(records, objective, plan.top_k, algorithm.measures)
         result = {
-            "schema_version": RESULT_SCHEMA,
+            "schema_version": SCHEMA_VERSION,
             "kind": "search",
             "status": "complete",
             "reason": None,
@@ -132,20 +135,22 @@ def run_search(
             "cost": {"unit": plan.budget.unit, "budget": plan.budget.amount, "spent": records[-1].spent},
         }
         text = search_csv(records, truths, plan.seed, plan.algorithm, objective.space.format)
-        write_atomically(folder / "search.csv", text)
+        write_atomically(folder / "search.csv", text.encode())
         done = time.perf_counter()
         timings = {
-            "search_seconds": searched - started,
-            "conclude_seconds": done - searched,
+            "search_s": searched - started,
+            "conclude_s": done - searched,
+            "total_s": done - started,
             "evaluated_by_this_process": search.evaluated,
             "evaluations": len(records),
         }
-        write_json(folder / "timings.json", timings)
-        write_json(folder / "result.json", result)
+        write_atomically(folder / "timings.json", to_json(timings))
+        write_atomically(folder / RESULT, to_json(result))
     except Exception:
-        write_atomically(folder / "error.txt", traceback.format_exc())
+        write_atomically(folder / "error.txt", traceback.format_exc().encode())
         raise
     (folder / "error.txt").unlink(missing_ok=True)
+    objective.close_folder()
     return result, folder, False
 
 
@@ -167,19 +172,10 @@ def baselines(plan: SearchPlan, objective: Objective) -> dict[str, Any]:
 
 
 def finished_result(folder: Path, digest: str) -> dict[str, Any] | None:
-    """The result of a finished run. Raises SearchError where the folder holds one of another version."""
-    path = folder / "result.json"
-    if not path.exists():
-        return None
-    try:
-        result = json.loads(path.read_text(encoding="utf-8"))
-        version, found = result["schema_version"], result["run_hash"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise SearchError(f"{path} is no result file ({error}): repeat the run with force=true") from error
-    if (version, found) != (RESULT_SCHEMA, digest):
-        raise SearchError(
-            f"{path} belongs to another version (format {version}, run {found}): repeat the run with force=true"
-        )
+    """The result of a finished run. Raises RunError where the folder holds a damaged one, or one of another version."""
+    result = finished(folder)
+    if result is not None and result.get("run_hash") != digest:
+        raise RunError(f"{folder / RESULT} belongs to run {result.get('run_hash')}: repeat this one with force=true")
     return result
 
 
@@ -187,5 +183,5 @@ def discard(folder: Path) -> None:
     """Remove what an earlier run left, so that it is repeated. Raises SearchError while another process works there."""
     if is_in_use(folder / "journal.jsonl"):
         raise SearchError(f"another process is at work in {folder}: wait for it, or end it, before force=true")
-    for name in ("result.json", "search.csv", "timings.json", "error.txt", "journal.jsonl.damaged", "journal.jsonl"):
+    for name in (RESULT, "search.csv", "timings.json", "error.txt", "journal.jsonl.damaged", "journal.jsonl"):
         (folder / name).unlink(missing_ok=True)

@@ -51,6 +51,10 @@ class SupernetObjectiveSchema:
     """Images per evaluation batch; with batch statistics the score depends on it."""
     architectures: str = "space"
     """space: all architectures of the space; table: those whose stand-alone accuracy is known."""
+    train_top_k: bool = False
+    """Train the top K by the stand-alone recipe (plan=…) for their truth, instead of looking it up in the table."""
+    final_seeds: int = 1
+    """Stand-alone trainings of each of the top K that the reported accuracy averages."""
 
 
 @dataclass
@@ -58,10 +62,10 @@ class TrainingObjectiveSchema:
     name: str = "training"
     min_epochs: int | None = None
     """Lowest fidelity; null trains every architecture in full."""
-    final_epochs: int | None = None
-    """Epochs of the stand-alone training of the top K; null takes the plan's."""
+    batch_size: int = 100
+    """Images per evaluation batch."""
     final_seeds: int = 1
-    """Stand-alone trainings that the reported accuracy averages."""
+    """Stand-alone trainings of each of the top K that the reported accuracy averages."""
 
 
 @dataclass

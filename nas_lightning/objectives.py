@@ -1,0 +1,378 @@
+"""The objectives of a search that need PyTorch: a trained super-net, and real training."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from omegaconf import OmegaConf
+
+from nas_lightning.data.module import ImageDataModule
+from nas_lightning.main import quiet_lightning, standalone_accuracy
+from nas_lightning.plan import Plan
+from nas_lightning.ranking.evaluator import evaluation_batches, score
+from nas_lightning.sampling import admissible
+from nas_lightning.search.objective import Objective, check_cost_unit
+from nas_lightning.search.subspaces import AdmissibleSpace, ListedSpace
+from nas_lightning.search.trial import Evaluation, Fidelities, SearchError, Trial
+from nas_lightning.spaces import get_space
+from nas_lightning.training import StandaloneModule, load_network
+
+if TYPE_CHECKING:
+    from nas_lightning.benchmarks import Benchmark
+
+FINAL_SEED = 1_000  # stand-alone seeds of the top K, which no search with a small seed has used
+SCORES = ("accuracy", "negative_cross_entropy")
+
+
+def file_sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def trained_data(checkpoint: Path) -> dict[str, Any] | None:
+    """The ``data`` section that a super-net was trained with, from the run folder around its checkpoint; None without."""
+    config = checkpoint.resolve().parent.parent / "config.yaml"
+    if not config.is_file():
+        return None
+    loaded = OmegaConf.to_container(OmegaConf.load(config))  # never instantiated: plain dicts and lists
+    data = loaded.get("data") if isinstance(loaded, dict) else None
+    return data if isinstance(data, dict) else None
+
+
+class StandaloneTrainer:
+    """Trains single architectures by the stand-alone recipe, each in a folder of its own, resumable at any epoch.
+
+    A training of f epochs is the first f epochs of the plan's whole schedule, so that a promoted architecture goes on
+    exactly where it stopped.
+    """
+
+    def __init__(self, space: str, plan: Plan, data: ImageDataModule, trainer: dict[str, Any], batch_size: int,
+                 final_seeds: int):
+        if final_seeds < 1:
+            raise SearchError(f"objective.final_seeds={final_seeds}: the top K need at least one stand-alone training")
+        self.space, self.plan, self.data, self.trainer = space, plan, data, trainer
+        self.batch_size, self.final_seeds = batch_size, final_seeds
+        self.folder: Path | None = None
+        logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+
+    def train(self, arch: Any, seed: int, epochs: int, split: str) -> float:
+        """Accuracy on ``validation`` or ``test`` images after `epochs` epochs, a fraction."""
+        assert self.folder is not None, "the objective has not been given its run folder"
+        self.data.setup()
+        self.data.seed = seed
+        source = self.data.source
+        module = StandaloneModule(self.space, self.plan, source.num_classes, source.in_channels, seed, arch)
+        folder = self.folder / hashlib.sha256(f"{arch} {seed}".encode()).hexdigest()[:16]
+        paths = {int(path.stem.split("=")[1]): path for path in folder.glob("epoch=*.ckpt")}
+        done = max((epoch for epoch in paths if epoch <= epochs), default=0)
+        if done < epochs:
+            self._fit(module, epochs, folder, paths.get(done))
+        else:
+            state = torch.load(paths[done], map_location="cpu", weights_only=True)["state_dict"]
+            module.load_state_dict(state)
+        return standalone_accuracy(module, self.data, split, self.batch_size)["accuracy"]
+
+    def final_accuracies(self, architectures: Sequence[Any]) -> np.ndarray:
+        """Test accuracy of the whole recipe, mean over `final_seeds` trainings with seeds of their own, float64 [n]."""
+        epochs = self.plan.protocol.epochs
+        seeds = range(FINAL_SEED, FINAL_SEED + self.final_seeds)
+        rows = [[self.train(arch, seed, epochs, "test") for seed in seeds] for arch in architectures]
+        return np.array(rows, np.float64).reshape(len(architectures), self.final_seeds).mean(axis=1)
+
+    def describe_final(self) -> str:
+        return f"stand-alone training, {self.plan.protocol.epochs} epochs, test accuracy, mean of {self.final_seeds} seeds"
+
+    def _fit(self, module: StandaloneModule, epochs: int, folder: Path, resume: Path | None) -> None:
+        trainer = pl.Trainer(
+            accelerator=self.trainer["accelerator"],
+            devices=1,
+            precision=self.trainer["precision"],
+            deterministic=self.trainer["deterministic"],
+            max_epochs=epochs,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            limit_val_batches=0,
+            num_sanity_val_steps=0,
+            default_root_dir=folder,
+        )
+        with quiet_lightning():
+            trainer.fit(module, datamodule=self.data, ckpt_path=resume, weights_only=True)
+        folder.mkdir(parents=True, exist_ok=True)
+        unfinished = folder / f"unfinished-{epochs}.ckpt"
+        trainer.save_checkpoint(unfinished)
+        unfinished.rename(folder / f"epoch={epochs}.ckpt")
+        module.to(trainer.strategy.root_device)
+
+    def identity(self) -> dict[str, Any]:
+        """What the accuracies depend on."""
+        self.data.setup()
+        return {
+            "plan": self.plan.as_dict(),
+            "data": self.data.record(),
+            "precision": self.trainer["precision"],
+            "batch_size": self.batch_size,
+            "final_seeds": self.final_seeds,
+        }
+
+
+class SupernetObjective(Objective):
+    """Score with the shared weights of a trained super-net, on held-out images that did not train it.
+
+    Fidelity is the number of images, in whole evaluation batches: `screening_batches` of them at least, all at most. The
+    batches always come in the same order, and every evaluation starts afresh. The stand-alone truth comes from
+    `benchmark`, or from real training by `standalone` (mean over `final_seeds`), or is unknown.
+    """
+
+    name = "supernet"
+    batch = 64
+
+    def __init__(
+        self,
+        checkpoint: Path,
+        space: str,
+        data: Callable[[Plan], ImageDataModule],
+        trainer: dict[str, Any],
+        settings: dict[str, Any],
+        cost_unit: str,
+        benchmark: Benchmark | None,
+        standalone: StandaloneTrainer | None = None,
+    ):
+        check_cost_unit(cost_unit, ("evaluations",), self.name)
+        if settings["score"] not in SCORES:
+            raise SearchError(f"objective.score={settings['score']} is unknown: choose one of {', '.join(SCORES)}")
+        device = torch.device("cuda" if trainer["accelerator"] != "cpu" and torch.cuda.is_available() else "cpu")
+        self.network, about = load_network(checkpoint, device)
+        if about["architecture"] is not None:
+            raise SearchError(f"{checkpoint} holds one stand-alone network: give the checkpoint of a super-net")
+        if about["space"] != space:
+            raise SearchError(f"{checkpoint} holds a super-net of {about['space']}, not of {space}: say space={about['space']}")
+        self.plan = Plan.from_dict(about["plan"])
+        self.data = data(self.plan)
+        self.data.setup()
+        size = settings["batch_size"]
+        self._batches = evaluation_batches(
+            self.data.held_out(), self.data.normalize, size, settings["images"], device
+        )
+        low = min(max(1, settings["screening_batches"]), len(self._batches))
+        self.fidelities = Fidelities("images", tuple(size * n for n in range(low, len(self._batches) + 1)))
+        self._size, self.settings, self.cost_unit = size, settings, cost_unit
+        self.benchmark, self.standalone = benchmark, standalone
+        protocol = self.plan.protocol
+        recalibrate = protocol.bn_evaluation == "recalibrate"
+        loader = self.data.loader(device) if recalibrate else None
+        self._calibration = [loader.batch(i)[0] for i in range(protocol.bn_recalibration_batches)] if loader else []
+        self.dataset = self.data.source.name
+        self._checkpoint_sha256 = file_sha256(checkpoint)
+        self.space = self._searched_space(space)
+
+    def _searched_space(self, name: str) -> Any:
+        whole, admits = get_space(name), admissible(name, self.plan)
+        wanted = self.settings["architectures"]
+        if wanted == "space":
+            return AdmissibleSpace(whole, admits)
+        if wanted != "table":
+            raise SearchError(f"objective.architectures={wanted} is unknown: choose space or table")
+        if self.benchmark is None:
+            raise SearchError("objective.architectures=table needs a table: choose benchmark=…")
+        return ListedSpace(whole, [arch for arch in self.benchmark.architectures() if admits(arch)])
+
+    def evaluate(self, trials: Sequence[Trial]) -> list[Evaluation]:
+        out: dict[int, Evaluation] = {}
+        for fidelity in sorted({trial.fidelity for trial in trials}):
+            chosen = [i for i, trial in enumerate(trials) if trial.fidelity == fidelity]
+            scores = score(
+                self.network,
+                [trials[i].architecture for i in chosen],
+                self._batches[: fidelity // self._size],
+                self.plan.protocol.bn_evaluation,
+                self._calibration,
+            )
+            for i, value in zip(chosen, scores.as_dict()[self.settings["score"]].tolist(), strict=True):
+                out[i] = Evaluation(value, fidelity / self.fidelities.full)
+        return [out[i] for i in range(len(trials))]
+
+    def planned_cost(self, trial: Trial) -> float:
+        return trial.fidelity / self.fidelities.full
+
+    def open_folder(self, folder: Path) -> None:
+        if self.standalone is not None:
+            self.standalone.folder = folder / "standalone"
+
+    def truth(self, architectures: Sequence[Any]) -> np.ndarray:
+        if self.standalone is not None:
+            return self.standalone.final_accuracies(architectures)
+        return self.cheap_truth(architectures)
+
+    def cheap_truth(self, architectures: Sequence[Any]) -> np.ndarray:
+        if self.benchmark is None or self.standalone is not None:
+            return np.full(len(architectures), np.nan)
+        return self.benchmark.accuracies(architectures)
+
+    def all_truths(self) -> np.ndarray | None:
+        if self.benchmark is None or self.standalone is not None:
+            return None
+        return self.benchmark.accuracies(self.benchmark.architectures())
+
+    def truth_name(self) -> str:
+        if self.standalone is not None:
+            return self.standalone.describe_final()
+        return "none" if self.benchmark is None else "table"
+
+    def identity(self) -> dict[str, Any]:
+        return {
+            "checkpoint_sha256": self._checkpoint_sha256,
+            "data": self.data.record(),
+            "images": self.fidelities.full,
+            "batch_size": self._size,
+            "batch_norm": self.plan.protocol.bn_evaluation,
+            "score": self.settings["score"],
+            "architectures": self.settings["architectures"],
+            "levels": list(self.fidelities.levels),
+            "truth": self._truth_identity(),
+        }
+
+    def _truth_identity(self) -> Any:
+        if self.standalone is not None:
+            return self.standalone.identity()
+        return None if self.benchmark is None else self.benchmark.sha256
+
+
+class TrainingObjective(Objective):
+    """Train every architecture by itself and read its accuracy on the held-out images; fidelity is the epoch reached.
+
+    The seed of the search is the seed of every training, so that an evaluation is a function of (architecture, epochs).
+    A trial that resumes pays the further epochs only; ``seconds`` are measured on this machine and differ from run to
+    run. The truth is the test accuracy of the stand-alone recipe, trained anew with its own seeds.
+    """
+
+    name = "training"
+
+    def __init__(self, standalone: StandaloneTrainer, seed: int, min_epochs: int | None, cost_unit: str):
+        check_cost_unit(cost_unit, ("evaluations", "epochs", "seconds"), self.name)
+        full = standalone.plan.protocol.epochs
+        low = full if min_epochs is None else min_epochs
+        if not 1 <= low <= full:
+            raise SearchError(f"objective.min_epochs={low} is out of range: the plan trains for {full} epochs")
+        standalone.data.setup()
+        standalone.data.held_out()  # refuses a split without validation images before anything is trained
+        self.standalone, self.seed, self.cost_unit = standalone, seed, cost_unit
+        self.space, self.dataset = get_space(standalone.space), standalone.data.source.name
+        self.fidelities = Fidelities("epochs", tuple(range(low, full + 1)), continuous=True)
+
+    def open_folder(self, folder: Path) -> None:
+        self.standalone.folder = folder / "standalone"
+
+    def close_folder(self) -> None:
+        assert self.standalone.folder is not None
+        shutil.rmtree(self.standalone.folder, ignore_errors=True)  # the networks were means to an end
+
+    def planned_cost(self, trial: Trial) -> float | None:
+        if self.cost_unit == "epochs":
+            return float(trial.fidelity - trial.resumed_from)
+        return super().planned_cost(trial)
+
+    def evaluate(self, trials: Sequence[Trial]) -> list[Evaluation]:
+        out = []
+        for trial in trials:
+            started = time.perf_counter()
+            value = self.standalone.train(trial.architecture, self.seed, trial.fidelity, "validation")
+            cost = self.planned_cost(trial)
+            out.append(Evaluation(value, time.perf_counter() - started if cost is None else cost))
+        return out
+
+    def truth(self, architectures: Sequence[Any]) -> np.ndarray:
+        return self.standalone.final_accuracies(architectures)
+
+    def cheap_truth(self, architectures: Sequence[Any]) -> np.ndarray:
+        return np.full(len(architectures), np.nan)
+
+    def truth_name(self) -> str:
+        return self.standalone.describe_final()
+
+    def identity(self) -> dict[str, Any]:
+        levels = self.fidelities.levels
+        return {**self.standalone.identity(), "levels": [levels[0], levels[-1]]}
+
+
+def data_module(config: dict[str, Any], plan: Plan, data: dict[str, Any]) -> ImageDataModule:
+    """The images of a ``data`` section with the plan's batch size and train portion."""
+    protocol = plan.protocol
+    return ImageDataModule(
+        data["name"],
+        config["data"]["root"],
+        protocol.batch_size,
+        protocol.train_portion,
+        config["seed"],
+        data["split_seed"],
+        data["max_train_images"],
+        data["augment"],
+        config["data"]["download"],
+    )
+
+
+def supernet_objective(
+    config: dict[str, Any], settings: dict[str, Any], cost_unit: str, benchmark: Benchmark | None
+) -> SupernetObjective:
+    """The objective of ``objective=supernet checkpoint=…``.
+
+    The images are split as the super-net's run was, so that no image scores weights that it trained. Raises SearchError
+    where the configuration names other images than that run.
+    """
+    checkpoint, given = Path(config["checkpoint"]), config["data"]
+    trained = trained_data(checkpoint) if checkpoint.is_file() else None
+    for key in ("name", "split_seed", "max_train_images") if trained is not None else ():
+        if trained.get(key) != given[key]:
+            where = "data" if key == "name" else f"data.{key}"
+            raise SearchError(
+                f"the super-net of {checkpoint} was trained with {where}={trained.get(key)}, not {given[key]}: say "
+                f"{where}={'null' if trained.get(key) is None else trained.get(key)}, or images that trained it would score it"
+            )
+    standalone = None
+    if settings["train_top_k"]:
+        plan = Plan.from_dict(config["plan"])
+        standalone = StandaloneTrainer(
+            config["space"]["name"],
+            plan,
+            data_module(config, plan, given),
+            config["trainer"],
+            settings["batch_size"],
+            settings["final_seeds"],
+        )
+    return SupernetObjective(
+        checkpoint,
+        config["space"]["name"],
+        lambda plan: data_module(config, plan, given),
+        config["trainer"],
+        settings,
+        cost_unit,
+        benchmark,
+        standalone,
+    )
+
+
+def training_objective(
+    config: dict[str, Any], settings: dict[str, Any], cost_unit: str, seed: int
+) -> TrainingObjective:
+    """The objective of ``objective=training``: the plan of the configuration is the stand-alone recipe."""
+    plan = Plan.from_dict(config["plan"])
+    standalone = StandaloneTrainer(
+        config["space"]["name"],
+        plan,
+        data_module(config, plan, config["data"]),
+        config["trainer"],
+        settings["batch_size"],
+        settings["final_seeds"],
+    )
+    return TrainingObjective(standalone, seed, settings["min_epochs"], cost_unit)

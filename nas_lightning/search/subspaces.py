@@ -1,0 +1,130 @@
+"""Search spaces cut down: to the architectures of a table, or to those that a super-net holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from nas_lightning.search.trial import SearchError
+from nas_lightning.spaces.base import ArchitectureError, Space
+
+
+class SubSpace(Space[Any]):
+    """A part of `whole` that keeps its encodings, strings and classes."""
+
+    def __init__(self, whole: Space[Any]):
+        self.whole = whole
+        self.name, self.operations, self.cardinalities = whole.name, whole.operations, whole.cardinalities  # type: ignore[misc]
+        self.size, self.unique_size = whole.size, None  # type: ignore[misc]
+
+    def parse(self, text: str) -> Any:
+        return self.whole.parse(text)
+
+    def format(self, arch: Any) -> str:
+        return self.whole.format(arch)
+
+    def canonical(self, arch: Any) -> Any:
+        return self.whole.canonical(arch)
+
+    def key(self, arch: Any) -> str:
+        return self.whole.key(arch)
+
+    def encode(self, arch: Any) -> np.ndarray:
+        return self.whole.encode(arch)
+
+    def decode(self, genome: Sequence[int] | np.ndarray) -> Any:
+        return self.whole.decode(genome)
+
+    def operation_counts(self, arch: Any) -> np.ndarray:
+        return self.whole.operation_counts(arch)
+
+    def depth(self, arch: Any) -> int:
+        return self.whole.depth(arch)
+
+
+class ListedSpace(SubSpace):
+    """The listed architectures. Sampling is uniform over the list; where the algebra of the whole space would leave the
+    list, the nearest listed architectures stand in.
+
+    Distance is the number of genes that differ. Neighbours are the `neighbourhood` nearest ones (ties in the order of
+    the list), and a mutation takes one of them. Raises SearchError for fewer than two architectures.
+    """
+
+    def __init__(self, whole: Space[Any], architectures: Sequence[Any], neighbourhood: int = 16):
+        super().__init__(whole)
+        self.architectures = list(architectures)
+        if len(self.architectures) < 2:
+            raise SearchError(f"a search needs two architectures or more, the table offers {len(self.architectures)}")
+        self.neighbourhood = neighbourhood
+        self.size = self.unique_size = len(self.architectures)  # type: ignore[misc]
+        self._genomes = np.stack([whole.encode(arch) for arch in self.architectures]).astype(np.int16)
+        self._near: dict[Any, list[Any]] = {}
+
+    def sample(self, rng: np.random.Generator) -> Any:
+        return self.architectures[rng.integers(len(self.architectures))]
+
+    def sample_unique(self, rng: np.random.Generator) -> Any:
+        return self.sample(rng)
+
+    def neighbours(self, arch: Any) -> list[Any]:
+        near = self._near.get(arch)
+        if near is None:
+            distance = (self._genomes != self.whole.encode(arch)).sum(axis=1)
+            order = np.argsort(distance, kind="stable")[: self.neighbourhood + 1]
+            near = [self.architectures[i] for i in order if self.architectures[i] != arch][: self.neighbourhood]
+            self._near[arch] = near
+        return list(near)
+
+    def mutate(self, arch: Any, rng: np.random.Generator) -> Any:
+        near = self._near.get(arch) or self.neighbours(arch)
+        return near[rng.integers(len(near))]
+
+    def nearest(self, genome: Sequence[int] | np.ndarray) -> Any:
+        """The listed architecture with the fewest differing genes; the first of several."""
+        return self.architectures[int((self._genomes != np.asarray(genome)).sum(axis=1).argmin())]
+
+    def enumerate(self) -> Iterator[Any]:
+        return iter(self.architectures)
+
+
+class AdmissibleSpace(SubSpace):
+    """The architectures that `admits` accepts; draws that it refuses are repeated.
+
+    Raises SearchError where none of `max_tries` draws is accepted.
+    """
+
+    max_tries = 10_000
+
+    def __init__(self, whole: Space[Any], admits: Callable[[Any], bool]):
+        super().__init__(whole)
+        self._admits = admits
+
+    def _first_admissible(self, draw: Callable[[], Any]) -> Any:
+        for _ in range(self.max_tries):
+            arch = draw()
+            if self._admits(arch):
+                return arch
+        raise SearchError(f"none of {self.max_tries} draws from {self.name} is an architecture that this super-net holds")
+
+    def sample(self, rng: np.random.Generator) -> Any:
+        return self._first_admissible(lambda: self.whole.sample(rng))
+
+    def sample_unique(self, rng: np.random.Generator) -> Any:
+        return self._first_admissible(lambda: self.whole.sample_unique(rng))
+
+    def neighbours(self, arch: Any) -> list[Any]:
+        return [other for other in self.whole.neighbours(arch) if self._admits(other)]
+
+    def mutate(self, arch: Any, rng: np.random.Generator) -> Any:
+        return self._first_admissible(lambda: self.whole.mutate(arch, rng))
+
+    def decode(self, genome: Sequence[int] | np.ndarray) -> Any:
+        arch = self.whole.decode(genome)
+        if not self._admits(arch):
+            raise ArchitectureError(f"{arch} is an architecture that this super-net does not hold")
+        return arch
+
+    def enumerate(self) -> Iterator[Any]:
+        return (arch for arch in self.whole.enumerate() if self._admits(arch))

@@ -1,0 +1,203 @@
+"""The objectives that need PyTorch, on a few hundred digits."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from nas_lightning.main import quiet_lightning
+from nas_lightning.objectives import (
+    StandaloneTrainer,
+    data_module,
+    supernet_objective,
+    training_objective,
+)
+from nas_lightning.plan import Plan
+from nas_lightning.search.algorithm import make_algorithm
+from nas_lightning.search.budget import Budget
+from nas_lightning.search.engine import Search
+from nas_lightning.search.runner import SearchPlan, run_search
+from nas_lightning.search.trial import SearchError, Trial
+from nas_lightning.spaces import get_space
+from nas_lightning.training import StandaloneModule, SuperNetModule
+
+PLAN = {
+    "mapping": {"channels": 4, "layers": 1},
+    "protocol": {"epochs": 3, "batch_size": 40, "train_portion": 0.5, "learning_rate": 0.1},
+}
+CONFIG = {
+    "space": {"name": "nasbench201"},
+    "data": {
+        "name": "digits", "root": "data", "split_seed": 0, "max_train_images": 240, "augment": True, "download": False,
+    },
+    "plan": PLAN,
+    "trainer": {"accelerator": "cpu", "precision": "32-true", "deterministic": False},
+    "seed": 0,
+    "checkpoint": None,
+}  # fmt: skip
+SUPERNET = {
+    "score": "accuracy", "images": None, "screening_batches": 2, "batch_size": 30, "architectures": "space",
+    "train_top_k": False, "final_seeds": 1,
+}  # fmt: skip
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def training(folder, **settings):
+    objective = training_objective(CONFIG, {"min_epochs": 1, "batch_size": 40, "final_seeds": 1} | settings, "epochs", 0)
+    objective.open_folder(folder)
+    return objective
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    """A super-net trained for one epoch, in a run folder that says with which images."""
+    folder = tmp_path_factory.mktemp("supernet")
+    plan = Plan.from_dict(PLAN)
+    data = data_module(CONFIG, plan, CONFIG["data"])
+    data.setup()
+    module = SuperNetModule("nasbench201", plan, 10, 1, 0)
+    trainer = pl.Trainer(
+        accelerator="cpu", max_epochs=1, logger=False, enable_checkpointing=False, enable_progress_bar=False,
+        enable_model_summary=False, default_root_dir=folder,
+    )  # fmt: skip
+    with quiet_lightning():
+        trainer.fit(module, datamodule=data)
+    (folder / "checkpoints").mkdir()
+    trainer.save_checkpoint(folder / "checkpoints" / "final.ckpt")
+    (folder / "config.yaml").write_text("data: {name: digits, split_seed: 0, max_train_images: 240}\n")
+    return folder / "checkpoints" / "final.ckpt"
+
+
+def supernet(checkpoint, benchmark=None, config=None, **settings):
+    config = CONFIG | {"checkpoint": str(checkpoint)} | (config or {})
+    return supernet_objective(config, SUPERNET | settings, "evaluations", benchmark)
+
+
+def some_architectures(n):
+    rng, space = np.random.default_rng(0), get_space("nasbench201")
+    return [space.sample(rng) for _ in range(n)]
+
+
+def test_training_in_steps_equals_training_at_once(tmp_path):
+    arch = some_architectures(1)[0]
+    in_steps = training(tmp_path / "steps")
+    values = [
+        in_steps.evaluate([Trial(arch, fidelity, paid)])[0]
+        for fidelity, paid in ((1, 0), (2, 1), (3, 2))
+    ]
+    at_once = training(tmp_path / "once").evaluate([Trial(arch, 3)])[0]
+    assert values[-1].value == at_once.value
+    assert [evaluation.cost for evaluation in values] == [1, 1, 1]
+    assert at_once.cost == 3
+    weights = [torch.load(next((tmp_path / name).rglob("epoch=3.ckpt")), weights_only=True) for name in ("steps", "once")]
+    for name, value in weights[0]["state_dict"].items():
+        assert torch.equal(value, weights[1]["state_dict"][name])
+
+
+def test_a_training_that_is_there_is_not_repeated(tmp_path, monkeypatch):
+    arch = some_architectures(1)[0]
+    first = training(tmp_path).evaluate([Trial(arch, 2)])
+    monkeypatch.setattr(StandaloneTrainer, "_fit", None)
+    assert training(tmp_path).evaluate([Trial(arch, 2)]) == first
+
+
+def test_a_search_by_real_training_ends_with_the_top_k_trained(tmp_path):
+    objective = training_objective(CONFIG, {"min_epochs": 1, "batch_size": 40, "final_seeds": 1}, "epochs", 0)
+    plan = SearchPlan("successive_halving", Budget("epochs", 5), top_k=1)
+    result, folder, _ = run_search(plan, objective, tmp_path, progress=False)
+    assert result["fidelities"] == {"unit": "epochs", "levels": [1, 3]}
+    assert result["metrics"]["evaluations"] == 4  # three at one epoch, the best of them resumed to three
+    assert result["cost"]["spent"] == 5
+    assert 0 <= result["metrics"]["final_search_performance"]["mean"] <= 1
+    assert result["metrics"]["truth"].startswith("stand-alone training, 3 epochs")
+    assert not (folder / "standalone").exists()
+
+
+def test_training_refuses_what_it_cannot_do(tmp_path):
+    with pytest.raises(SearchError, match="min_epochs=4 is out of range"):
+        training(tmp_path, min_epochs=4)
+    with pytest.raises(SearchError, match="final_seeds=0"):
+        training(tmp_path, final_seeds=0)
+
+
+def test_supernet_scores_are_those_of_the_shared_weights(checkpoint):
+    from nas_lightning.ranking.evaluator import evaluation_batches, score
+    from nas_lightning.training import load_network
+
+    objective, archs = supernet(checkpoint), some_architectures(3)
+    assert objective.fidelities.levels == (60, 90, 120)
+    trials = [Trial(archs[0], 120), Trial(archs[1], 60), Trial(archs[2], 120)]
+    got = objective.evaluate(trials)
+    network, _ = load_network(checkpoint)
+    data = data_module(CONFIG, Plan.from_dict(PLAN), CONFIG["data"])
+    batches = evaluation_batches(data.held_out(), data.normalize, 30, None, "cpu")
+    expected = [score(network, [t.architecture], batches[: t.fidelity // 30]).accuracy[0] for t in trials]
+    assert [evaluation.value for evaluation in got] == expected
+    assert [evaluation.cost for evaluation in got] == [1, 0.5, 1]
+    by_loss = supernet(checkpoint, score="negative_cross_entropy").evaluate(trials[:1])[0].value
+    assert by_loss < 0
+
+
+def test_random_search_with_weight_sharing_over_a_supernet(checkpoint):
+    objective = supernet(checkpoint)
+    algorithm = make_algorithm(
+        "random_search_ws", objective.space, objective.fidelities, 0, {"set_size": 6, "keep": 2, "sets": 1}
+    )
+    records = Search(algorithm, objective, Budget("evaluations", 50)).run()
+    assert [r.trial.fidelity for r in records] == [60] * 6 + [120] * 2
+    screened = sorted(records[:6], key=lambda r: (-r.evaluation.value, r.number))
+    assert [r.trial.architecture for r in records[6:]] == [r.trial.architecture for r in screened[:2]]
+
+
+def test_a_table_restricts_the_search_and_knows_the_truth(checkpoint):
+    archs = list(dict.fromkeys(some_architectures(5)))
+    known = {arch: 0.1 * i for i, arch in enumerate(archs)}
+    table = SimpleNamespace(
+        architectures=lambda: archs,
+        accuracies=lambda wanted: np.array([known.get(arch, np.nan) for arch in wanted]),
+        sha256="0" * 64,
+        name="five",
+    )
+    objective = supernet(checkpoint, table, architectures="table")
+    rng = np.random.default_rng(0)
+    assert {objective.space.sample(rng) for _ in range(100)} == set(archs)
+    assert objective.truth(archs[:2]).tolist() == [0.0, 0.1]
+    assert objective.all_truths().tolist() == list(known.values())
+    with pytest.raises(SearchError, match="needs a table"):
+        supernet(checkpoint, architectures="table")
+
+
+def test_checkpoints_that_do_not_fit_are_refused(checkpoint, tmp_path):
+    with pytest.raises(SearchError, match=r"holds a super-net of nasbench201, not of nasbench101: say space=nasbench201"):
+        supernet(checkpoint, config={"space": {"name": "nasbench101"}})
+    with pytest.raises(SearchError, match=r"was trained with data.max_train_images=240, not None"):
+        supernet(checkpoint, config={"data": CONFIG["data"] | {"max_train_images": None}})
+    with pytest.raises(SearchError, match="score=f1 is unknown"):
+        supernet(checkpoint, score="f1")
+    with pytest.raises(ValueError, match="does not exist"):
+        supernet(tmp_path / "none.ckpt")
+    (tmp_path / "cut.ckpt").write_bytes(checkpoint.read_bytes()[:5000])
+    with pytest.raises(ValueError, match="damaged"):
+        supernet(tmp_path / "cut.ckpt")
+    arch = some_architectures(1)[0]
+    alone = StandaloneModule("nasbench201", Plan.from_dict(PLAN), 10, 1, 0, arch)
+    torch.save(
+        {"nas_lightning": alone.identity, "state_dict": alone.state_dict()}, tmp_path / "alone.ckpt"
+    )
+    with pytest.raises(SearchError, match="one stand-alone network"):
+        supernet(tmp_path / "alone.ckpt")
+
+
+def test_a_supernet_counts_evaluations_only(checkpoint):
+    config = CONFIG | {"checkpoint": str(checkpoint)}
+    with pytest.raises(SearchError, match="cannot count seconds here: choose budget.unit from evaluations"):
+        supernet_objective(config, SUPERNET, "seconds", None)
