@@ -1,0 +1,374 @@
+"""What is drawn: every figure as a plain dict, from which both the page's script and matplotlib draw the same picture.
+
+A figure has `id`, `title`, `note`, `kind` and `panels`; a panel has `title`, axis labels and the data of its kind.
+Where a figure says `choose`, one panel of each `group` is shown at a time, the first one in pictures.
+
+=========  =====================================================================================================
+strip      `rows` of {group, label, values, names}; `bands` of {low, high, label}; `lines` of {value, label}
+scatter    `series` of {label, x, y, names}, `tau`; or `density` {x, y: bin edges, counts [x][y]} above 2,000 points
+lines      `series` of {label, x, y, low, high}; `step` for curves that jump
+parallel   `axes` of {label, categories or range}; `lines` of {values in 0..1 per axis or null, colour 0..1, name}
+=========  =====================================================================================================
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from nas_lightning.ranking.correlation import kendall_tau
+from nas_lightning.report.runs import COMPLETE, Run
+from nas_lightning.report.study import REFERENCE, Condition, Setting, measure
+from nas_lightning.report.tables import baseline_tau
+
+DENSE = 2000  # above this many points a scatter shows density
+_BINS = 60
+_POINTS = 60_000  # points of scatters that the page holds; pictures of the other runs are in their folders
+
+Figure = dict[str, Any]
+
+
+def all_figures(conditions: Sequence[Condition], runs: Sequence[Run]) -> list[Figure]:
+    """Every figure that the runs give data for, in the order of the page."""
+    found = [
+        tau_per_setting(conditions),
+        scatters(conditions),
+        over_epochs(conditions, "kendall_tau", "Kendall tau"),
+        over_epochs(conditions, "supernet_accuracy", "Super-net accuracy (%)"),
+        search_curves(runs),
+        tau_against_cost(conditions, "passes", "Training passes (batches through one path)"),
+        tau_against_cost(conditions, "seconds", "Wall seconds of the run"),
+        parallel_settings(conditions),
+    ]
+    return [figure for figure in found if figure["panels"]]
+
+
+def _setting_label(setting: Setting) -> str:
+    return setting.setting if setting.factor == REFERENCE else f"{setting.factor}: {setting.setting}"
+
+
+def _finite(values: Sequence[float] | np.ndarray) -> list[float | None]:
+    return [float(v) if math.isfinite(v) else None for v in values]
+
+
+def _span(values: np.ndarray) -> tuple[float, float] | None:
+    known = values[~np.isnan(values)]
+    return (float(known.min()), float(known.max())) if len(known) else None
+
+
+def tau_per_setting(conditions: Sequence[Condition]) -> Figure:
+    """Kendall tau of every run, one row a setting; the band is the parameter count on the same architectures."""
+    panels: list[dict[str, Any]] = []
+    for condition in conditions:
+        rows: list[dict[str, Any]] = []
+        baseline, ceiling = [], []
+        for setting in condition.settings:
+            taus = setting.values("kendall_tau")
+            keep = ~np.isnan(taus)
+            names = [f"seed {r.seed}" for r, k in zip(setting.runs, keep, strict=True) if k]
+            if keep.any():
+                rows.append(
+                    {"group": setting.factor, "label": setting.setting, "values": _finite(taus[keep]), "names": names}
+                )
+        for run in condition.reference.runs:
+            record = (run.result.get("baselines") or {}).get("parameters") or {}
+            interval = record.get("kendall_tau_interval") or {}
+            if interval.get("low") is not None:
+                baseline.append((baseline_tau(run.result), interval["low"], interval["high"]))
+            noise = ((run.result.get("ceiling") or {}).get("noise") or {}).get("tau")
+            if noise is not None:
+                ceiling.append(noise)
+        if not rows:
+            continue
+        bands: list[dict[str, Any]] = []
+        lines: list[dict[str, Any]] = []
+        if baseline:
+            tau, low, high = np.mean(baseline, axis=0).tolist()
+            bands.append({"low": low, "high": high, "label": "parameter count, 95 % interval"})
+            lines.append({"value": tau, "label": f"parameter count {tau:.3f}"})
+        if ceiling:
+            lines.append({"value": float(np.mean(ceiling)), "label": f"noise ceiling {np.mean(ceiling):.3f}"})
+        panels.append({"title": condition.label, "x": "Kendall tau", "rows": rows, "bands": bands, "lines": lines})
+    return {
+        "id": "tau-per-setting",
+        "kind": "strip",
+        "title": "Kendall tau per setting",
+        "note": "A point is one run (seed); the box spans the quartiles from 5 runs on, the bar is the median. The "
+        "band is the parameter count's tau on the reference's architectures: a setting inside it ranks no better than "
+        "counting parameters.",
+        "panels": panels,
+    }
+
+
+def scatters(conditions: Sequence[Condition]) -> Figure:
+    """Super-net score against stand-alone accuracy: one panel a run, to choose from within its condition."""
+    panels: list[dict[str, Any]] = []
+    budget, left_out = _POINTS, 0
+    for condition in conditions:
+        first = True
+        for setting in condition.settings:
+            for run in setting.runs:
+                panel = _scatter_panel(run, f"{_setting_label(setting)}, seed {run.seed}")
+                if panel is None:
+                    continue
+                size = sum(len(s["x"]) for s in panel["series"])
+                # The first panel of a condition is always shown, whatever the budget.
+                if not first and size > budget:
+                    left_out += 1
+                    continue
+                first = False
+                budget -= size
+                panels.append({"group": condition.label, **panel})
+    note = "The reference is shown first; choose another run above each plot. Red: the predicted top of the set."
+    if left_out:
+        note += f" {left_out} more runs are not held in this page; their pictures are in the run folders (ranking.png)."
+    return {
+        "id": "scatter",
+        "kind": "scatter",
+        "title": "Super-net against stand-alone accuracy",
+        "note": note,
+        "choose": True,
+        "panels": panels,
+    }
+
+
+def _scatter_panel(run: Run, title: str) -> dict[str, Any] | None:
+    table = run.ranking
+    if not table:
+        return None
+    keep = ~(np.isnan(table["truth"]) | np.isnan(table["prediction"]))
+    x, y, names = table["prediction"][keep], table["truth"][keep], table["architecture"][keep]
+    if not len(x):
+        return None
+    tau = kendall_tau(x, y)
+    percent = run.score == "accuracy"
+    x, y = 100 * x if percent else x, 100 * y
+    label = "Super-net accuracy (%)" if percent else f"Super-net {run.score.replace('_', ' ')}"
+    k = int((run.result.get("evaluated") or {}).get("top_k", 10))
+    order = np.lexsort((names, -x))
+    top, rest = order[:k], order[k:]
+    panel: dict[str, Any] = {
+        "title": f"{title}: Kendall tau {tau:.3f}, n = {len(x)}",
+        "choice": title,
+        "x": label,
+        "y": "Stand-alone accuracy (%)",
+        "tau": tau if math.isfinite(tau) else None,
+        "series": [],
+    }
+    shown = [("architectures", rest), (f"top {len(top)}", top)]
+    if len(x) > DENSE:
+        counts, edges_x, edges_y = np.histogram2d(x, y, bins=_BINS)
+        panel["density"] = {
+            "x": edges_x.round(6).tolist(),
+            "y": edges_y.round(6).tolist(),
+            "counts": counts.astype(int).tolist(),
+        }
+        shown = shown[1:]
+    for name, index in shown:
+        panel["series"].append(
+            {
+                "label": name,
+                "x": np.round(x[index], 5).tolist(),
+                "y": np.round(y[index], 5).tolist(),
+                "names": names[index].tolist(),
+            }
+        )
+    return panel
+
+
+def over_epochs(conditions: Sequence[Condition], name: str, label: str) -> Figure:
+    """A measure at the evaluated epochs: median over seeds, with the range between the lowest and highest seed."""
+    scale = 100 if "%" in label else 1
+    panels: list[dict[str, Any]] = []
+    for condition in conditions:
+        series = []
+        for setting in condition.settings:
+            curves = []
+            for run in setting.runs:
+                column, epoch = run.epochs.get(f"rank/{name}"), run.epochs.get("epoch")
+                if column is not None and epoch is not None:
+                    known = ~(np.isnan(column) | np.isnan(epoch))
+                    curves.append(dict(zip(epoch[known].tolist(), (scale * column[known]).tolist(), strict=True)))
+            line = _summary_line([c for c in curves if len(c) > 1], _setting_label(setting))
+            if line:
+                series.append(line)
+        if series:
+            panels.append({"title": condition.label, "x": "Epoch", "y": label, "series": series})
+    return {
+        "id": "epochs-" + name.replace("_", "-"),
+        "kind": "lines",
+        "title": f"{label.split(' (')[0]} against epochs",
+        "note": "Median over seeds; the band spans all seeds. Click a name to hide or show its curve.",
+        "panels": panels,
+    }
+
+
+def _summary_line(curves: Sequence[dict[float, float]], label: str) -> dict[str, Any] | None:
+    """Median, lowest and highest at the positions that every curve has."""
+    if not curves:
+        return None
+    common = sorted(set.intersection(*(set(c) for c in curves)))
+    values = np.array([[c[x] for x in common] for c in curves])
+    if not common:
+        return None
+    return {
+        "label": f"{label} ({len(curves)})",
+        "x": common,
+        "y": np.median(values, axis=0).tolist(),
+        "low": values.min(axis=0).tolist(),
+        "high": values.max(axis=0).tolist(),
+    }
+
+
+def search_curves(runs: Sequence[Run]) -> Figure:
+    """Best so far against the budget spent: median and interquartile range over seeds, one line an algorithm."""
+    groups: dict[tuple[str, ...], dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
+    for run in runs:
+        if run.status == COMPLETE and run.kind == "search" and len(run.search.get("evaluation", ())):
+            objective = run.result.get("objective") or {}
+            unit = str((run.result.get("cost") or {}).get("unit", "evaluations"))
+            where = (run.result["space"], run.result["dataset"], str(objective.get("name", "")), unit)
+            groups[where][_algorithm(run)].append(run)
+    panels = []
+    for (space, dataset, objective_name, unit), algorithms in sorted(groups.items()):
+        every = [run for group in algorithms.values() for run in group]
+        # One measure a panel: the truth only if every run knows it, else what was searched by.
+        known = all(not np.isnan(run.search.get("incumbent_truth", np.array([np.nan]))).any() for run in every)
+        column, scale = ("incumbent_truth", 100) if known else ("incumbent_objective", 1)
+        label = "Stand-alone accuracy of the incumbent (%)" if known else "Objective of the incumbent"
+        series = []
+        for algorithm, members in sorted(algorithms.items()):
+            line = _held_line([_curve(run, column) for run in members], algorithm, scale)
+            if line:
+                series.append(line)
+        if series:
+            title = f"{space} on {dataset}" + (f", objective {objective_name}" if objective_name else "")
+            panels.append({"title": title, "x": f"Budget spent ({unit})", "y": label, "series": series, "step": True})
+    return {
+        "id": "search",
+        "kind": "lines",
+        "title": "Search: best so far",
+        "note": "Median over seeds and interquartile range; the number of seeds in brackets. A curve ends with its "
+        "shortest seed.",
+        "panels": panels,
+    }
+
+
+def _algorithm(run: Run) -> str:
+    given = run.result.get("algorithm")
+    name = given.get("name") if isinstance(given, dict) else given
+    return str(name or "search")
+
+
+def _curve(run: Run, column: str) -> tuple[np.ndarray, np.ndarray]:
+    """Budget spent (evaluations where it was not recorded) and the incumbent's value, in ascending order."""
+    x = run.search.get("spent", run.search["evaluation"])
+    y = run.search.get(column, np.full(len(x), np.nan))
+    keep = ~(np.isnan(x) | np.isnan(y))
+    order = np.argsort(x[keep], kind="stable")
+    return x[keep][order], y[keep][order]
+
+
+def _held_line(curves: Sequence[tuple[np.ndarray, np.ndarray]], label: str, scale: float) -> dict[str, Any] | None:
+    """Median and quartiles of step curves: each holds its value until its next point."""
+    curves = [curve for curve in curves if len(curve[0])]
+    if not curves:
+        return None
+    start, end = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
+    grid = np.unique(np.concatenate([x for x, _ in curves]))
+    grid = grid[(grid >= start) & (grid <= end)]
+    if not len(grid):
+        return None
+    if len(grid) > 400:
+        grid = grid[np.unique(np.linspace(0, len(grid) - 1, 400).astype(int))]
+    held = np.array([y[np.searchsorted(x, grid, side="right") - 1] for x, y in curves]) * scale
+    low, middle, high = np.percentile(held, [25, 50, 75], axis=0)
+    return {
+        "label": f"{label} ({len(curves)})",
+        "x": grid.tolist(),
+        "y": middle.tolist(),
+        "low": low.tolist(),
+        "high": high.tolist(),
+    }
+
+
+def tau_against_cost(conditions: Sequence[Condition], cost: str, label: str) -> Figure:
+    """Kendall tau of every run against what its training cost."""
+    panels = []
+    for condition in conditions:
+        series = []
+        for setting in condition.settings:
+            points = [(_cost(run, cost), measure(run, "kendall_tau"), f"seed {run.seed}") for run in setting.runs]
+            points = [p for p in points if not (math.isnan(p[0]) or math.isnan(p[1]))]
+            if points:
+                x, y, names = (list(column) for column in zip(*points, strict=True))
+                series.append({"label": _setting_label(setting), "x": x, "y": y, "names": names})
+        if series:
+            panels.append({"title": condition.label, "x": label, "y": "Kendall tau", "series": series})
+    return {
+        "id": f"cost-{cost}",
+        "kind": "scatter",
+        "title": f"Kendall tau against {cost}",
+        "note": "One point a run. FairNAS makes several passes a step: compare by passes as well as by epochs.",
+        "panels": panels,
+    }
+
+
+def _cost(run: Run, cost: str) -> float:
+    if cost == "seconds":
+        return run.seconds
+    value = (run.result.get("cost") or {}).get(cost)
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def parallel_settings(conditions: Sequence[Condition]) -> Figure:
+    """One line a run through its settings of the factors that vary, ending at accuracy and tau."""
+    panels = []
+    for condition in conditions:
+        factors = sorted({f for s in condition.settings for f in s.changes})
+        runs = [(s, r) for s in condition.settings for r in s.runs if not math.isnan(measure(r, "kendall_tau"))]
+        if not factors or len(runs) < 2:
+            continue
+        axes: list[dict[str, Any]] = []
+        columns: list[list[float | None]] = []
+        for factor in factors:
+            at_default = condition.factors.get(factor, "default")
+            chosen = [s.changes.get(factor, at_default) for s, _ in runs]
+            names = [at_default, *sorted({*chosen} - {at_default}, key=_numeric_first)]
+            axes.append({"label": factor.replace("_", " "), "categories": names})
+            columns.append([names.index(c) / max(1, len(names) - 1) for c in chosen])
+        for name, label in (("supernet_accuracy", "accuracy"), ("kendall_tau", "Kendall tau")):
+            values = np.array([measure(r, name) for _, r in runs])
+            span = _span(values)
+            if span is None:
+                continue
+            axes.append({"label": label, "range": list(span)})
+            width = span[1] - span[0] or 1.0
+            columns.append(_finite((values - span[0]) / width))
+        lines = [
+            {
+                "values": [column[i] for column in columns],
+                "colour": columns[-1][i],
+                "name": f"{_setting_label(s)}, seed {r.seed}: tau {measure(r, 'kendall_tau'):.3f}",
+            }
+            for i, (s, r) in enumerate(runs)
+        ]
+        panels.append({"title": condition.label, "axes": axes, "lines": lines})
+    return {
+        "id": "settings",
+        "kind": "parallel",
+        "title": "Settings of every run",
+        "note": "Each line is a run; its colour is its Kendall tau, from low (blue) to high (red). Hover to see which.",
+        "panels": panels,
+    }
+
+
+def _numeric_first(name: str) -> tuple[int, float, str]:
+    try:
+        return 0, float(name), name
+    except ValueError:
+        return 1, 0.0, name

@@ -1,0 +1,187 @@
+"""index.html: one self-contained file with tables, interactive figures and the list of what is missing."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from html import escape
+from importlib.resources import files
+from typing import Any
+
+from nas_lightning.report.runs import COMPLETE, FAILED, NOT_APPLICABLE, UNFINISHED, Run
+from nas_lightning.report.study import REFERENCE, Condition, Setting
+from nas_lightning.report.tables import HEADER, describe, numbers, row
+
+_DEFINITIONS = {
+    "Kendall tau": "tau-b between super-net score and stand-alone accuracy over the evaluated architectures.",
+    "s-KdT": "Sparse Kendall tau, reference definition: accuracies closer than the threshold do not count as ordered.",
+    "top-K acc.": "Final search performance: mean stand-alone accuracy of the super-net's top K architectures.",
+    "P > R": "Probability that the best of the top K beats the best of n random draws from the table.",
+    "Δ tau": "Mean over seeds of the setting's tau minus the reference's at the same seed, which draws the same "
+    "batches and paths; its interval is a hierarchical bootstrap (seeds outer, architectures inner), not adjusted.",
+    "p (Holm)": "Two-sided bootstrap p-value, adjusted by Holm over all settings and conditions of the factor.",
+    "verdict": "helps or hurts where the adjusted p is below 0.05, else no difference at this n; with fewer than 5 "
+    "seeds nothing is decided.",
+    "± ": "Standard deviation over seeds (divisor n − 1).",
+    "noise ceiling": "tau between the means of two random halves of the table's seeds: what a repetition of the ground "
+    "truth itself would reach.",
+}
+
+
+def render(
+    conditions: Sequence[Condition],
+    runs: Sequence[Run],
+    figures: Sequence[dict[str, Any]],
+    remarks: Sequence[str] = (),
+    title: str = "Super-net heuristics: ranking report",
+) -> str:
+    """The page as text; figures as `nas_lightning.report.figures` describes them."""
+    here = files("nas_lightning.report")
+    sections = [("ablation", "Ablation", _ablation(conditions))] if conditions else []
+    sections += [(f["id"], f["title"], _figure(f)) for f in figures]
+    if any(c.effects for c in conditions):
+        sections.append(("effects", "Main effects and interactions", _effects(conditions)))
+    sections.append(("missing", "Runs that are not complete", _missing(runs, remarks)))
+    sections.append(("runs", "All complete runs", _complete(runs)))
+    sections.append(("definitions", "How to read this", _definitions()))
+    links = "".join(f'<a href="#{key}">{escape(name)}</a>' for key, name, _ in sections)
+    body = "".join(f'<section id="{key}"><h2>{escape(name)}</h2>{text}</section>' for key, name, text in sections)
+    # "</" inside a script would end it: JSON allows the slash to be escaped.
+    data = json.dumps({"figures": list(figures)}, allow_nan=False, separators=(",", ":")).replace("</", "<\\/")
+    return (
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<link rel="icon" href="data:,">'
+        f"<title>{escape(title)}</title><style>{here.joinpath('page.css').read_text(encoding='utf-8')}</style></head>"
+        f"<body><h1>{escape(title)}</h1>{_summary(conditions, runs)}<nav>{links}</nav>{body}"
+        f'<div id="tip"></div><script type="application/json" id="report-data">{data}</script>'
+        f"<script>{here.joinpath('page.js').read_text(encoding='utf-8')}</script></body></html>\n"
+    )
+
+
+def _summary(conditions: Sequence[Condition], runs: Sequence[Run]) -> str:
+    status = Counter(run.status for run in runs)
+    verdicts = Counter(s.verdict for c in conditions for s in c.settings if s.verdict)
+    undecided = sum(n for v, n in verdicts.items() if v.startswith("not decided"))
+    tiles = [
+        (status[COMPLETE], "runs complete"),
+        (status[FAILED], "failed"),
+        (status[UNFINISHED], "unfinished"),
+        (status[NOT_APPLICABLE], "not applicable"),
+        (verdicts["helps"], "settings help"),
+        (verdicts["hurts"], "hurt"),
+        (verdicts["no difference"], "no difference"),
+        (undecided, "not decided"),
+    ]
+    shown = "".join(f'<div class="tile"><b>{n}</b><span>{label}</span></div>' for n, label in tiles)
+    about = "".join(f"<p><b>{escape(c.label)}.</b> {escape(describe(c))}</p>" for c in conditions)
+    return f'<div class="tiles">{shown}</div>{about}'
+
+
+def _badge(verdict: str) -> str:
+    kind = {"helps": "helps", "hurts": "hurts", "no difference": "difference"}.get(verdict, "")
+    return f'<span class="badge {kind}">{escape(verdict)}</span>' if verdict else ""
+
+
+def _head(names: Sequence[str], text: int) -> str:
+    cells = (
+        f'<th aria-sort="none"{" class=text" if i < text else ""}><button type="button">{escape(name)}</button></th>'
+        for i, name in enumerate(names)
+    )
+    return f"<thead><tr>{''.join(cells)}</tr></thead>"
+
+
+def _cell(text: str, value: float | None = None, css: str = "") -> str:
+    sort = "" if value is None else f' data-value="{"" if math.isnan(value) else repr(float(value))}"'
+    return f"<td{f' class={chr(34)}{css}{chr(34)}' if css else ''}{sort}>{text}</td>"
+
+
+def _ablation(conditions: Sequence[Condition]) -> str:
+    lines = [_ablation_row(c, s) for c in conditions for s in c.settings]
+    notes = [f"{c.label}, {s.factor} {s.setting}: {s.note}." for c in conditions for s in c.settings if s.note]
+    note = f'<p class="note">{escape(" ".join(notes))}</p>' if notes else ""
+    return (
+        '<p class="note">Each setting against the reference of its conditions (shaded). Click a heading to sort '
+        "descending, ascending, and back.</p>"
+        '<div class="tools"><input data-table="ablation-table" type="search" placeholder="Filter rows" '
+        'aria-label="Filter rows"><span class="files"><a href="ablation.csv">CSV</a><a href="ablation.md">Markdown</a>'
+        '<a href="ablation.tex">LaTeX</a></span></div>'
+        f'<div class="scroll"><table class="sortable" id="ablation-table">{_head(HEADER, 4)}'
+        f"<tbody>{''.join(lines)}</tbody></table></div>{note}"
+    )
+
+
+def _ablation_row(condition: Condition, setting: Setting) -> str:
+    printed = row(condition, setting)
+    cells = [_cell(escape(text), css="text") for text in printed[:3]]
+    cells.append(_cell(_badge(setting.verdict), css="text"))
+    cells += [_cell(escape(text), value) for text, value in zip(printed[4:], numbers(setting), strict=True)]
+    return f"<tr{' class=reference' if setting.factor == REFERENCE else ''}>{''.join(cells)}</tr>"
+
+
+def _figure(figure: dict[str, Any]) -> str:
+    key = escape(figure["id"])
+    return (
+        f'<p class="note">{escape(figure["note"])} <span class="files"><a href="figures/{key}.png">PNG</a>'
+        f'<a href="figures/{key}.svg">SVG</a></span></p><figure id="figure-{key}"></figure>'
+    )
+
+
+def _effects(conditions: Sequence[Condition]) -> str:
+    lines = []
+    for condition in conditions:
+        for e in condition.effects:
+            what = " × ".join(f"{f}: {a} → {b}" for f, a, b in e.changes)
+            interval = "–" if math.isnan(e.low) else f"{e.low:+.3f} to {e.high:+.3f}"
+            cells = [_cell(escape(condition.label), css="text"), _cell(escape(what), css="text")]
+            cells.append(_cell("interaction" if len(e.changes) > 1 else "main effect", css="text"))
+            cells += [_cell(f"{e.estimate:+.3f}", e.estimate), _cell(interval, e.low)]
+            cells += [_cell(str(e.n_seeds), e.n_seeds), _cell(str(e.matched), e.matched)]
+            lines.append(f"<tr>{''.join(cells)}</tr>")
+    names = ["conditions", "change", "kind", "effect on tau", "95 % interval", "seeds", "matched"]
+    return (
+        '<p class="note">Runs of a factorial sweep, compared within a seed with runs that differ in nothing else. An '
+        "interaction is what two changes together do beyond the sum of each alone; intervals are Student's over seeds, "
+        "unadjusted.</p>"
+        f'<div class="scroll"><table class="sortable">{_head(names, 3)}<tbody>{"".join(lines)}</tbody></table></div>'
+    )
+
+
+def _missing(runs: Sequence[Run], remarks: Sequence[str]) -> str:
+    lines = []
+    for run in runs:
+        if run.status != COMPLETE:
+            ablation = run.result.get("ablation") or {}
+            what = f"{ablation.get('factor')}: {ablation.get('setting')}" if ablation else ""
+            badge = f'<span class="badge {escape(run.status)}">{escape(run.status)}</span>'
+            cells = [_cell(badge, css="text"), _cell(escape(str(run.path)), css="text wrap")]
+            cells += [_cell(escape(str(run.result.get("space", ""))), css="text"), _cell(escape(what), css="text")]
+            cells.append(_cell(escape(run.reason), css="text wrap"))
+            lines.append(f"<tr>{''.join(cells)}</tr>")
+    extra = "".join(f'<p class="note">{escape(remark)}.</p>' for remark in remarks)
+    if not lines:
+        return f'<p class="note">Every run found is complete.</p>{extra}'
+    head = _head(["status", "folder", "space", "setting", "reason"], 5)
+    return f'<div class="scroll"><table class="sortable">{head}<tbody>{"".join(lines)}</tbody></table></div>{extra}'
+
+
+def _complete(runs: Sequence[Run]) -> str:
+    lines = []
+    for run in runs:
+        if run.status == COMPLETE:
+            tau = run.record.get("kendall_tau")
+            tau = math.nan if tau is None else float(tau)
+            texts = (run.kind, str(run.result["space"]), str(run.result["dataset"]), str(run.result["run_hash"]))
+            cells = [_cell(escape(str(run.path)), css="text wrap"), *(_cell(escape(t), css="text") for t in texts)]
+            cells.append(_cell(str(run.seed), run.seed))
+            cells.append(_cell("–" if math.isnan(tau) else f"{tau:.3f}", tau))
+            cells.append(_cell("–" if math.isnan(run.seconds) else f"{run.seconds:,.0f}", run.seconds))
+            lines.append(f"<tr>{''.join(cells)}</tr>")
+    head = _head(["folder", "kind", "space", "data set", "run hash", "seed", "Kendall tau", "seconds"], 5)
+    return f'<div class="scroll"><table class="sortable">{head}<tbody>{"".join(lines)}</tbody></table></div>'
+
+
+def _definitions() -> str:
+    return "<dl>" + "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in _DEFINITIONS.items()) + "</dl>"

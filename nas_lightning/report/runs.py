@@ -1,0 +1,157 @@
+"""Run folders as a run leaves them behind, found and read; what cannot be read is listed, never dropped."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SCHEMA_VERSION = 1
+_MARKS = ("result.json", "config.yaml", "error.txt", "environment.json")
+
+COMPLETE, NOT_APPLICABLE, FAILED, UNFINISHED = "complete", "not applicable", "failed", "unfinished"
+
+
+@dataclass
+class Run:
+    """One run folder; `status` is one of the four above, `reason` says why not complete, `result` is result.json."""
+
+    path: Path
+    status: str
+    reason: str
+    result: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def kind(self) -> str:
+        """train, standalone or search; empty where no result was written."""
+        return str(self.result.get("kind", ""))
+
+    @property
+    def seed(self) -> int:
+        return int(self.result["seed"])
+
+    @property
+    def score(self) -> str:
+        """Name of the score that counts in this run's ranking."""
+        return str((self.result.get("evaluation") or {}).get("score", "accuracy"))
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Metrics of the score that counts (see `nas_lightning.ranking.summary`); empty where there are none."""
+        return dict((self.result.get("metrics") or {}).get(self.score) or {})
+
+    @cached_property
+    def ranking(self) -> dict[str, np.ndarray]:
+        """Columns of ranking.parquet: architecture (str), prediction and truth (float64 [n], truth NaN where absent).
+
+        Empty where the run ranked nothing. Raises ValueError naming the file where it cannot be read.
+        """
+        file = self.path / "ranking.parquet"
+        if not file.is_file():
+            return {}
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            table = pq.read_table(file)
+            prediction = table[f"supernet_{self.score}"].to_numpy()
+            truth = table["standalone_accuracy"].to_numpy()
+            names = table["architecture"].to_pylist()
+        except (pa.ArrowInvalid, KeyError) as error:
+            raise ValueError(f"{file} cannot be read ({error}); rank this run again") from None
+        return {
+            "architecture": np.array(names, dtype=str),
+            "prediction": np.asarray(prediction, np.float64),
+            "truth": np.asarray(truth, np.float64),
+        }
+
+    @cached_property
+    def epochs(self) -> dict[str, np.ndarray]:
+        """Numeric columns of metrics.csv, float64 [rows], NaN where a cell is empty."""
+        return _numeric_csv(self.path / "metrics.csv")
+
+    @cached_property
+    def search(self) -> dict[str, np.ndarray]:
+        """Numeric columns of search.csv: evaluation, objective, incumbent_objective, incumbent_truth, cost, spent."""
+        return _numeric_csv(self.path / "search.csv")
+
+    @cached_property
+    def seconds(self) -> float:
+        """Wall seconds of the whole run, the entry `total_s` of timings.json; NaN without."""
+        file = self.path / "timings.json"
+        if not file.is_file():
+            return float("nan")
+        total = json.loads(file.read_text(encoding="utf-8")).get("total_s")
+        return float(total) if isinstance(total, int | float) else float("nan")
+
+
+def _numeric_csv(file: Path) -> dict[str, np.ndarray]:
+    if not file.is_file():
+        return {}
+    with file.open(newline="", encoding="utf-8") as stream:
+        rows = list(csv.DictReader(stream))
+
+    def number(cell: str | None) -> float:
+        try:
+            return float(cell) if cell else float("nan")
+        except ValueError:
+            return float("nan")
+
+    return {name: np.array([number(row[name]) for row in rows]) for name in (rows[0] if rows else []) if name}
+
+
+def find_runs(folders: Iterable[str | Path]) -> list[Run]:
+    """Every run in and below `folders`, in the order of their paths; a run found twice is listed once.
+
+    Raises ValueError for a folder that does not exist, or when nothing was found.
+    """
+    roots = [Path(folder) for folder in folders]
+    for root in roots:
+        if not root.is_dir():
+            raise ValueError(f"{root} is no folder; give run folders or folders of a sweep")
+    paths = {path.resolve(): path for root in roots for path in _run_folders(root)}
+    if not paths:
+        names = ", ".join(str(root) for root in roots)
+        raise ValueError(f"no runs in {names}; a run folder holds a config.yaml and, once complete, a result.json")
+    return [read_run(paths[key]) for key in sorted(paths)]
+
+
+def _run_folders(root: Path) -> Iterable[Path]:
+    for folder, children, files in os.walk(root):
+        # Hidden folders hold Hydra's own copies of the config, checkpoints of a run no runs.
+        children[:] = sorted(c for c in children if not c.startswith(".") and c not in ("checkpoints", "wandb"))
+        if any(mark in files for mark in _MARKS):
+            yield Path(folder)
+
+
+def read_run(path: Path) -> Run:
+    """The run in `path` with its status; a complete result outweighs an error.txt that an earlier attempt left."""
+    file = path / "result.json"
+    if file.is_file():
+        try:
+            result = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError:
+            return Run(path, FAILED, "result.json is no JSON; delete the folder and run again")
+        version = result.get("schema_version") if isinstance(result, dict) else None
+        if version != SCHEMA_VERSION:
+            return Run(
+                path, FAILED, f"result.json has schema version {version}, but this report reads {SCHEMA_VERSION}"
+            )
+        if missing := [k for k in ("kind", "status", "space", "dataset", "seed", "run_hash") if k not in result]:
+            return Run(path, FAILED, f"result.json lacks {', '.join(missing)}")
+        if result["status"] == "not_applicable":
+            return Run(path, NOT_APPLICABLE, str(result.get("reason") or "no reason given"), result)
+        if result["status"] == "complete":
+            return Run(path, COMPLETE, "", result)
+        return Run(path, FAILED, f"result.json has the unknown status {result['status']!r}", result)
+    if (path / "error.txt").is_file():
+        lines = (path / "error.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return Run(path, FAILED, lines[-1].strip() if lines else "error.txt is empty")
+    return Run(path, UNFINISHED, "no result.json: still running, or interrupted")

@@ -1,0 +1,338 @@
+"""From runs to statements: which settings were run under equal conditions, and what changed against the reference.
+
+A *condition* is what must be equal for two runs to be compared: space, data set, recipe, benchmark, evaluated set,
+split, batch size and score; where the reference itself was run with several plans (other epochs, say), every plan opens
+a condition of its own and a run belongs to the nearest plan. The *reference* of a condition is its run labelled
+``baseline`` or, where none is, the setting that each factor has most often: in an isolated study every factor stays
+there but one. A run that differs from it in one factor is a row of the ablation; in several, a combination.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nas_lightning.ranking.comparison import (
+    Difference,
+    Effect,
+    factorial_effects,
+    hierarchical_bootstrap,
+    holm,
+    verdict,
+)
+from nas_lightning.report.runs import COMPLETE, Run
+
+REFERENCE, COMBINATION = "reference", "combination"
+MEASURES = {
+    "supernet_accuracy": "super-net accuracy",
+    "kendall_tau": "Kendall tau",
+    "sparse_kendall_tau": "s-KdT",
+    "final_search_performance": "final search performance",
+    "probability_beats_random": "P > R",
+}
+
+
+def measure(run: Run, name: str) -> float:
+    """One number of `MEASURES` from the run's result, NaN where it is not defined. Accuracies are fractions."""
+    metrics = run.result.get("metrics") or {}
+    if name == "supernet_accuracy":
+        value = (metrics.get("accuracy") or {}).get(name)
+    else:
+        value = run.record.get(name)
+        inner = {"final_search_performance": "mean", "probability_beats_random": "probability"}.get(name)
+        if inner and isinstance(value, dict):
+            value = value.get(inner)
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+@dataclass
+class Setting:
+    """All runs of one setting under one condition; `difference` is to the condition's reference, seed by seed."""
+
+    factor: str
+    setting: str
+    runs: list[Run]
+    changes: dict[str, str] = field(default_factory=dict)  # factor -> setting, where it differs from the reference
+    level: Difference | None = None  # mean tau over seeds, with its interval
+    difference: Difference | None = None
+    p_holm: float = math.nan
+    verdict: str = ""
+    note: str = ""
+
+    @property
+    def seeds(self) -> list[int]:
+        return sorted(run.seed for run in self.runs)
+
+    @property
+    def n(self) -> str:
+        """Runs × architectures that the tau of each was taken on, such as ``5 × 200``."""
+        sizes = sorted({int(run.record["n"]) for run in self.runs if "n" in run.record})
+        return f"{len(self.runs)} × {' or '.join(map(str, sizes)) or '0'}"
+
+    def values(self, name: str) -> np.ndarray:
+        """The measure of every run, float64 [runs], NaN where it is not defined."""
+        return np.array([measure(run, name) for run in self.runs])
+
+
+@dataclass
+class Condition:
+    """Runs that may be compared: `about` says under which conditions, settings[0] is the reference."""
+
+    space: str
+    dataset: str
+    label: str
+    about: dict[str, Any]
+    settings: list[Setting]
+    factors: dict[str, str]  # factor -> setting of the reference
+    effects: list[Effect] = field(default_factory=list)
+
+    @property
+    def reference(self) -> Setting:
+        return self.settings[0]
+
+
+def conditions_of(runs: Sequence[Run], replicates: int = 2000) -> tuple[list[Condition], list[str]]:
+    """The comparable groups of all complete super-net runs, compared; and remarks about runs that stood in two folders.
+
+    Raises ValueError where a ranking.parquet cannot be read.
+    """
+    remarks: list[str] = []
+    distinct: dict[str, Run] = {}
+    for run in runs:
+        if run.status == COMPLETE and run.kind == "train":
+            name = str(run.result["run_hash"])
+            if name in distinct:
+                remarks.append(f"{run.path} repeats {distinct[name].path} (run hash {name}) and is counted once")
+            distinct.setdefault(name, run)
+    groups: dict[str, list[Run]] = defaultdict(list)
+    for run in distinct.values():
+        groups[json.dumps(_conditions(run), sort_keys=True)].append(run)
+    found = [c for key in sorted(groups) for c in _split(json.loads(key), groups[key])]
+    for condition in found:
+        _compare(condition, replicates)
+    _adjust(found)
+    _name(found)
+    return found, remarks
+
+
+def _conditions(run: Run) -> dict[str, Any]:
+    evaluation = dict(run.result.get("evaluation") or {})
+    # These follow from heuristics (batch norm, train portion, dynamic channel off): part of what is compared.
+    for name in ("batch_norm", "n_images", "n_architectures"):
+        evaluation.pop(name, None)
+    benchmark = run.result.get("benchmark") or {}
+    return {
+        "space": run.result["space"],
+        "dataset": run.result["dataset"],
+        "recipe": run.result.get("recipe"),
+        "benchmark": benchmark.get("name"),
+        "benchmark_sha256": benchmark.get("sha256"),
+        **evaluation,
+    }
+
+
+def _signature(run: Run) -> dict[str, str]:
+    return {f: json.dumps(s, sort_keys=True) for f, s in (run.result.get("heuristics") or {}).items()}
+
+
+def _label(run: Run) -> str:
+    ablation = run.result.get("ablation") or {}
+    return f"{ablation.get('factor')}/{ablation.get('setting')}"
+
+
+def _reference_signature(runs: Sequence[Run]) -> dict[str, str]:
+    for run in runs:
+        if "baseline" in _label(run).split("/"):
+            return _signature(run)
+    # A factor that a run does not mention stands at its default, which is a setting like any other.
+    distinct = [json.loads(text) for text in sorted({json.dumps(_signature(run), sort_keys=True) for run in runs})]
+    factors = sorted({f for signature in distinct for f in signature})
+    modal = {f: Counter(signature.get(f) for signature in distinct).most_common(1)[0][0] for f in factors}
+    # Only a signature that was really run can be a reference: the one that shares most settings with the mode.
+    return max(distinct, key=lambda signature: sum(signature.get(f) == v for f, v in modal.items()))
+
+
+def _flat_plan(run: Run) -> dict[str, Any]:
+    plan = run.result.get("plan") or {}
+    return {f"{part}.{name}": value for part, fields in plan.items() for name, value in fields.items()}
+
+
+def _split(about: dict[str, Any], runs: list[Run]) -> list[Condition]:
+    reference = _reference_signature(runs)
+    plans: dict[str, dict[str, Any]] = {}
+    for run in runs:
+        if _signature(run) == reference:
+            plans.setdefault(json.dumps(_flat_plan(run), sort_keys=True), _flat_plan(run))
+    keys = sorted(plans)
+    members: dict[str, list[Run]] = {key: [] for key in keys}
+    for run in runs:
+        flat = _flat_plan(run)
+        members[min(keys, key=lambda k: sum(flat.get(f) != v for f, v in plans[k].items()))].append(run)
+    varying = sorted({f for k in keys for f in plans[k] if any(plans[k][f] != plans[o].get(f) for o in keys)})
+    return [
+        _condition(about | {"plan": {f: plans[key][f] for f in varying}} if varying else about, members[key], reference)
+        for key in keys
+    ]
+
+
+def _condition(about: dict[str, Any], runs: list[Run], reference: dict[str, str]) -> Condition:
+    names: dict[tuple[str, str], str] = {}
+    for run in runs:
+        ablation, signature = run.result.get("ablation") or {}, _signature(run)
+        factor = str(ablation.get("factor"))
+        # The label is the setting's name only if this run changes nothing else that the file could mean.
+        if factor in signature:
+            names.setdefault((factor, signature[factor]), str(ablation.get("setting")))
+
+    def named(factor: str, signature: dict[str, str]) -> str:
+        text = signature.get(factor)
+        return "default" if text is None else names.get((factor, text)) or short(json.loads(text))
+
+    grouped: dict[str, Setting] = {}
+    for run in runs:
+        signature = _signature(run)
+        changes = {
+            f: named(f, signature)
+            for f in sorted(set(signature) | set(reference))
+            if signature.get(f) != reference.get(f)
+        }
+        if not changes:
+            factor, name = REFERENCE, "baseline"
+        elif len(changes) == 1:
+            ((factor, name),) = changes.items()
+        else:
+            factor, name = COMBINATION, ", ".join(f"{f}={s}" for f, s in changes.items())
+        key = json.dumps({f: signature.get(f) for f in changes}, sort_keys=True)
+        grouped.setdefault(key, Setting(factor, name, [], changes)).runs.append(run)
+    rank = {REFERENCE: 0, COMBINATION: 2}
+    settings = sorted(grouped.values(), key=lambda s: (rank.get(s.factor, 1), s.factor, s.setting))
+    for setting in settings:
+        setting.runs.sort(key=lambda run: (run.seed, str(run.path)))
+    factors = {f: named(f, reference) for f in reference}
+    return Condition(about["space"], about["dataset"], "", about, settings, factors)
+
+
+def short(settings: Any) -> str:
+    """A heuristic's settings in a few words, for settings that no ablation file names.
+
+    >>> short({"value": 0.05}), short({"track": True, "affine": False})
+    ('0.05', 'track=true, affine=false')
+    """
+
+    def text(value: Any) -> str:
+        return json.dumps(value) if isinstance(value, bool) or value is None else str(value)
+
+    if not isinstance(settings, dict):
+        return text(settings)
+    values = {k: v for k, v in settings.items() if not k.startswith("_")}
+    if len(values) == 1:
+        return text(next(iter(values.values())))
+    return ", ".join(f"{k}={text(v)}" for k, v in values.items()) or "on"
+
+
+def _paired(runs: Sequence[Run]) -> tuple[list[np.ndarray], np.ndarray]:
+    """Predictions of every run and the truth on the architectures that all of them ranked, in one order."""
+    tables = [run.ranking for run in runs]
+    common: set[str] | None = None
+    for table in tables:
+        if not table:
+            return [], np.empty(0)
+        usable = ~(np.isnan(table["truth"]) | np.isnan(table["prediction"]))
+        names = set(table["architecture"][usable].tolist())
+        common = names if common is None else common & names
+    order = sorted(common or ())
+    rows = []
+    for table in tables:
+        index = {name: i for i, name in enumerate(table["architecture"].tolist())}
+        rows.append(np.array([index[name] for name in order], np.int64))
+    predictions = [table["prediction"][row] for table, row in zip(tables, rows, strict=True)]
+    return predictions, tables[0]["truth"][rows[0]] if tables else np.empty(0)
+
+
+def _by_seed(setting: Setting) -> dict[int, Run]:
+    found: dict[int, Run] = {}
+    for run in setting.runs:
+        found.setdefault(run.seed, run)
+    return found
+
+
+def _compare(condition: Condition, replicates: int) -> None:
+    reference = _by_seed(condition.reference)
+    for setting in condition.settings:
+        mine = _by_seed(setting)
+        if len(mine) < len(setting.runs):
+            setting.note = f"{len(setting.runs) - len(mine)} runs repeat a seed and count in the means alone"
+        predictions, truth = _paired(list(mine.values()))
+        if len(truth) >= 2:
+            setting.level = hierarchical_bootstrap(np.array(predictions), truth, replicates=replicates)
+        if setting is condition.reference:
+            continue
+        shared = sorted(set(mine) & set(reference))
+        if not shared:
+            setting.note = "shares no seed with the reference"
+            setting.verdict = "not decided (0 seeds)"
+            continue
+        both, truth = _paired([mine[s] for s in shared] + [reference[s] for s in shared])
+        if len(truth) < 2:
+            setting.note = "shares no ranked architectures with the reference"
+            setting.verdict = "not decided (no common architectures)"
+            continue
+        half = len(shared)
+        images = [
+            sorted({str((r.result.get("evaluation") or {}).get("n_images")) for r in s.runs})
+            for s in (setting, condition.reference)
+        ]
+        if images[0] != images[1]:
+            setting.note = f"scored on {' or '.join(images[0])} images, the reference on {' or '.join(images[1])}"
+        setting.difference = hierarchical_bootstrap(
+            np.array(both[:half]), truth, np.array(both[half:]), replicates=replicates
+        )
+    if any(s.factor == COMBINATION for s in condition.settings):
+        condition.effects = _effects(condition)
+
+
+def _effects(condition: Condition) -> list[Effect]:
+    varied = sorted({f for s in condition.settings if s.factor == COMBINATION for f in s.changes})
+    rows, values, seeds = [], [], []
+    for setting in condition.settings:
+        if set(setting.changes) <= set(varied):
+            for seed, run in _by_seed(setting).items():
+                tau = measure(run, "kendall_tau")
+                if not math.isnan(tau):
+                    rows.append({f: setting.changes.get(f, condition.factors.get(f, "default")) for f in varied})
+                    values.append(tau)
+                    seeds.append(seed)
+    return factorial_effects(rows, values, seeds, {f: condition.factors.get(f, "default") for f in varied})
+
+
+def _adjust(conditions: Sequence[Condition]) -> None:
+    """Holm's correction within a factor, over its settings and conditions; then the verdicts."""
+    families: dict[str, list[Setting]] = defaultdict(list)
+    for condition in conditions:
+        for setting in condition.settings:
+            if setting.difference is not None:
+                families[setting.factor].append(setting)
+    for members in families.values():
+        for setting, p in zip(members, holm([s.difference.p for s in members if s.difference]), strict=True):
+            assert setting.difference is not None
+            setting.p_holm = float(p)
+            setting.verdict = verdict(setting.difference, setting.p_holm)
+
+
+def _name(conditions: Sequence[Condition]) -> None:
+    """Labels: space and data set, and what else tells conditions of one space and data set apart."""
+    for condition in conditions:
+        twins = [c for c in conditions if (c.space, c.dataset) == (condition.space, condition.dataset)]
+        differing = [
+            k
+            for k in sorted({k for c in twins for k in c.about} - {"benchmark_sha256"})
+            if len({json.dumps(c.about.get(k), sort_keys=True) for c in twins}) > 1
+        ]
+        extra = [short(condition.about.get(k)) for k in differing]
+        condition.label = ", ".join([f"{condition.space} on {condition.dataset}", *extra])

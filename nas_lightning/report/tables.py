@@ -1,0 +1,196 @@
+"""The ablation table: factor × setting × space with its numbers, as CSV, Markdown and LaTeX.
+
+CSV holds plain numbers (accuracies as fractions) for further work; Markdown and LaTeX hold the printed form (percent).
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from nas_lightning.report.study import MEASURES, Condition, Setting
+
+_PERCENT = {"supernet_accuracy", "final_search_performance"}
+_HEADERS = {"supernet_accuracy": "acc. (%)", "kendall_tau": "tau", "final_search_performance": "top-K acc. (%)"}
+_REST = [name for name in MEASURES if name != "kendall_tau"]
+# The answer first: what a reader scrolls to is the evidence.
+HEADER = ["conditions", "factor", "setting", "verdict", "tau", "Δ tau", "95 % interval of Δ", "p (Holm)"]
+HEADER += [*(_HEADERS.get(name, MEASURES[name]) for name in _REST), "seeds × archs"]
+_TEXT = 4  # leading columns of text; the others are numbers
+
+
+def mean_std(values: np.ndarray) -> tuple[float, float]:
+    """Mean and sample standard deviation (divisor n - 1) of the defined values; nan where undefined."""
+    known = values[~np.isnan(values)]
+    mean = float(known.mean()) if len(known) else math.nan
+    return mean, float(known.std(ddof=1)) if len(known) > 1 else math.nan
+
+
+def _number(value: float, digits: int) -> str:
+    return "–" if math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
+
+
+def printed(name: str, values: np.ndarray) -> str:
+    """``mean ± std`` of a measure over seeds, in its printed unit.
+
+    >>> printed("supernet_accuracy", np.array([0.5, 0.6]))
+    '55.0 ± 7.1'
+    """
+    mean, std = mean_std(values)
+    scale, digits = (100, 1) if name in _PERCENT else (1, 2 if name == "probability_beats_random" else 3)
+    text = _number(scale * mean, digits)
+    return text if math.isnan(std) else f"{text} ± {_number(scale * std, digits)}"
+
+
+def p_text(p: float) -> str:
+    """A p-value as it is printed."""
+    return "–" if math.isnan(p) else ("< 0.001" if p < 0.001 else f"{p:.3f}")
+
+
+def row(condition: Condition, setting: Setting) -> list[str]:
+    """One printed row, in the order of `HEADER`."""
+    d = setting.difference
+    return [
+        condition.label,
+        setting.factor,
+        setting.setting,
+        setting.verdict or "–",
+        printed("kendall_tau", setting.values("kendall_tau")),
+        "–" if d is None else f"{'+' if d.estimate > 0 else ''}{_number(d.estimate, 3)}",
+        "–" if d is None else f"{_number(d.low, 3)} to {_number(d.high, 3)}",
+        p_text(setting.p_holm),
+        *(printed(name, setting.values(name)) for name in _REST),
+        setting.n,
+    ]
+
+
+def numbers(setting: Setting) -> list[float]:
+    """What the number columns of `row` sort by."""
+    d = setting.difference
+    return [
+        mean_std(setting.values("kendall_tau"))[0],
+        d.estimate if d else math.nan,
+        d.low if d else math.nan,
+        setting.p_holm,
+        *(mean_std(setting.values(name))[0] for name in _REST),
+        float(len(setting.runs)),
+    ]
+
+
+def rows(conditions: Sequence[Condition]) -> list[list[str]]:
+    """All printed rows, condition by condition, the reference first."""
+    return [row(c, s) for c in conditions for s in c.settings]
+
+
+def write_csv(path: Path, conditions: Sequence[Condition]) -> None:
+    """Plain numbers, one line a setting: per measure mean, std (sample) and number of runs that define it."""
+    header = ["space", "dataset", "conditions", "factor", "setting", "seeds"]
+    header += [f"{name}_{part}" for name in MEASURES for part in ("mean", "std", "n")]
+    header += ["parameters_kendall_tau", "tau_low", "tau_high", "difference", "difference_low", "difference_high"]
+    header += ["p", "p_holm", "paired_seeds", "architectures", "verdict", "note"]
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(header)
+        for condition in conditions:
+            for s in condition.settings:
+                line: list[object] = [condition.space, condition.dataset, condition.label, s.factor, s.setting]
+                line.append(" ".join(map(str, s.seeds)))
+                for name in MEASURES:
+                    values = s.values(name)
+                    line += [*mean_std(values), int((~np.isnan(values)).sum())]
+                line.append(mean_std(np.array([baseline_tau(r.result) for r in s.runs]))[0])
+                line += [s.level.low, s.level.high] if s.level else [math.nan] * 2
+                d = s.difference
+                line += [d.estimate, d.low, d.high, d.p] if d else [math.nan] * 4
+                line += [s.p_holm, d.n_seeds if d else 0, d.n_architectures if d else 0, s.verdict, s.note]
+                writer.writerow("" if isinstance(v, float) and math.isnan(v) else v for v in line)
+
+
+def baseline_tau(result: dict, name: str = "parameters") -> float:
+    """Kendall tau of a free baseline on the run's own architectures, NaN where the run has none."""
+    value = ((result.get("baselines") or {}).get(name) or {}).get("kendall_tau")
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def write_markdown(path: Path, conditions: Sequence[Condition]) -> None:
+    """A pipe table under a heading per condition."""
+    parts = []
+    for condition in conditions:
+        parts.append(f"### {condition.label}\n\n{describe(condition)}\n")
+        parts.append("| " + " | ".join(HEADER[1:]) + " |")
+        parts.append("|" + "|".join(["---"] * (_TEXT - 1) + ["---:"] * (len(HEADER) - _TEXT)) + "|")
+        cells = ([cell.replace("|", "\\|") for cell in row(condition, s)[1:]] for s in condition.settings)
+        parts += ["| " + " | ".join(line) + " |" for line in cells]
+        parts.append("")
+    path.write_text("\n".join(parts), encoding="utf-8")
+
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "−": "$-$",
+    "Δ": r"$\Delta$",
+    "–": "--",
+    "<": "$<$",
+    ">": "$>$",
+    "×": r"$\times$",
+    "|": r"$|$",
+}
+
+
+def latex(text: str) -> str:
+    """`text` with every character that LaTeX would misread escaped.
+
+    >>> latex("50 % of a_b ± 1")
+    '50 \\\\% of a\\\\_b $\\\\pm$ 1'
+    """
+    return "".join(_LATEX.get(c, c) for c in text)
+
+
+def write_latex(path: Path, conditions: Sequence[Condition]) -> None:
+    """One ``tabular`` with booktabs rules, a heading line per condition; needs ``\\usepackage{booktabs}``."""
+    columns = HEADER[1:]
+    lines = [r"\begin{tabular}{" + "l" * (_TEXT - 1) + "r" * (len(HEADER) - _TEXT) + "}", r"\toprule"]
+    lines.append(" & ".join(latex(c) for c in columns) + r" \\")
+    for condition in conditions:
+        lines += [r"\midrule", rf"\multicolumn{{{len(columns)}}}{{l}}{{\textbf{{{latex(condition.label)}}}}} \\"]
+        lines += [" & ".join(latex(c) for c in row(condition, s)[1:]) + r" \\" for s in condition.settings]
+    lines += [r"\bottomrule", r"\end{tabular}", ""]
+    path.write_text("\n".join(lines), encoding="utf-8")
+
+
+def describe(condition: Condition) -> str:
+    """One sentence on what was evaluated, for table captions and the page."""
+    about = condition.about
+    evaluations = [r.result.get("evaluation") or {} for s in condition.settings for r in s.runs]
+    images = sorted({int(e["n_images"]) for e in evaluations if "n_images" in e})
+    thresholds = sorted(
+        {
+            f"{100 * r.result['evaluated']['sparse_threshold']:g} %"
+            for s in condition.settings
+            for r in s.runs
+            if isinstance(r.result.get("evaluated"), dict) and "sparse_threshold" in r.result["evaluated"]
+        }
+    )
+    parts = [
+        f"Architectures: {about.get('architecture_set', 'not recorded')}",
+        f"scored by {about.get('score', 'accuracy')} on {' or '.join(map(str, images)) or '?'} "
+        f"{about.get('split', '?')} images, batch {about.get('batch_size', '?')}",
+        f"truth from {about['benchmark']}" if about.get("benchmark") else "no stand-alone table",
+    ]
+    if thresholds:
+        parts.append(f"s-KdT threshold {' or '.join(thresholds)}")
+    return "; ".join(parts) + "."
