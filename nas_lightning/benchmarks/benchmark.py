@@ -1,0 +1,419 @@
+"""`Benchmark`: the stand-alone performance of architectures, read from a table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from nas_lightning.benchmarks.encoding import Encoding, open_encoding
+from nas_lightning.benchmarks.errors import BenchmarkError
+from nas_lightning.benchmarks.table_file import numpy_array, single
+from nas_lightning.spaces import Space, get_space
+
+_PREFERRED = ("test_accuracy", "validation_accuracy", "train_accuracy")
+
+
+class Row:
+    """One row of a table: ``row.accuracy``, ``row["params"]``, ``row.as_dict()``; values are read when asked for."""
+
+    __slots__ = ("_benchmark", "index")
+
+    def __init__(self, benchmark: Benchmark, index: int) -> None:
+        self._benchmark, self.index = benchmark, index
+
+    @property
+    def architecture(self) -> Any:
+        """As stored in the table: isomorphic to what was asked for."""
+        return self._benchmark.encoding.architecture(self.index)
+
+    @property
+    def accuracy(self) -> float:
+        """The table's default metric, a fraction in [0, 1] or NaN."""
+        return float(self._benchmark.metric_values()[self.index])
+
+    def __getitem__(self, name: str) -> Any:
+        values = self._benchmark.values(name)[self.index]
+        return values if isinstance(values, np.ndarray) else values.item()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Every column of the chosen data set, arrays as lists."""
+        out = {"architecture": str(self.architecture)}
+        for name in self._benchmark.columns:
+            value = self[name]
+            out[name] = value.tolist() if isinstance(value, np.ndarray) else value
+        return out
+
+    def __repr__(self) -> str:
+        return f"Row({self.index}, {self.architecture}, accuracy={self.accuracy:.4f})"
+
+
+class Benchmark:
+    """A stand-alone performance table of one search space and one data set.
+
+    Accuracies are fractions in [0, 1] and NaN where the table has none. An architecture is found by any isomorphic
+    form: its own row where the table has it (NAS-Bench-201 measured isomorphic cells apart), else the first row of its
+    class. `metric` is a quantity ("test_accuracy", "validation_accuracy", "train_accuracy"), by default the test
+    accuracy; `epochs` the training budget, by default the longest.
+    """
+
+    def __init__(self, table: pa.Table, header: Mapping[str, Any], path: Path, dataset: str | None = None,
+                 where: Mapping[str, float] | None = None) -> None:
+        self._table, self._header, self.path = table, header, path
+        source = header.get("source")
+        self.name: str = source["file"] if isinstance(source, Mapping) and "file" in source else path.name
+        self.space: str = header["space"]
+        self.datasets: tuple[str, ...] = tuple(header["datasets"])
+        self.dataset: str | None = _pick_dataset(dataset, self.datasets, self.name)
+        self._cache: dict[str, np.ndarray] = {}
+        self._kept = None if not where else self._filter(where)
+        self._check_one_scale()
+
+    @classmethod
+    def open(cls, name_or_path: str | Path, space: str | None = None, dataset: str | None = None,
+             root: str | Path | None = None, where: Mapping[str, float] | None = None) -> Benchmark:
+        """Open a table by name or path.
+
+        A name is looked up among the tables in the package, then as ``<name>.arrow`` or ``<name>.parquet`` in `root`
+        (else in the folder that NAS_LIGHTNING_DATA names). Official and shared Parquet layouts are converted once into
+        the cache folder (NAS_LIGHTNING_CACHE), under the SHA-256 of the source, and mapped from there.
+
+        `space` and `dataset` are what the caller expects; `where` keeps the rows with these values in these columns
+        (needed where a table mixes widths or depths). Raises BenchmarkError for a missing, damaged or other table.
+        """
+        from nas_lightning.benchmarks.locate import locate
+
+        path, table, header = locate(name_or_path, root)
+        if space is not None and header["space"] != get_space(space).name:
+            raise BenchmarkError(f"{path} is a table of {header['space']}, not of {get_space(space).name}; "
+                                 "choose a table of the space, or the space of the table")
+        return cls(table, header, path, dataset, where)
+
+    # -- what the table is
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """The table's own description: source, protocol, license and what each column means."""
+        return {key: value for key, value in self._header.items() if key not in ("crc32", "header_crc32")}
+
+    @cached_property
+    def sha256(self) -> str:
+        """SHA-256 of the official file that the table was converted from, else of the table's own file."""
+        source = self._header.get("source")
+        if isinstance(source, Mapping) and source.get("sha256"):
+            return str(source["sha256"])
+        from nas_lightning.benchmarks.locate import sha256_of
+
+        return sha256_of(self.path)
+
+    def __len__(self) -> int:
+        return len(self._table) if self._kept is None else len(self._kept)
+
+    def __repr__(self) -> str:
+        return f"Benchmark({self.name}, {self.space}, {self.dataset}, {len(self)} architectures)"
+
+    @cached_property
+    def domain(self) -> Space[Any]:
+        """The search space as an object."""
+        return get_space(self.space)
+
+    @cached_property
+    def encoding(self) -> Encoding:
+        """How rows and architectures are matched."""
+        return open_encoding(self.domain, self._table)
+
+    @cached_property
+    def columns(self) -> dict[str, dict[str, Any]]:
+        """Meaning of every column of the chosen data set, by name as `values` takes it."""
+        meanings = self._header["columns"]
+        own = {name: m for name, m in meanings.items() if m.get("dataset") in (None, self.dataset)}
+        return {name.removeprefix(f"{self.dataset}/"): meaning for name, meaning in own.items()}
+
+    @property
+    def metrics(self) -> list[tuple[str, int | None]]:
+        """(metric, epochs) pairs that the chosen data set has accuracies for."""
+        pairs = [(m["quantity"], m.get("epochs")) for m in self.columns.values()
+                 if m["quantity"].endswith("_accuracy") and m["kind"] in ("value", "seeds")]
+        return sorted(set(pairs), key=lambda pair: (pair[0], pair[1] or 0))
+
+    def epochs(self, metric: str | None = None) -> tuple[int, ...]:
+        """Training budgets at which the metric is known, ascending: the fidelity axis."""
+        metric = self.default_metric if metric is None else metric
+        return tuple(e for m, e in self.metrics if m == metric and e is not None)
+
+    @cached_property
+    def default_metric(self) -> str:
+        """Test accuracy, else validation, else training accuracy. Raises BenchmarkError where there is none."""
+        known = {metric for metric, _ in self.metrics}
+        for metric in _PREFERRED:
+            if metric in known:
+                return metric
+        raise BenchmarkError(f"{self.name} holds no accuracies for {self.dataset}; its columns are "
+                             f"{', '.join(self.columns)}")
+
+    @cached_property
+    def seed_metric(self) -> str | None:
+        """The metric of which the single runs are kept, the default one if it is among them; None where none is."""
+        kept = {m["quantity"] for m in self.columns.values() if m["kind"] == "seeds"}
+        return next((m for m in (self.default_metric, *_PREFERRED) if m in kept), None)
+
+    # -- whole columns
+
+    def values(self, name: str, archs: Sequence[Any] | None = None) -> np.ndarray:
+        """A column, [rows] or [rows, k]; of `archs` if given (floating point, NaN where the table lacks them).
+
+        Names are those of `columns`, with or without data set and epochs: "params", "edgegpu_latency_ms",
+        "test_accuracy@12". Raises BenchmarkError listing the columns.
+        """
+        column = self._column(self._resolve(name))
+        return column if archs is None else _gather(column, self.rows(archs))
+
+    def metric_values(self, metric: str | None = None, epochs: int | None = None) -> np.ndarray:
+        """Accuracies of all rows, float64 [len(table)], fractions; the mean over seeds where only these are stored."""
+        metric = self.default_metric if metric is None else metric
+        key = f"{metric}@{epochs}!mean"
+        if key not in self._cache:
+            name, kind = self._metric_column(metric, epochs)
+            column = self._column(name)
+            if kind == "seeds":
+                column = _mean_over_seeds(column)
+            self._cache[key] = column.astype(np.float64, copy=False)
+        return self._cache[key]
+
+    def _metric_column(self, metric: str, epochs: int | None) -> tuple[str, str]:
+        found = [(m.get("epochs") or 0, m["kind"] == "value", name) for name, m in self._header["columns"].items()
+                 if m["quantity"] == metric and m.get("dataset") in (None, self.dataset)
+                 and m["kind"] in ("value", "seeds") and (epochs is None or m.get("epochs") == epochs)]
+        if not found:
+            known = ", ".join(m if e is None else f"{m} at {e} epochs" for m, e in self.metrics) or "none"
+            raise BenchmarkError(f"{self.name} has no {metric}{'' if epochs is None else f' at {epochs} epochs'} for "
+                                 f"{self.dataset}; it has {known}")
+        _, is_value, name = max(found)
+        return name, "value" if is_value else "seeds"
+
+    def _resolve(self, name: str) -> str:
+        columns = self._header["columns"]
+        for candidate in (f"{self.dataset}/{name}", name):
+            if candidate in columns:
+                return candidate
+        found = [(m.get("epochs") or 0, full) for full, m in columns.items()
+                 if m["quantity"] == name and m["kind"] == "value" and m.get("dataset") in (None, self.dataset)]
+        if found:
+            return max(found)[1]
+        raise BenchmarkError(f"{self.name} has no column {name} for {self.dataset}; its columns are "
+                             f"{', '.join(self.columns)}")
+
+    def _column(self, name: str) -> np.ndarray:
+        if name not in self._cache:
+            self._cache[name] = numpy_array(single(self._table, name))
+        return self._cache[name]
+
+    # -- look-ups
+
+    def _as_architecture(self, arch: Any) -> Any:
+        return self.domain.parse(arch) if isinstance(arch, str) else arch
+
+    def row(self, arch: Any) -> int:
+        """Row of an architecture (a value or its string), or -1. Raises ArchitectureError for a malformed string."""
+        row = self._own_space(self.encoding.row, self._as_architecture(arch))
+        return row if row < 0 or self._kept is None or row in self._kept_set else self._first_kept(arch)
+
+    def rows(self, archs: Sequence[Any]) -> np.ndarray:
+        """Rows of architectures, int64 [n], -1 where the table lacks them."""
+        if archs is self.__dict__.get("_architectures"):
+            return np.arange(len(self._table)) if self._kept is None else self._kept
+        if self._kept is not None:
+            return np.array([self.row(arch) for arch in archs], np.int64)
+        return self._own_space(self.encoding.rows, [self._as_architecture(arch) for arch in archs])
+
+    def _own_space(self, find: Any, wanted: Any) -> Any:
+        try:
+            return find(wanted)
+        except AttributeError:
+            raise BenchmarkError(f"{self.name} is a table of {self.space}; it was asked for architectures of "
+                                 "another space") from None
+
+    def find(self, codes: np.ndarray) -> np.ndarray:
+        """Rows of encoded architectures, int64 [n], -1 where absent; the fast way for arrays (millions a second).
+
+        Codes are raw codes (NAS-Bench-201), `nasbench101_graph.pack` of canonical cells, or keys (DARTS).
+        """
+        return self.encoding.find(codes)
+
+    def has(self, arch: Any) -> bool:
+        """Whether the table has the architecture or an isomorphic one."""
+        return self.row(arch) >= 0
+
+    def query(self, arch: Any) -> Row:
+        """The row of an architecture. Raises BenchmarkError where the table has none of its class."""
+        row = self.row(arch)
+        if row < 0:
+            raise BenchmarkError(f"{self.name} has no measurement of {arch}")
+        return Row(self, row)
+
+    def accuracies(self, archs: Sequence[Any], metric: str | None = None, epochs: int | None = None) -> np.ndarray:
+        """Accuracies, float64 [n], fractions in [0, 1], NaN where the table lacks the architecture or the number."""
+        return _gather(self.metric_values(metric, epochs), self.rows(archs))
+
+    def seed_accuracies(self, archs: Sequence[Any], metric: str | None = None, epochs: int | None = None,
+                        ) -> np.ndarray | None:
+        """Accuracies of the single runs, float64 [n, seeds], NaN where a run is missing; None where none are kept.
+
+        By default of `seed_metric`, which is not the default metric where only another one's runs are published
+        (NAS-Bench-201 on CIFAR-10: validation).
+        """
+        metric = self.seed_metric if metric is None else metric
+        found = [(m.get("epochs") or 0, name) for name, m in self._header["columns"].items()
+                 if m["quantity"] == metric and m["kind"] == "seeds" and m.get("dataset") in (None, self.dataset)
+                 and (epochs is None or m.get("epochs") == epochs)]
+        if not found:
+            return None
+        return _gather(self._column(max(found)[1]), self.rows(archs)).astype(np.float64, copy=False)
+
+    def curves(self, archs: Sequence[Any], metric: str | None = None) -> np.ndarray | None:
+        """Learning curves, [n, epochs], NaN where absent; None where the table keeps none."""
+        metric = self.default_metric if metric is None else metric
+        found = [name for name, m in self._header["columns"].items()
+                 if m["quantity"] == metric and m["kind"] == "curve" and m.get("dataset") in (None, self.dataset)]
+        return _gather(self._column(found[0]), self.rows(archs)) if found else None
+
+    def training_time(self, archs: Sequence[Any], epochs: int | None = None) -> np.ndarray:
+        """Seconds of one simulated training for so many epochs (default: the metric's longest), float64 [n].
+
+        Measured totals where the table has them for these epochs, else seconds per epoch times epochs.
+        """
+        epochs = epochs if epochs is not None else max(self.epochs(), default=None)
+        names = self._header["columns"]
+        for total in (f"{self.dataset}/train_seconds@{epochs}", f"{self.dataset}/train_seconds"):
+            if total in names:
+                return _gather(self._column(total), self.rows(archs)).astype(np.float64)
+            if total + "/seeds" in names:
+                return _gather(_mean_over_seeds(self._column(total + "/seeds")), self.rows(archs))
+        if f"{self.dataset}/train_seconds_per_epoch" in names and epochs is not None:
+            return self.values("train_seconds_per_epoch", archs) * float(epochs)
+        raise BenchmarkError(f"{self.name} has no training times for {self.dataset} at {epochs} epochs; "
+                             f"its columns are {', '.join(self.columns)}")
+
+    def params(self, archs: Sequence[Any]) -> np.ndarray:
+        """Trainable parameters, int64 [n] (float64 with NaN where the table lacks an architecture)."""
+        return _integers(self.values("params", archs))
+
+    def macs(self, archs: Sequence[Any]) -> np.ndarray:
+        """Multiply-accumulates of one image, int64 [n] (float64 with NaN where the table lacks an architecture)."""
+        return _integers(self.values("macs", archs))
+
+    # -- the table as a set
+
+    def architectures(self) -> list[Any]:
+        """Every row's architecture, in the table's order; made once (423,624 cells take some seconds)."""
+        return self._architectures
+
+    @cached_property
+    def _architectures(self) -> list[Any]:
+        rows = range(len(self._table)) if self._kept is None else self._kept
+        return [self.encoding.architecture(row) for row in rows]
+
+    @cached_property
+    def keys(self) -> list[str]:
+        """Key of every row; NAS-Bench-101's module hashes are stored, or hashed anew (half a minute for all)."""
+        if "module_hash" in self._table.column_names and self._kept is None:
+            return [bytes(digest).hex() for digest in numpy_array(single(self._table, "module_hash"))]
+        return [self.domain.key(arch) for arch in self._architectures]
+
+    def sample(self, n: int, seed: int) -> list[Any]:
+        """`n` different rows drawn uniformly, as architectures; the same for the same seed."""
+        if not 0 <= n <= len(self):
+            raise BenchmarkError(f"{n} architectures cannot be drawn from the {len(self)} of {self.name}")
+        picks = np.random.default_rng(seed).choice(len(self), n, replace=False)
+        rows = picks if self._kept is None else self._kept[picks]
+        return [self.encoding.architecture(int(row)) for row in rows]
+
+    def _ranked(self, metric: str | None, epochs: int | None) -> np.ndarray:
+        values = self.metric_values(metric, epochs)
+        return values if self._kept is None else values[self._kept]
+
+    def best(self, metric: str | None = None, epochs: int | None = None) -> Row:
+        """The row of the highest accuracy (the first of equals)."""
+        values = self._ranked(metric, epochs)
+        if np.isnan(values).all():
+            raise BenchmarkError(f"{self.name} holds no number to rank by")
+        place = int(np.nanargmax(values))
+        return Row(self, place if self._kept is None else int(self._kept[place]))
+
+    def rank_of(self, arch: Any, metric: str | None = None, epochs: int | None = None) -> int:
+        """1 + the number of rows strictly better. Raises BenchmarkError where the architecture has no number."""
+        own = self.metric_values(metric, epochs)[self.query(arch).index]
+        if np.isnan(own):
+            raise BenchmarkError(f"{self.name} has no number to rank {arch} by")
+        return 1 + int((self._ranked(metric, epochs) > own).sum())
+
+    # -- rows in use
+
+    def _filter(self, where: Mapping[str, float]) -> np.ndarray:
+        mask = np.ones(len(self._table), bool)
+        for name, value in where.items():
+            column = self.values(name)
+            if column.ndim != 1:
+                raise BenchmarkError(f"rows cannot be chosen by {name}, which has several values a row")
+            mask &= column == value
+        if not mask.any():
+            raise BenchmarkError(f"no row of {self.name} has {', '.join(f'{k}={v}' for k, v in where.items())}")
+        return np.flatnonzero(mask)
+
+    @cached_property
+    def _kept_set(self) -> frozenset[int]:
+        return frozenset(self._kept.tolist() if self._kept is not None else ())
+
+    @cached_property
+    def _kept_keys(self) -> dict[str, int]:
+        rows = [] if self._kept is None else self._kept.tolist()
+        return {self.domain.key(self.encoding.architecture(row)): row for row in reversed(rows)}
+
+    def _first_kept(self, arch: Any) -> int:
+        return self._kept_keys.get(self.domain.key(self._as_architecture(arch)), -1)
+
+    def _check_one_scale(self) -> None:
+        """Refuse to compare networks of several widths, depths or trainings as if only the cell differed."""
+        for name in self._header.get("varying", ()):
+            column = self.values(name)
+            column = column if self._kept is None else column[self._kept]
+            found = np.unique(column)
+            if len(found) > 1:
+                shown = ", ".join(f"{v:g}" for v in found[:6]) + (", …" if len(found) > 6 else "")
+                raise BenchmarkError(f"{self.name} mixes networks of different {name} ({shown}); choose one with "
+                                     f"where={{'{name}': {found[0]:g}}}, or where={{'{name}': …}} for another")
+
+
+def _pick_dataset(wanted: str | None, datasets: tuple[str, ...], name: str) -> str | None:
+    from nas_lightning.benchmarks.writer import dataset_name
+
+    if wanted is None:
+        return datasets[0] if datasets else None
+    if dataset_name(wanted) in datasets:
+        return dataset_name(wanted)
+    raise BenchmarkError(f"{name} has no data set {wanted}; it has {', '.join(datasets) or 'none'}")
+
+
+def _mean_over_seeds(runs: np.ndarray) -> np.ndarray:
+    """Mean of the runs that exist, float64 [n]; NaN where none does."""
+    known = ~np.isnan(runs)
+    count = known.sum(1)
+    return np.where(count, np.where(known, runs, 0).sum(1, dtype=np.float64) / np.maximum(count, 1), np.nan)
+
+
+def _gather(column: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Column values of rows; NaN (and floating point) where a row is -1."""
+    missing = rows < 0
+    if not missing.any():
+        return column[rows]
+    out = np.full((len(rows), *column.shape[1:]), np.nan, column.dtype if column.dtype.kind == "f" else np.float64)
+    out[~missing] = column[rows[~missing]]
+    return out
+
+
+def _integers(values: np.ndarray) -> np.ndarray:
+    return values if values.dtype.kind == "f" else values.astype(np.int64, copy=False)

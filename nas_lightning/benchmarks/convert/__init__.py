@@ -1,0 +1,1 @@
+"""Converters from official files to this project's table format; none needs the frameworks that wrote the files."""

@@ -1,0 +1,147 @@
+"""Parquet tables in layouts that are known by their columns: published numbers collected without their first files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from nas_lightning.benchmarks.column import Column
+from nas_lightning.benchmarks.encoding import encode, encode_nasbench101
+from nas_lightning.benchmarks.errors import BenchmarkError
+from nas_lightning.benchmarks.registry import KNOWN
+from nas_lightning.benchmarks.table_file import read_parquet
+from nas_lightning.benchmarks.writer import write_encoded
+from nas_lightning.spaces import ArchitectureError, get_space
+from nas_lightning.spaces.nasbench201 import EDGES
+
+_DATASETS = {"c10": "cifar10", "c100": "cifar100", "in16": "imagenet16_120"}
+_PERCENT = "given in percent, divided by 100"
+
+
+def _fraction(table: pa.Table, name: str) -> np.ndarray:
+    return table[name].to_numpy().astype(np.float64) / 100
+
+
+def _nasbench201_codes(table: pa.Table) -> dict[str, Any]:
+    places = 5 ** np.arange(5, -1, -1)
+    operations = np.stack([table[f"op_{u}_{v}"].to_numpy() for u, v in EDGES], 1)
+    if operations.min(initial=0) < 0 or operations.max(initial=0) > 4:
+        raise BenchmarkError("the operation columns of the NAS-Bench-201 table go beyond 0 to 4; the file is not whole")
+    return {"code": (operations.astype(np.int64) @ places).astype(np.int16)}
+
+
+def _nasbench201(table: pa.Table, path: Path) -> tuple[dict[str, Any], list[Column]]:
+    columns: list[Column] = []
+    for short, dataset in _DATASETS.items():
+        mean = {"seeds": "2-3", "note": _PERCENT}
+        columns += [
+            Column(_fraction(table, f"{short}_test200_mean"), "test_accuracy", dataset, 200, **mean),
+            Column(_fraction(table, f"{short}_val200_mean"), "validation_accuracy", dataset, 200, **mean),
+            Column(np.stack([_fraction(table, f"{short}_val200_run{i}") for i in range(3)], 1), "validation_accuracy",
+                   dataset, 200, "seeds", note=_PERCENT),
+            Column(_fraction(table, f"{short}_test12"), "test_accuracy", dataset, 12, note=_PERCENT),
+            Column(_fraction(table, f"{short}_val12"), "validation_accuracy", dataset, 12, note=_PERCENT),
+            Column(table[f"{short}_params"].to_numpy(), "params", dataset),
+            Column(table[f"{short}_macs"].to_numpy(), "macs", dataset, note="derived from operation counts"),
+        ]
+    protocol = "training part of CIFAR-10 only (cifar10-valid protocol)"
+    for name, quantity in (("train_loss", "train_loss"), ("val_loss", "validation_loss"), ("test_loss", "test_loss")):
+        columns.append(Column(table[f"c10valid_{name}200_mean"].to_numpy(), quantity, "cifar10", 200, seeds="2-3",
+                              note=protocol))
+    columns += [
+        Column(_fraction(table, "c10valid_train_acc200_mean"), "train_accuracy", "cifar10", 200, seeds="2-3", note=protocol),
+        Column(_fraction(table, "c10valid_test_acc200_mean"), "test_accuracy_of_training_part", "cifar10", 200,
+               seeds="2-3", split="test", unit="fraction", note=protocol),
+        Column(table["c10valid_train_s_per_epoch"].to_numpy(), "train_seconds_per_epoch", "cifar10", note=protocol),
+        Column(table["c10valid_train_s_total200"].to_numpy(), "train_seconds", "cifar10", 200, note=protocol),
+        Column(table["c10_flops_naslib_m"].to_numpy(), "naslib_flops", "cifar10", unit="million", note="as NASLib counts"),
+    ]
+    return _nasbench201_codes(table), columns
+
+
+def _nasbench201_hardware(table: pa.Table, path: Path) -> tuple[dict[str, Any], list[Column]]:
+    columns = []
+    for name in table.column_names:
+        short, _, rest = name.partition("_")
+        dataset, quantity = (_DATASETS[short], rest) if short in _DATASETS else ("cifar10", name)
+        if name == "index":
+            continue
+        values = table[name].to_numpy().astype(np.float64)
+        if quantity.startswith("edgetpu"):
+            values = np.where(values > 0, values, np.nan)  # not supported on the device
+        if quantity.endswith("_latency"):
+            quantity += "_ms"
+        elif quantity.endswith("_energy"):
+            quantity += "_mj"
+        columns.append(Column(values, quantity, dataset))
+    from nas_lightning.spaces.nasbench201 import official_order
+
+    return {"code": official_order()[table["index"].to_numpy()].astype(np.int16)}, columns
+
+
+def _nasbench101(table: pa.Table, path: Path) -> tuple[dict[str, Any], list[Column]]:
+    operations = np.stack([table[f"op{i}"].to_numpy() for i in range(1, 6)], 1)
+    encoded = encode_nasbench101(table["n_vertices"].to_numpy(), table["adj_bits"].to_numpy(), operations)
+    beside = path.with_name("nasbench101_hashes.parquet")
+    if beside.is_file():
+        hashes = read_parquet(beside)["module_hash"].combine_chunks()
+        hashes = hashes.chunk(0) if isinstance(hashes, pa.ChunkedArray) else hashes
+        if len(hashes) == len(table):
+            encoded["module_hash"] = hashes.cast(pa.binary(16))
+    return encoded, [
+        Column(table["test_acc_108_mean3"].to_numpy(), "test_accuracy", "cifar10", 108, seeds="3"),
+        Column(table["params"].to_numpy(), "params", "cifar10"),
+    ]
+
+
+def _darts214(table: pa.Table, path: Path) -> tuple[dict[str, Any], list[Column]]:
+    space = get_space("darts_nds")
+    curve = np.stack(table["test_acc_curve600"].to_pylist()).astype(np.float32) / np.float32(100)
+    return encode(space, [space.parse(text) for text in table["genotype"].to_pylist()]), [
+        Column(_fraction(table, "test_acc_final600"), "test_accuracy", "cifar10", 600, seeds="1", note=_PERCENT),
+        Column(_fraction(table, "test_acc_best"), "best_epoch_test_accuracy", "cifar10", 600, seeds="1", note=_PERCENT),
+        Column(curve, "test_accuracy", "cifar10", kind="curve", seeds="1", note=_PERCENT),
+    ]
+
+
+_Reader = Callable[[pa.Table, Path], tuple[dict[str, Any], list[Column]]]
+_LAYOUTS: dict[str, tuple[str, set[str], _Reader, str]] = {
+    "nasbench201": ("nasbench201", {"arch_str", "op_2_3", "c10_test200_mean", "c10_val200_run2", "in16_macs",
+                                    "c10valid_train_s_per_epoch"}, _nasbench201, "nasbench201"),
+    "nasbench201_hw": ("nasbench201", {"index", "c10_edgegpu_latency"}, _nasbench201_hardware, "hw_nas_bench"),
+    "nasbench101": ("nasbench101", {"n_vertices", "adj_bits", "op5", "params", "test_acc_108_mean3"}, _nasbench101,
+                    "nasbench101"),
+    "darts_random214_cifar10": ("darts_nds", {"genotype", "test_acc_final600", "test_acc_curve600"}, _darts214,
+                                "darts_random214_cifar10"),
+}
+
+
+def layouts() -> Iterator[str]:
+    """Names of the layouts that are recognised."""
+    return iter(_LAYOUTS)
+
+
+def layout_of(schema: pa.Schema) -> str | None:
+    """The layout that a Parquet schema follows, or None."""
+    return next((name for name, (_, needed, _, _) in _LAYOUTS.items() if needed <= set(schema.names)), None)
+
+
+def convert_layout(layout: str, path: Path, out: Path, sha256: str) -> Path:
+    """Convert a Parquet table of a known layout. Raises BenchmarkError where its content is not what the layout says."""
+    space, _, reader, known = _LAYOUTS[layout]
+    table = read_parquet(path).combine_chunks()
+    try:
+        encoded, columns = reader(table, path)
+    except (KeyError, ValueError, IndexError, pa.ArrowException, ArchitectureError) as error:
+        if isinstance(error, BenchmarkError):
+            raise
+        raise BenchmarkError(f"{path} looks like a {layout} table but is not whole ({str(error)[:160]}); "
+                             "fetch it again") from None
+    entry = KNOWN[known]
+    return write_encoded(out, space=space, encoded=encoded, columns=columns, metadata={
+        "source": {"file": path.name, "sha256": sha256, "bytes": path.stat().st_size, "layout": layout,
+                   "license": entry.license, "citation": entry.citation}})

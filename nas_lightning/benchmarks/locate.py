@@ -1,0 +1,109 @@
+"""From a name or a path to an opened table; known Parquet layouts are converted once into the cache folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from nas_lightning.benchmarks.errors import BenchmarkError
+from nas_lightning.benchmarks.table_file import HEADER, read_table
+
+EMBEDDED = Path(__file__).parent / "tables"
+
+
+def data_folder(root: str | Path | None = None) -> Path:
+    """The folder of official tables: `root`, else NAS_LIGHTNING_DATA, else ./data."""
+    return Path(root or os.environ.get("NAS_LIGHTNING_DATA") or "data").expanduser()
+
+
+def cache_folder() -> Path:
+    """Where converted tables are kept: NAS_LIGHTNING_CACHE, else the platform's cache folder."""
+    chosen = os.environ.get("NAS_LIGHTNING_CACHE")
+    if chosen:
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local") / "nas_lightning" / "Cache"
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "nas_lightning"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "nas_lightning"
+
+
+def embedded_names() -> list[str]:
+    """Names of the tables that ship with the package."""
+    return sorted(path.stem for path in EMBEDDED.glob("*.parquet"))
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def find(name_or_path: str | Path, root: str | Path | None = None) -> Path:
+    """The file of a table. Raises BenchmarkError saying what to put where."""
+    text = str(name_or_path)
+    path = Path(text).expanduser()
+    if path.suffix in (".arrow", ".parquet") or os.sep in text or "/" in text:
+        if path.is_file():
+            return path
+        raise BenchmarkError(f"{path} does not exist; give a table's path (.arrow or .parquet), or a name that "
+                             "`python -m nas_lightning.benchmarks list` shows")
+    if text in embedded_names():
+        return EMBEDDED / f"{text}.parquet"
+    folder = data_folder(root)
+    for place in (folder, folder / "benchmarks"):
+        for suffix in (".arrow", ".parquet"):
+            if (place / (text + suffix)).is_file():
+                return place / (text + suffix)
+    raise BenchmarkError(f"there is no table {text}: put {text}.arrow or {text}.parquet into {folder} (or name its folder "
+                         f"with NAS_LIGHTNING_DATA); `python -m nas_lightning.benchmarks info {text}` tells where the "
+                         "official file is published and how to convert it")
+
+
+def locate(name_or_path: str | Path, root: str | Path | None = None) -> tuple[Path, pa.Table, dict[str, Any]]:
+    """Path, columns and header of a table."""
+    path = find(name_or_path, root)
+    if path.suffix == ".parquet":
+        path = _own_or_cached(path)
+    table, header = read_table(path)
+    return path, table, header
+
+
+def _own_or_cached(path: Path) -> Path:
+    """The path itself if it is in this project's format, else its conversion in the cache."""
+    import pyarrow.parquet as pq
+
+    from nas_lightning.benchmarks.convert.layouts import convert_layout, layout_of
+
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
+        raise BenchmarkError(f"{path} is damaged or incomplete ({reason}); fetch or convert it again") from None
+    if HEADER in (schema.metadata or {}):
+        return path
+    layout = layout_of(schema)
+    if layout is None:
+        raise BenchmarkError(f"{path} has no layout that this project knows; convert it with a column mapping "
+                             "(python -m nas_lightning.benchmarks convert table --help)")
+    from nas_lightning.benchmarks.writer import CONVERTER
+
+    digest = sha256_of(path)
+    cached = cache_folder() / f"{path.stem}-{digest[:16]}-{CONVERTER}.arrow"
+    if cached.is_file():
+        try:
+            read_table(cached)
+            return cached
+        except BenchmarkError:
+            pass  # a damaged cache entry is made again from its source
+    try:
+        convert_layout(layout, path, cached, digest)
+    except OSError as error:
+        raise BenchmarkError(f"{cached.parent} cannot be written ({error.strerror}); name a folder for converted tables "
+                             "with NAS_LIGHTNING_CACHE") from None
+    return cached
