@@ -91,7 +91,7 @@ def _strip(axes: Axes, panel: dict[str, Any]) -> None:
         axes.scatter(values, np.full(len(values), i), s=11, color=colour, alpha=0.75, linewidths=0, zorder=3)
     labels = [r["label"] if r["group"] == "reference" else f"{r['group']}: {r['label']}" for r in rows]
     axes.set_yticks(range(len(rows)), [_cut(label) for label in labels], fontsize=7)
-    axes.set_xlabel("\n".join([panel["x"], "; ".join(notes)]), fontsize=7.5)
+    axes.set_xlabel("\n".join([panel["x"], *notes]), fontsize=7.5)
     axes.grid(axis="x", alpha=0.25, linewidth=0.5)
 
 

@@ -57,7 +57,7 @@ function extent(values, pad) {
 
 // A plotting area with ticks; returns its SVG group and the two scales.
 function area(parent, panel, xs, ys, options) {
-  const o = Object.assign({ width: 560, height: 340, left: 58, right: 12, top: 8, bottom: 44, yTicks: true }, options);
+  const o = Object.assign({ width: 480, height: 320, left: 58, right: 12, top: 8, bottom: 44, yTicks: true }, options);
   const svg = node("svg", { viewBox: `0 0 ${o.width} ${o.height}`, width: o.width, height: o.height, role: "img",
     "aria-label": panel.title }, parent);
   const inner = [o.left, o.width - o.right, o.height - o.bottom, o.top];
@@ -108,10 +108,10 @@ function quantile(sorted, q) {
 function strip(parent, panel) {
   const rows = panel.rows, height = 21;
   const values = rows.flatMap(r => r.values).concat(panel.lines.map(l => l.value), panel.bands.flatMap(b => [b.low, b.high]));
-  const longest = Math.max(...rows.map(r => cut(rowName(r), 40).length));
-  const left = Math.min(290, 24 + longest * 6.6);
+  const longest = Math.max(...rows.map(r => cut(rowName(r), 36).length));
+  const left = Math.min(260, 24 + longest * 6.4);
   const plot = area(parent, panel, extent(values, 0.05), [rows.length - 0.4, -0.6],
-    { left, width: left + 430, height: rows.length * height + 62, yTicks: false });
+    { left, width: left + 400, height: rows.length * height + 62, yTicks: false });
   const { svg, x, y, inner } = plot;
   for (const band of panel.bands) {
     const mark = node("rect", { x: x(band.low), width: x(band.high) - x(band.low), y: inner[3], height: inner[2] - inner[3],
@@ -126,7 +126,7 @@ function strip(parent, panel) {
   const groups = [...new Set(rows.map(r => r.group))];
   rows.forEach((row, i) => {
     const tone = colour(groups.indexOf(row.group)), sorted = [...row.values].sort((a, b) => a - b);
-    const label = node("text", { x: inner[0] - 8, y: y(i) + 4, "text-anchor": "end" }, svg, cut(rowName(row), 40));
+    const label = node("text", { x: inner[0] - 8, y: y(i) + 4, "text-anchor": "end" }, svg, cut(rowName(row), 36));
     hover(label, rowName(row));
     if (i && row.group !== rows[i - 1].group)
       node("line", { x1: 0, x2: inner[1], y1: y(i - 0.5), y2: y(i - 0.5), class: "grid" }, svg);
@@ -153,7 +153,7 @@ function scatter(parent, panel) {
   const density = panel.density;
   const xs = panel.series.flatMap(s => s.x).concat(density ? [density.x[0], density.x[density.x.length - 1]] : []);
   const ys = panel.series.flatMap(s => s.y).concat(density ? [density.y[0], density.y[density.y.length - 1]] : []);
-  const { svg, x, y } = area(parent, panel, extent(xs, 0.04), extent(ys, 0.04), { height: 390 });
+  const { svg, x, y } = area(parent, panel, extent(xs, 0.04), extent(ys, 0.04), { height: 370 });
   if (density) {
     const most = Math.log(1 + Math.max(...density.counts.map(column => Math.max(...column))));
     density.counts.forEach((column, i) => column.forEach((count, j) => {

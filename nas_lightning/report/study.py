@@ -114,6 +114,7 @@ def conditions_of(runs: Sequence[Run], replicates: int = 2000) -> tuple[list[Con
     for run in distinct.values():
         groups[json.dumps(_conditions(run), sort_keys=True)].append(run)
     found = [c for key in sorted(groups) for c in _split(json.loads(key), groups[key])]
+    found.sort(key=lambda c: (c.space, c.dataset))
     for condition in found:
         _compare(condition, replicates)
     _adjust(found)

@@ -1,0 +1,40 @@
+import pytest
+from browser import Browser, find_chromium
+from run_folders import write_broken, write_run, write_search, write_study
+
+from nas_lightning.report.__main__ import main
+
+
+@pytest.fixture(scope="session")
+def sweep(tmp_path_factory):
+    """Two spaces, five seeds, one combination, one large evaluated set, searches, and four broken runs."""
+    root = tmp_path_factory.mktemp("sweep")
+    write_study(root / "study")
+    for seed in (1, 2):
+        write_run(root / "combined", seed=seed, changes={"sampling": "fairnas", "learning_rate": "0.1"}, noise=0.08)
+    write_run(root / "large", space="darts_nds", n=2500)
+    for algorithm in ("random_search", "regularized_evolution"):
+        for seed in (1, 2, 3):
+            write_search(root / "search", algorithm, seed)
+    write_broken(root / "broken")
+    return root
+
+
+@pytest.fixture(scope="session")
+def report(sweep, tmp_path_factory):
+    out = tmp_path_factory.mktemp("out") / "report"
+    assert main([str(sweep), "--out", str(out), "--replicates", "300"]) == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def page(report):
+    executable = find_chromium()
+    if executable is None:
+        pytest.skip("no chromium on this machine (Debian: apt-get install chromium)")
+    browser = Browser(executable)
+    try:
+        browser.open(report / "index.html")
+        yield browser
+    finally:
+        browser.close()

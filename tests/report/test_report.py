@@ -1,0 +1,296 @@
+"""What the report says, from synthetic run folders whose truth is known."""
+
+import csv
+import doctest
+import json
+import math
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from run_folders import FACTORS, write_broken, write_run, write_search, write_study
+
+from nas_lightning.ranking.metrics import kendall_tau
+from nas_lightning.report import study, tables
+from nas_lightning.report.__main__ import main
+from nas_lightning.report.figures import all_figures, over_epochs, scatters, search_curves, tau_against_cost
+from nas_lightning.report.page import render
+from nas_lightning.report.runs import find_runs, read_run
+from nas_lightning.report.study import conditions_of
+
+
+@pytest.fixture(scope="module")
+def compared(sweep):
+    runs = find_runs([sweep])
+    conditions, remarks = conditions_of(runs, replicates=300)
+    return runs, conditions, remarks
+
+
+def by_label(conditions, label):
+    return next(c for c in conditions if c.label == label)
+
+
+@pytest.mark.parametrize("module", [study, tables], ids=lambda m: m.__name__)
+def test_examples_in_the_docstrings(module):
+    assert not doctest.testmod(module).failed
+
+
+def test_every_run_is_found_with_its_status(sweep):
+    runs = find_runs([sweep])
+    status = {run.path.name: run.status for run in runs if run.path.parent.name == "broken"}
+    assert status == {
+        "failed": "failed",
+        "damaged": "failed",
+        "unfinished": "unfinished",
+        "inapplicable": "not applicable",
+    }
+    assert sum(run.status == "complete" for run in runs) == 60 + 2 + 1 + 6
+    assert len(find_runs([sweep, sweep / "study"])) == len(runs), "a folder given twice is read once"
+
+
+def test_a_complete_result_outweighs_an_old_error(tmp_path):
+    folder = write_run(tmp_path)
+    (folder / "error.txt").write_text("RuntimeError: the first attempt\n")
+    assert read_run(folder).status == "complete"
+    result = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps(result | {"schema_version": 2}))
+    assert "schema version 2" in read_run(folder).reason
+    del result["seed"]
+    (folder / "result.json").write_text(json.dumps(result))
+    assert read_run(folder).reason == "result.json lacks seed"
+
+
+def test_hydras_own_files_are_no_runs(tmp_path):
+    folder = write_run(tmp_path)
+    (folder / ".hydra").mkdir()
+    (folder / ".hydra" / "config.yaml").write_text("")
+    (tmp_path / "multirun.yaml").write_text("")
+    assert [run.path for run in find_runs([tmp_path])] == [folder]
+
+
+def test_conditions_references_and_settings(compared):
+    _, conditions, remarks = compared
+    assert sorted(c.label for c in conditions) == [
+        "darts_nds on digits",
+        "nasbench101 on digits",
+        "nasbench201 on digits",
+    ]
+    assert remarks == []
+    found = by_label(conditions, "nasbench101 on digits")
+    assert (found.reference.factor, found.reference.setting) == ("reference", "baseline")
+    assert {(s.factor, s.setting) for s in found.settings[1:]} == {(f, s) for f, (_, v) in FACTORS.items() for s in v}
+    assert all(s.seeds == [1, 2, 3, 4, 5] for s in found.settings)
+
+
+def test_differences_and_verdicts(compared):
+    _, conditions, _ = compared
+    found = by_label(conditions, "nasbench201 on digits")
+    settings = {(s.factor, s.setting): s for s in found.settings}
+    worse = settings["learning_rate", "0.1"]
+    expected = np.mean(
+        [
+            kendall_tau(a.ranking["prediction"], a.ranking["truth"])
+            - kendall_tau(b.ranking["prediction"], b.ranking["truth"])
+            for a, b in zip(worse.runs, found.reference.runs, strict=True)
+        ]
+    )
+    assert worse.difference.estimate == pytest.approx(expected)
+    assert worse.verdict == "hurts"
+    assert settings["sampling", "fairnas"].verdict == "helps"
+    assert settings["channels", "16"].verdict == "no difference"
+    assert worse.p_holm >= worse.difference.p
+    assert found.reference.verdict == ""
+    combined = settings["combination", "learning_rate=0.1, sampling=fairnas"]
+    assert combined.verdict == "not decided (2 seeds)"
+
+
+def test_factorial_effects_are_computed_where_settings_are_combined(compared):
+    _, conditions, _ = compared
+    effects = {e.changes: e for e in by_label(conditions, "nasbench201 on digits").effects}
+    pair = next(e for changes, e in effects.items() if len(changes) == 2)
+    assert {f for f, _, _ in pair.changes} == {"learning_rate", "sampling"}
+    assert pair.n_seeds == 2
+    assert by_label(conditions, "nasbench101 on digits").effects == []
+
+
+def test_without_a_labelled_baseline_the_modal_settings_are_the_reference(tmp_path):
+    for factor, (_, settings) in FACTORS.items():
+        for setting in settings:
+            write_run(tmp_path, changes={factor: setting})
+    write_run(tmp_path)
+    (condition,), _ = conditions_of(find_runs([tmp_path]), replicates=100)
+    assert condition.reference.runs[0].result["heuristics"] == {}
+    assert len(condition.settings) == 6
+    assert condition.settings[1].verdict == "not decided (1 seed)"
+
+
+def test_other_plans_and_evaluations_are_not_mixed(tmp_path):
+    write_run(tmp_path)
+    write_run(tmp_path, changes={"sampling": "fairnas"})
+    longer = {
+        "mapping": {"channels": 8, "wsbn": "off"},
+        "protocol": {"epochs": 20, "batch_size": 64, "learning_rate": 0.025, "sampling": "random_nas"},
+    }
+    write_run(tmp_path, plan=longer)
+    write_run(
+        tmp_path,
+        changes={"sampling": "fairnas"},
+        plan=longer | {"protocol": longer["protocol"] | {"sampling": "fairnas"}},
+    )
+    write_run(tmp_path, n=50)
+    conditions, _ = conditions_of(find_runs([tmp_path]), replicates=100)
+    assert len(conditions) == 3
+    assert len({c.label for c in conditions}) == 3
+    sizes = sorted((c.about["architecture_set"], len(c.settings)) for c in conditions)
+    assert sizes == [("random50_seed0", 1), ("random60_seed0", 2), ("random60_seed0", 2)]
+    for condition in conditions:
+        epochs = {r.result["plan"]["protocol"]["epochs"] for s in condition.settings for r in s.runs}
+        assert len(epochs) == 1
+
+
+def test_one_run_in_two_folders_counts_once_and_is_said(tmp_path):
+    write_run(tmp_path / "a")
+    write_run(tmp_path / "b")
+    (condition,), remarks = conditions_of(find_runs([tmp_path]), replicates=100)
+    assert len(condition.reference.runs) == 1
+    assert "counted once" in remarks[0]
+
+
+def test_settings_are_compared_on_their_common_architectures(tmp_path):
+    """A restricted super-net (dynamic channel off) ranks fewer: the reference is cut to the same ones."""
+    import pyarrow.parquet as pq
+
+    write_run(tmp_path, seed=1)
+    folder = write_run(tmp_path, seed=1, changes={"channels": "16"})
+    table = pq.read_table(folder / "ranking.parquet")
+    pq.write_table(table.slice(10, 30), folder / "ranking.parquet")
+    (condition,), _ = conditions_of(find_runs([tmp_path]), replicates=100)
+    assert condition.settings[1].difference.n_architectures == 30
+
+
+def test_tables_agree_with_the_runs(report, compared):
+    runs, conditions, _ = compared
+    with (report / "ablation.csv").open() as stream:
+        rows = {(r["conditions"], r["factor"], r["setting"]): r for r in csv.DictReader(stream)}
+    assert len(rows) == sum(len(c.settings) for c in conditions)
+    row = rows["nasbench101 on digits", "sampling", "fairnas"]
+    found = [
+        r.result["metrics"]["accuracy"]["kendall_tau"]
+        for r in runs
+        if r.kind == "train"
+        and r.status == "complete"
+        and r.result["space"] == "nasbench101"
+        and r.result["heuristics"] == {"sampling": {"value": "fairnas"}}
+    ]
+    assert float(row["kendall_tau_mean"]) == pytest.approx(np.mean(found))
+    assert float(row["kendall_tau_std"]) == pytest.approx(np.std(found, ddof=1))
+    assert row["kendall_tau_n"] == "5"
+    assert row["verdict"] == "helps"
+    assert math.isfinite(float(row["parameters_kendall_tau"]))
+    markdown = (report / "ablation.md").read_text()
+    line = next(x for x in markdown.splitlines() if x.startswith("| sampling | fairnas | helps |"))
+    assert f"{np.mean(found):.3f} ± {np.std(found, ddof=1):.3f}" in line
+    latex = (report / "ablation.tex").read_text()
+    assert r"learning\_rate & 0.1 & hurts & " in latex
+    assert r"\begin{tabular}" in latex
+    assert not [c for c in latex if ord(c) > 127], "plain LaTeX without extra packages reads ASCII"
+    body = [x for x in latex.splitlines() if x.endswith(r"\\") and "multicolumn" not in x]
+    assert {x.replace(r"\&", "").count("&") for x in body} == {len(tables.HEADER) - 2}
+
+
+def test_pictures_of_every_figure(report, compared):
+    runs, conditions, _ = compared
+    for figure in all_figures(conditions, runs):
+        assert (report / "figures" / f"{figure['id']}.png").read_bytes().startswith(b"\x89PNG")
+        assert "<svg" in (report / "figures" / f"{figure['id']}.svg").read_text()
+
+
+def test_the_page_is_self_contained_and_escapes(compared):
+    runs, conditions, _ = compared
+    figures = all_figures(conditions, runs)
+    text = render(conditions, runs, figures, ["</script><b>"], title="a < b & c")
+    assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
+    assert "https://" not in text
+    assert "src=" not in text
+    assert "<title>a &lt; b &amp; c</title>" in text
+    assert text.count("</script>") == 2
+    data = text.split('id="report-data">')[1].split("</script>")[0].replace("<\\/", "</")
+    assert json.loads(data)["figures"] == figures
+
+
+def test_scatter_turns_into_density_and_keeps_the_title(compared):
+    _, conditions, _ = compared
+    figure = scatters(conditions)
+    large = next(p for p in figure["panels"] if p["group"] == "darts_nds on digits")
+    assert np.sum(large["density"]["counts"]) == 2500
+    assert [s["label"] for s in large["series"]] == ["top 10"]
+    small = next(p for p in figure["panels"] if p["group"] == "nasbench101 on digits")
+    assert "density" not in small
+    assert sum(len(s["x"]) for s in small["series"]) == 60
+    assert f"Kendall tau {small['tau']:.3f}, n = 60" in small["title"]
+
+
+def test_curves_over_epochs_are_medians_at_evaluated_epochs(compared):
+    _, conditions, _ = compared
+    figure = over_epochs(conditions, "kendall_tau", "Kendall tau")
+    line = figure["panels"][0]["series"][0]
+    assert line["x"] == [2, 4, 6, 8, 10], "epochs without an evaluation are no points"
+    condition = next(c for c in conditions if c.label == figure["panels"][0]["title"])
+    assert line["y"][-1] == pytest.approx(np.median(condition.reference.values("kendall_tau")))
+    assert line["low"][-1] <= line["y"][-1] <= line["high"][-1]
+
+
+def test_search_curves_hold_their_incumbent_and_end_with_the_shortest(tmp_path):
+    write_search(tmp_path, seed=1, evaluations=50)
+    write_search(tmp_path, seed=2, evaluations=30)
+    runs = find_runs([tmp_path])
+    (panel,) = search_curves(runs)["panels"]
+    (line,) = panel["series"]
+    assert line["label"] == "random_search (2)"
+    assert line["x"] == list(range(1, 31))
+    assert panel["y"].startswith("Stand-alone accuracy")
+    expected = [np.median([100 * run.search["incumbent_truth"][i] for run in runs]) for i in range(30)]
+    assert line["y"] == pytest.approx(expected)
+
+
+def test_cost_is_passes_and_seconds(compared):
+    _, conditions, _ = compared
+    for cost, scale in (("passes", 450), ("seconds", 450 / 8 + 1)):
+        figure = tau_against_cost(conditions, cost, cost)
+        series = {s["label"]: s for p in figure["panels"] for s in p["series"]}
+        assert min(series["sampling: fairnas"]["x"]) == pytest.approx(scale)
+
+
+def test_bad_input_is_one_sentence_and_writes_nothing(tmp_path, capsys):
+    out = tmp_path / "out"
+    (tmp_path / "empty").mkdir()
+    for folder, message in (("absent", "is no folder"), ("empty", "no runs in")):
+        assert main([str(tmp_path / folder), "--out", str(out)]) == 2
+        assert message in capsys.readouterr().err
+    assert not out.exists()
+    folder = write_run(tmp_path / "runs")
+    (folder / "ranking.parquet").write_bytes(b"PAR1 cut off")
+    assert main([str(tmp_path / "runs"), "--out", str(out)]) == 2
+    assert "ranking.parquet cannot be read" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([str(folder), "--replicates", "5"])
+
+
+def test_a_report_of_failures_alone_is_still_a_report(tmp_path):
+    write_broken(tmp_path / "broken")
+    assert main([str(tmp_path / "broken"), "--out", str(tmp_path / "out")]) == 0
+    assert "loss is nan at step 7" in (tmp_path / "out" / "index.html").read_text()
+
+
+def test_the_command_needs_neither_torch_nor_lightning(tmp_path):
+    write_study(tmp_path / "study", spaces=("nasbench201",), seeds=(1,), n=20)
+    code = (
+        "import sys; from nas_lightning.report.__main__ import main; "
+        f"status = main([{str(tmp_path / 'study')!r}, '--out', {str(tmp_path / 'out')!r}, '--replicates', '100']); "
+        "print([m for m in ('torch', 'pytorch_lightning', 'sklearn', 'pandas') if m in sys.modules]); sys.exit(status)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
