@@ -95,7 +95,7 @@ def compose(cfg: DictConfig) -> Job:
                    "precision": config["trainer"]["precision"], "world_size": world_size(config["trainer"]),
                    "architecture": config["architecture"], "ablation": config["ablation"]}
     if config["mode"] == "table":
-        determining["table"] = {k: v for k, v in config["table"].items() if k not in ("workers", "out")}
+        determining["table"] = {k: v for k, v in config["table"].items() if k not in ("workers", "out", "seeds")}
     label = "_".join(filter(None, [
         config["mode"] if config["mode"] != "supernet" else "", space, config["data"]["name"],
         f"{config['ablation']['factor']}-{config['ablation']['setting']}" if config["ablation"] else "",

@@ -55,7 +55,7 @@ class DataSchema:
 class BenchmarkSchema:
     name: str | None = MISSING
     """Embedded or official table to rank against; null ranks against nothing."""
-    root: str = "${oc.env:NAS_LIGHTNING_DATA,data}"
+    root: str = "${oc.env:NAS_LIGHTNING_BENCHMARKS,${oc.env:NAS_LIGHTNING_DATA,data}}"
     """Folder that holds official tables, as Arrow or Parquet."""
     dataset: str | None = None
     """Data set whose columns are read where a table has several."""

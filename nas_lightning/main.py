@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 import warnings
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from nas_lightning.spaces import get_space
 from nas_lightning.training import NetworkModule, StandaloneModule, SuperNetModule
 
 console = Console()
+logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its start-up hints say nothing about the run
 
 
 def data_module(job: Job) -> ImageDataModule:
@@ -79,7 +81,7 @@ def fit(job: Job, module: NetworkModule, data: ImageDataModule, callbacks: list[
         trainer.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
     final = job.folder / "checkpoints" / "final.ckpt"
     if trainer.is_global_zero and not final.exists():
-        trainer.save_checkpoint(final)
+        trainer.save_checkpoint(final, weights_only=False)
     return trainer
 
 

@@ -17,7 +17,6 @@ import pytorch_lightning as pl
 import torch
 from rich.console import Console
 
-from nas_lightning.benchmarks import write_table
 from nas_lightning.compose import Job
 from nas_lightning.main import data_module, open_folder, quiet_lightning, result_of, standalone_accuracy
 from nas_lightning.progress import new_progress
@@ -109,6 +108,8 @@ def build_table(job: Job) -> dict[str, Any]:
 
 def merge(job: Job, architectures: list[Any], data: Any) -> dict[str, Any]:
     """One row per architecture with every seed kept; writes the table and the run's result."""
+    from nas_lightning.benchmarks import write_table
+
     rows = {(row["architecture"], row["seed"]): row for row in journal_rows(job.folder)}
     seeds, names = range(job.config["table"]["seeds"]), [str(a) for a in architectures]
     test, validation = ([[rows[name, seed][split] for seed in seeds] for name in names]
@@ -130,7 +131,8 @@ def merge(job: Job, architectures: list[Any], data: Any) -> dict[str, Any]:
     write_table(out, space=space.name, dataset=data.source.name, architectures=architectures,
                 columns={"test_accuracy": test_mean, "validation_accuracy": np.mean(validation, axis=1),
                          "test_accuracy_seeds": np.array(test), "validation_accuracy_seeds": np.array(validation),
-                         "params": params, "macs": macs},
+                         "params": params, "macs": macs,
+                         "train_seconds": np.array([[rows[n, s]["seconds"] for s in seeds] for n in names]).mean(1)},
                 metadata={"source": "nas-lightning mode=table", **facts})
     steps = len(names) * len(seeds) * job.plan.protocol.epochs * len(data.loader())
     result = {**result_of(job, "table", data, steps, steps), "metrics": {**facts, "table": out.name}}

@@ -94,11 +94,14 @@ class NetworkModule(pl.LightningModule):
         for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
             gradient.copy_(mean.view_as(gradient))
 
-    def on_train_epoch_end(self) -> None:
-        if self._losses:
-            self.log("train_loss", torch.stack(self._losses).float().mean(), sync_dist=self.trainer.world_size > 1)
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        # In the last batch and not at the epoch's end, since callbacks read the metrics before the module's own hook.
+        # One log call an epoch: every call costs about as much as a small network's operation.
+        if self.trainer.is_last_batch:
+            loss = torch.stack(self._losses).float().mean()
+            self.log("train_loss", loss, on_step=False, on_epoch=True, sync_dist=self.trainer.world_size > 1)
+            self.log("learning_rate", self.scheduled_rate(self.global_step - 1), on_step=False, on_epoch=True)
             self._losses.clear()
-        self.log("learning_rate", self.scheduled_rate(max(0, self.global_step - 1)))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         protocol = self.plan.protocol

@@ -1,0 +1,68 @@
+"""Every heuristic edits its own fields and nothing else; every YAML binds to its class; conflicts are refused."""
+
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+import yaml
+from nas_lightning.heuristic import Heuristic, NotApplicableError, fold, owners
+from nas_lightning.plan import Plan, PlanError
+
+CONF = Path(__file__).parents[2] / "conf"
+FILES = sorted((CONF / "heuristics").glob("*/*.yaml"))
+BASE = {"nasbench101": Plan().edited({"mapping.op_placement": "node"}), "nasbench201": Plan(), "darts_nds": Plan()}
+
+
+def build(path):
+    entry = yaml.safe_load(path.read_text())
+    module, name = entry.pop("_target_").rsplit(".", 1)
+    kind = getattr(importlib.import_module(module), name)
+    assert set(entry) == set(inspect.signature(kind).parameters), "a setting file names every parameter"
+    return kind(**entry)
+
+
+def test_there_are_fourteen_factors_with_disjoint_fields():
+    factors = sorted(p.name for p in (CONF / "heuristics").iterdir())
+    assert len(factors) == 14
+    heuristics = [build(CONF / "heuristics" / f / "default.yaml") for f in factors]
+    assert [h.factor for h in heuristics] == factors
+    owners(heuristics)
+    assert all(fold(plan, space, heuristics) == plan for space, plan in BASE.items())
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}-{p.stem}")
+def test_a_setting_changes_its_own_fields_alone(path):
+    heuristic = build(path)
+    applicable = 0
+    for space, plan in BASE.items():
+        try:
+            edited = fold(plan, space, [heuristic])
+        except NotApplicableError as refusal:
+            assert f"space={space}" in str(refusal)
+            continue
+        applicable += 1
+        before, after = plan.flat(), edited.flat()
+        assert {name for name in before if before[name] != after[name]} <= set(heuristic.fields)
+        assert all(after[name] == value for name, value in heuristic.settings().items())
+    assert applicable
+
+
+def test_every_setting_but_default_has_an_ablation_file():
+    expected = {f"{p.parent.name}_{p.stem}" for p in FILES if p.stem != "default"} | {"baseline"}
+    assert {p.stem for p in (CONF / "ablation").glob("*.yaml")} == expected
+
+
+def test_two_owners_of_one_field_are_refused():
+    class Rival(Heuristic):
+        factor, fields = "rival", ("protocol.epochs",)
+
+    with pytest.raises(PlanError, match=r"epochs and rival both own protocol\.epochs"):
+        owners([build(CONF / "heuristics/epochs/default.yaml"), Rival()])
+
+
+def test_settings_that_contradict_each_other_are_refused():
+    from callbacks.batch_norm import BatchNorm
+
+    with pytest.raises(PlanError, match="track_running_stats=false"):
+        fold(Plan(), "nasbench201", [BatchNorm(evaluation="tracked", track=False)])
