@@ -40,7 +40,7 @@ def file_sha256(path: Path) -> str:
 
 
 def trained_data(checkpoint: Path) -> dict[str, Any] | None:
-    """The ``data`` section that a super-net was trained with, from the run folder around its checkpoint; None without."""
+    """The ``data`` section that a super-net was trained with, from the run folder around its checkpoint, or None."""
     config = checkpoint.resolve().parent.parent / "config.yaml"
     if not config.is_file():
         return None
@@ -90,7 +90,8 @@ class StandaloneTrainer:
         return np.array(rows, np.float64).reshape(len(architectures), self.final_seeds).mean(axis=1)
 
     def describe_final(self) -> str:
-        return f"stand-alone training, {self.plan.protocol.epochs} epochs, test accuracy, mean of {self.final_seeds} seeds"
+        epochs = self.plan.protocol.epochs
+        return f"stand-alone training, {epochs} epochs, test accuracy, mean of {self.final_seeds} seeds"
 
     def _fit(self, module: StandaloneModule, epochs: int, folder: Path, resume: Path | None) -> None:
         trainer = pl.Trainer(
@@ -130,9 +131,9 @@ class StandaloneTrainer:
 class SupernetObjective(Objective):
     """Score with the shared weights of a trained super-net, on held-out images that did not train it.
 
-    Fidelity is the number of images, in whole evaluation batches: `screening_batches` of them at least, all at most. The
-    batches always come in the same order, and every evaluation starts afresh. The stand-alone truth comes from
-    `benchmark`, or from real training by `standalone` (mean over `final_seeds`), or is unknown.
+    Fidelity is the number of images, in whole evaluation batches: `screening_batches` of them at least, all at most.
+    The batches always come in the same order, and every evaluation starts afresh. The stand-alone truth comes from
+    real training by `standalone` where it is given, else from `benchmark`, else is unknown.
     """
 
     name = "supernet"
@@ -157,7 +158,8 @@ class SupernetObjective(Objective):
         if about["architecture"] is not None:
             raise SearchError(f"{checkpoint} holds one stand-alone network: give the checkpoint of a super-net")
         if about["space"] != space:
-            raise SearchError(f"{checkpoint} holds a super-net of {about['space']}, not of {space}: say space={about['space']}")
+            held = about["space"]
+            raise SearchError(f"{checkpoint} holds a super-net of {held}, not of {space}: say space={held}")
         self.plan = Plan.from_dict(about["plan"])
         self.data = data(self.plan)
         self.data.setup()
@@ -332,12 +334,13 @@ def supernet_objective(
     """
     checkpoint, given = Path(config["checkpoint"]), config["data"]
     trained = trained_data(checkpoint) if checkpoint.is_file() else None
-    for key in ("name", "split_seed", "max_train_images") if trained is not None else ():
-        if trained.get(key) != given[key]:
-            where = "data" if key == "name" else f"data.{key}"
+    for key in ("name", "split_seed", "max_train_images"):
+        if trained is not None and trained.get(key) != given[key]:
+            right = "null" if trained.get(key) is None else trained[key]
+            setting = f"{'data' if key == 'name' else f'data.{key}'}={right}"
             raise SearchError(
-                f"the super-net of {checkpoint} was trained with {where}={trained.get(key)}, not {given[key]}: say "
-                f"{where}={'null' if trained.get(key) is None else trained.get(key)}, or images that trained it would score it"
+                f"the super-net of {checkpoint} was trained with {setting}, not {given[key]}: say {setting}, or images "
+                "that trained it would score it"
             )
     standalone = None
     if settings["train_top_k"]:

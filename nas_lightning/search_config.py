@@ -29,13 +29,13 @@ class BudgetSchema:
 class BenchmarkObjectiveSchema:
     name: str = "benchmark"
     value: str | None = None
-    """What guides the search: a metric of the table; null takes the first seeds where it keeps them, else accuracy."""
+    """The metric that guides the search; null takes validation accuracy where the table has it, else its default."""
     truth: str | None = None
-    """What is reported: a metric of the table; null takes the seeds that did not guide, else accuracy."""
+    """The metric that is reported, at the longest training; null takes the table's default (test accuracy)."""
     fidelity: str = "auto"
-    """epochs, seeds, none (evaluate in full only), or auto: the first of these that the table has."""
-    seconds: str | None = None
-    """The training time that the budget counts: a column of the table, in seconds per epoch; null takes its own."""
+    """epochs, seeds (runs that are averaged), none, or auto: epochs where there are several, else seeds, else none."""
+    epochs: int | None = None
+    """The longest training that an evaluation may use; null takes the table's longest."""
 
 
 @dataclass

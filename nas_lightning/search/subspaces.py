@@ -106,7 +106,7 @@ class AdmissibleSpace(SubSpace):
             arch = draw()
             if self._admits(arch):
                 return arch
-        raise SearchError(f"none of {self.max_tries} draws from {self.name} is an architecture that this super-net holds")
+        raise SearchError(f"none of {self.max_tries} draws from {self.name} is held by this super-net")
 
     def sample(self, rng: np.random.Generator) -> Any:
         return self._first_admissible(lambda: self.whole.sample(rng))

@@ -84,31 +84,43 @@ def _percent(spread: dict[str, float | None] | None) -> str:
 
 
 def print_summary(rows: list[dict[str, Any]]) -> None:
-    """The rows as a table in the terminal; accuracies in percent, mean ± sample standard deviation over seeds."""
+    """One table a setting (space, data set, objective, budget); accuracies in percent, mean ± s.d. over seeds."""
+    from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title="Stand-alone accuracy of what was found, in percent, mean ± standard deviation over seeds")
-    for heading in (
-        "algorithm", "space", "objective", "budget", "seeds", "found", "mean of top K", "best of top K", "P > R",
-        "random search, equal budget",
-    ):  # fmt: skip
-        table.add_column(heading)
+    console = Console()
+    console.width = max(console.width, 110)  # numbers that are cut off are of no use in a log file
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in rows:
-        beats = row["probability_beats_random"]["mean"]
-        table.add_row(
-            row["algorithm"],
-            row["space"],
-            row["objective"],
-            f"{row['budget']:g} {row['unit']}",
-            str(row["seeds"]) if row["n"] == row["seeds"] else f"{row['n']} of {row['seeds']}",
-            _percent(row["found"]),
-            f"{_percent(row['mean_of_top_k'])} (K = {row['top_k']})",
-            _percent(row["best_of_top_k"]),
-            "not known" if beats is None else f"{beats:.3f} (n = {row['top_k']})",
-            _percent(row["random_search"]),
+        place = (row["space"], row["dataset"], row["objective"], row["budget"], row["unit"], row["top_k"])
+        groups.setdefault(place, []).append(row)
+    for (space, dataset, objective, budget, unit, k), members in groups.items():
+        draws, search = members[0]["random_draws"], members[0]["random_search"]
+        beside = []
+        if search:
+            beside.append(f"random search at equal budget finds {_percent(search)}")
+        if draws:
+            beside.append(f"{k} blind draws: mean {100 * draws['mean']:.2f}, best {100 * draws['expected_best']:.2f}")
+        table = Table(
+            title=f"{space} on {dataset}, objective {objective}, {budget:g} {unit}: stand-alone accuracy in percent",
+            caption="; ".join(["mean ± standard deviation over seeds", *beside]),
+            box=SIMPLE,
         )
-    Console(width=None).print(table)
+        for heading in ("algorithm", "seeds", "evaluations", "found", f"best of top {k}", f"mean of top {k}", "P > R"):
+            table.add_column(heading)
+        for row in members:
+            beats = row["probability_beats_random"]["mean"]
+            table.add_row(
+                row["algorithm"],
+                str(row["seeds"]) if row["n"] == row["seeds"] else f"{row['n']} of {row['seeds']}",
+                f"{row['evaluations']['mean']:.1f}",
+                _percent(row["found"]),
+                _percent(row["best_of_top_k"]),
+                _percent(row["mean_of_top_k"]),
+                "not known" if beats is None else f"{beats:.3f}",
+            )
+        console.print(table)
 
 
 class SweepSummary(Callback):

@@ -58,6 +58,7 @@ class TableObjective(Objective):
             names = ", ".join(self._measures) or "none, it has none"
             raise SearchError(f"this table has no {missing[0]!r}: choose from {names}")
         self._requested = [(name, self._measures[name]) for name in requested]
+        self.benchmark: dict[str, str] | None = None  # name and SHA-256 of the table behind the arrays
         self._identity, self._truth_name = dict(identity or {}), truth_name
 
     def row(self, architecture: Any) -> int:
@@ -95,6 +96,9 @@ class TableObjective(Objective):
 
     def identity(self) -> dict[str, Any]:
         return self._identity
+
+    def benchmark_record(self) -> dict[str, str] | None:
+        return self.benchmark
 
     def truth_name(self) -> str:
         return self._truth_name

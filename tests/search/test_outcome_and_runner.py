@@ -92,8 +92,8 @@ def test_the_run_folder(objective, tmp_path):
     assert result["cost"] == {"unit": "evaluations", "budget": 20, "spent": 20}
     rows = list(csv.DictReader((folder / "search.csv").open()))
     assert list(rows[0])[:9] == [
-        "evaluation", "architecture", "objective", "incumbent_objective", "incumbent_truth", "cost", "seed", "algorithm",
-        "fidelity",
+        "evaluation", "architecture", "objective", "incumbent_objective", "incumbent_truth", "cost", "seed",
+        "algorithm", "fidelity",
     ]  # fmt: skip
     assert [int(row["evaluation"]) for row in rows] == list(range(1, 21))
     values = [float(row["objective"]) for row in rows]
@@ -108,7 +108,8 @@ def test_a_finished_run_is_skipped_and_force_repeats_it(objective, tmp_path):
     before = contents(folder)
     objective.evaluate = None  # would fail if anything was evaluated
     assert run(objective, tmp_path) == (json.loads(before["result.json"]), folder, True)
-    again, _, was_there = run_search(plan(), make_objective(requested=("params",)), tmp_path, force=True, progress=False)
+    fresh = make_objective(requested=("params",))
+    again, _, was_there = run_search(plan(), fresh, tmp_path, force=True, progress=False)
     assert not was_there
     assert again["metrics"] == result["metrics"]
 
@@ -214,7 +215,7 @@ def test_nothing_here_imports_torch(tmp_path):
         "import sys, pkgutil, importlib, nas_lightning.search as s\n"
         "for m in pkgutil.walk_packages(s.__path__, s.__name__ + '.'):\n"
         "    m.name.endswith('__main__') or importlib.import_module(m.name)\n"
-        "heavy = [n for n in ('torch', 'pytorch_lightning', 'sklearn', 'matplotlib', 'scipy.stats') if n in sys.modules]\n"
+        "heavy = {'torch', 'pytorch_lightning', 'sklearn', 'matplotlib', 'scipy.stats'} & set(sys.modules)\n"
         "sys.exit(f'imported {heavy}' if heavy else 0)"
     )
     with warnings.catch_warnings():

@@ -1,0 +1,23 @@
+"""Search an architecture on a table, on a trained super-net, or by real training: see docs/SEARCH.md and --help."""
+
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig
+
+from nas_lightning.hydra_errors import run_main
+from nas_lightning.search_config import register
+
+register()
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="search")
+def main(cfg: DictConfig) -> Any:
+    """Heavy imports wait until an objective needs them, so that --help and searches on tables start at once."""
+    from nas_lightning.search_main import search
+
+    return search(cfg)
+
+
+if __name__ == "__main__":
+    run_main(main, input_errors=(ValueError,))
