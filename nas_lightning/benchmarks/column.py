@@ -11,8 +11,8 @@ import numpy as np
 from nas_lightning.benchmarks.errors import BenchmarkError
 
 _NAME = re.compile(r"(?P<quantity>[A-Za-z0-9_.\-]+?)(?P<seeds>_seeds)?(?:@(?P<epochs>\d+))?(?P<curve>/curve)?")
-_UNITS = (("_accuracy", "fraction"), ("_loss", "nats"), ("_seconds_per_epoch", "s/epoch"), ("_seconds", "s"), ("_ms", "ms"),
-          ("_mj", "mJ"))
+_UNITS = (("_accuracy", "fraction"), ("_loss", "nats"), ("_seconds_per_epoch", "s/epoch"), ("_seconds", "s"),
+          ("_ms", "ms"), ("_mj", "mJ"))
 SEED_SUFFIX, CURVE_SUFFIX = "/seeds", "/curve"
 
 
@@ -63,8 +63,8 @@ class Column:
         if self.quantity.endswith("_accuracy"):
             finite = values[np.isfinite(values)]
             if finite.size and (finite.min() < 0 or finite.max() > 1):
-                raise BenchmarkError(f"column {self.name} reaches from {finite.min():g} to {finite.max():g}; accuracies "
-                                     "are fractions from 0 to 1, so divide percents by 100")
+                raise BenchmarkError(f"column {self.name} reaches from {finite.min():g} to {finite.max():g}; "
+                                     "accuracies are fractions from 0 to 1, so divide percents by 100")
         return values
 
 

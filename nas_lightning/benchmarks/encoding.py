@@ -43,8 +43,8 @@ def encode(space: Space[Any], archs: Sequence[Any]) -> dict[str, Any]:
     elif space.name == "nasbench101":
         n = np.array([arch.n_vertices for arch in archs], np.uint8)
         bits = np.array([arch.adj_bits for arch in archs], np.uint32)
-        operations = np.array([arch.operations + (-1,) * (7 - arch.n_vertices) for arch in archs], np.int8).reshape(-1, 5)
-        columns |= encode_nasbench101(n, bits, operations)
+        operations = np.array([arch.operations + (-1,) * (7 - arch.n_vertices) for arch in archs], np.int8)
+        columns |= encode_nasbench101(n, bits, operations.reshape(-1, 5))
     else:
         columns["architecture"] = [str(arch) for arch in archs]
         columns["key"] = [space.key(arch) for arch in archs]

@@ -60,8 +60,8 @@ def find(name_or_path: str | Path, root: str | Path | None = None) -> Path:
         for suffix in (".arrow", ".parquet"):
             if (place / (text + suffix)).is_file():
                 return place / (text + suffix)
-    raise BenchmarkError(f"there is no table {text}: put {text}.arrow or {text}.parquet into {folder} (or name its folder "
-                         f"with NAS_LIGHTNING_DATA); `python -m nas_lightning.benchmarks info {text}` tells where the "
+    raise BenchmarkError(f"there is no table {text}: put {text}.arrow or {text}.parquet into {folder} (or name its "
+                         f"folder with NAS_LIGHTNING_DATA); `python -m nas_lightning.benchmarks info {text}` tells where the "
                          "official file is published and how to convert it")
 
 
@@ -104,6 +104,6 @@ def _own_or_cached(path: Path) -> Path:
     try:
         convert_layout(layout, path, cached, digest)
     except OSError as error:
-        raise BenchmarkError(f"{cached.parent} cannot be written ({error.strerror}); name a folder for converted tables "
-                             "with NAS_LIGHTNING_CACHE") from None
+        raise BenchmarkError(f"{cached.parent} cannot be written ({error.strerror}); name a folder for converted "
+                             "tables with NAS_LIGHTNING_CACHE") from None
     return cached

@@ -27,7 +27,8 @@ class Known:
 
 _NB101 = ("Ying, Klein, Christiansen, Real, Murphy, Hutter: NAS-Bench-101: Towards Reproducible Neural Architecture "
           "Search. ICML 2019, arXiv 1902.09635")
-_NB201 = "Dong, Yang: NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search. ICLR 2020, arXiv 2001.00326"
+_NB201 = ("Dong, Yang: NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search. ICLR 2020, "
+          "arXiv 2001.00326")
 _NATS = ("Dong, Liu, Musial, Gabrys: NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size. "
          "TPAMI 2021, arXiv 2009.00437")
 _NDS = ("Radosavovic, Johnson, Xie, Lo, Dollar: On Network Design Spaces for Visual Recognition. ICCV 2019, "
@@ -61,8 +62,8 @@ KNOWN: dict[str, Known] = {
         "nasbench201 NAS-Bench-201-v1_0-e61699.pth nasbench201.arrow --memory-gb 16",
         "one pickle that must be held in memory; v1.1 has the same layout; prefer the NATS folder form"),
     "nds_darts": Known(
-        "darts_nds", ("cifar10",), "https://dl.fbaipublicfiles.com/nds/data.zip", "nds_data/DARTS_fix-w-d.json", None, None,
-        "MIT (repository)", _NDS, "nds nds_data/DARTS_fix-w-d.json nds_darts.arrow",
+        "darts_nds", ("cifar10",), "https://dl.fbaipublicfiles.com/nds/data.zip", "nds_data/DARTS_fix-w-d.json",
+        None, None, "MIT (repository)", _NDS, "nds nds_data/DARTS_fix-w-d.json nds_darts.arrow",
         "also DARTS.json (mixed width and depth), DARTS_lr-wd.json (mixed training), DARTS_in.json (ImageNet)"),
     "nasbench301": Known(
         "darts_nds", ("cifar10",), "https://github.com/automl/nasbench301 (figshare link in its README)",
@@ -79,7 +80,7 @@ KNOWN: dict[str, Known] = {
     "hw_nas_bench": Known(
         "nasbench201", _THREE, "https://github.com/GATECH-EIC/HW-NAS-Bench", "HW-NAS-Bench-v1_0.pickle, collected as "
         "nasbench201_hw.parquet", None, None, "MIT (repository)",
-        "Li, Yu, Fu, Zhang, Zhao, You, Yu, Wang, Lin: HW-NAS-Bench: Hardware-Aware Neural Architecture Search Benchmark. "
-        "ICLR 2021, arXiv 2103.10584", "import nasbench201_hw.parquet nasbench201_hw.arrow",
+        "Li, Yu, Fu, Zhang, Zhao, You, Yu, Wang, Lin: HW-NAS-Bench: Hardware-Aware Neural Architecture Search "
+        "Benchmark. ICLR 2021, arXiv 2103.10584", "import nasbench201_hw.parquet nasbench201_hw.arrow",
         "latency in ms and energy in mJ on six devices; no accuracies"),
 }

@@ -34,7 +34,7 @@ def write_table(path: str | Path, *, space: str, dataset: str | None, architectu
         path: destination, ending in .parquet or .arrow.
         space: name of the search space ("nasbench101", "nasbench201", "darts_nds").
         dataset: data set of the columns given by plain name.
-        architectures: n architectures of the space, values or strings; stored as they are, found by any isomorphic form.
+        architectures: n architectures of the space, values or strings; found later by any isomorphic form.
         columns: name to values of length n, or `Column` objects that say more. Plain names are
             ``test_accuracy``, ``validation_accuracy``, ``train_accuracy`` (fractions in [0, 1], NaN where absent),
             ``params``, ``macs``, ``train_seconds`` (of one training), ``<device>_latency_ms``; behind any of them

@@ -53,12 +53,14 @@ def _nasbench201(table: pa.Table, path: Path) -> tuple[dict[str, Any], list[Colu
         columns.append(Column(table[f"c10valid_{name}200_mean"].to_numpy(), quantity, "cifar10", 200, seeds="2-3",
                               note=protocol))
     columns += [
-        Column(_fraction(table, "c10valid_train_acc200_mean"), "train_accuracy", "cifar10", 200, seeds="2-3", note=protocol),
+        Column(_fraction(table, "c10valid_train_acc200_mean"), "train_accuracy", "cifar10", 200, seeds="2-3",
+               note=protocol),
         Column(_fraction(table, "c10valid_test_acc200_mean"), "test_accuracy_of_training_part", "cifar10", 200,
                seeds="2-3", split="test", unit="fraction", note=protocol),
         Column(table["c10valid_train_s_per_epoch"].to_numpy(), "train_seconds_per_epoch", "cifar10", note=protocol),
         Column(table["c10valid_train_s_total200"].to_numpy(), "train_seconds", "cifar10", 200, note=protocol),
-        Column(table["c10_flops_naslib_m"].to_numpy(), "naslib_flops", "cifar10", unit="million", note="as NASLib counts"),
+        Column(table["c10_flops_naslib_m"].to_numpy(), "naslib_flops", "cifar10", unit="million",
+               note="as NASLib counts"),
     ]
     return _nasbench201_codes(table), columns
 
@@ -131,7 +133,7 @@ def layout_of(schema: pa.Schema) -> str | None:
 
 
 def convert_layout(layout: str, path: Path, out: Path, sha256: str) -> Path:
-    """Convert a Parquet table of a known layout. Raises BenchmarkError where its content is not what the layout says."""
+    """Convert a Parquet table of a known layout. Raises BenchmarkError where its content is not the layout's."""
     space, _, reader, known = _LAYOUTS[layout]
     table = read_parquet(path).combine_chunks()
     try:

@@ -1,0 +1,121 @@
+"""One call for every official format: progress, provenance, and a destination that appears only when it is whole."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from nas_lightning.benchmarks.column import Column
+from nas_lightning.benchmarks.errors import BenchmarkError
+from nas_lightning.benchmarks.registry import KNOWN
+from nas_lightning.benchmarks.writer import write_encoded
+
+FORMATS = {
+    "nasbench101": "NAS-Bench-101 TFRecord, full or only-108",
+    "nasbench201": "NAS-Bench-201 v1.0 or v1.1 .pth",
+    "nats": "NATS-Bench topology, unpacked folder or .pickle.pbz2",
+    "nds": "NDS JSON of DARTS networks",
+    "genotypes": "DARTS genotypes with accuracies, JSON or CSV (NAS-Bench-301 style)",
+    "table": "CSV, JSON or Parquet with a column mapping",
+    "import": "Parquet tables in a layout that is known by its columns",
+}
+_REGISTERED = {"nasbench101": "nasbench101", "nasbench201": "nasbench201_v1", "nats": "nasbench201", "nds": "nds_darts",
+               "genotypes": "nasbench301"}
+
+
+@contextlib.contextmanager
+def _bar(title: str, total: int | None, show: bool) -> Iterator[Callable[[int], None]]:
+    """A progress bar in bytes with the time left; silent where `show` is off."""
+    if not show:
+        yield lambda position: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    with Progress(TextColumn(title), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
+                  console=Console(stderr=True)) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda position: progress.update(task, completed=position)
+
+
+def size_of(path: Path) -> int:
+    """Bytes of a file, or of all files of a folder."""
+    return path.stat().st_size if path.is_file() else sum(p.stat().st_size for p in path.iterdir() if p.is_file())
+
+
+def convert(kind: str, source: str | Path, out: str | Path, *, space: str = "darts_nds", dataset: str = "cifar10",
+            architecture: str = "architecture", columns: Mapping[str, str] | None = None, accuracy: str = "accuracy",
+            metric: str = "test_accuracy", percent: bool = False, memory_gb: float = 8.0, curves: bool = False,
+            show_progress: bool = False) -> Path:
+    """Convert an official file (`FORMATS`) to a table at `out` (.arrow or .parquet).
+
+    `space`, `dataset`, `architecture` and `columns` belong to format "table", `accuracy`, `metric` and `percent` to
+    "genotypes", `memory_gb` and `curves` to "nasbench201" and "nats". Raises BenchmarkError; nothing is at `out` then.
+    """
+    source, out = Path(source).expanduser(), Path(out).expanduser()
+    if kind not in FORMATS:
+        raise BenchmarkError(f"{kind!r} is no format; choose one of {', '.join(FORMATS)}")
+    if not source.exists():
+        raise BenchmarkError(f"{source} does not exist; give the official file (info tells where it is published)")
+    if out.suffix not in (".arrow", ".parquet"):
+        raise BenchmarkError(f"{out.name} must end in .arrow (memory-mapped) or .parquet (compressed)")
+    if source.is_dir() and kind != "nats":
+        raise BenchmarkError(f"{source} is a folder; give the official file")
+    from nas_lightning.benchmarks.locate import sha256_of
+
+    if kind == "import":
+        from nas_lightning.benchmarks.convert.layouts import convert_layout, layout_of, layouts
+
+        layout = layout_of(_schema(source))
+        if layout is None:
+            raise BenchmarkError(f"{source} has none of the known layouts ({', '.join(layouts())}); use format table")
+        return convert_layout(layout, source, out, sha256_of(source))
+
+    digest: str | None = None
+    extra: dict[str, Any] = {}
+    with _bar(f"convert {source.name}", size_of(source), show_progress) as progress:
+        encoded, read_columns, digest, extra, space = _read(
+            kind, source, progress, space, dataset, architecture, columns or {}, accuracy, metric, percent, memory_gb,
+            curves)
+    entry = KNOWN.get(_REGISTERED.get(kind, ""))
+    origin = {"file": source.name, "sha256": digest or sha256_of(source), "bytes": size_of(source), "format": kind}
+    if entry is not None:
+        origin |= {"license": entry.license, "citation": entry.citation, "published": entry.published}
+    return write_encoded(out, space=space, encoded=encoded, columns=read_columns, metadata={"source": origin, **extra})
+
+
+def _schema(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        raise BenchmarkError(f"{path} is damaged or no Parquet file ({str(error)[:120]}); fetch it again") from None
+
+
+def _read(kind: str, source: Path, progress: Callable[[int], None], space: str, dataset: str, architecture: str,
+          columns: Mapping[str, str], accuracy: str, metric: str, percent: bool, memory_gb: float, curves: bool,
+          ) -> tuple[dict[str, Any], list[Column], str | None, dict[str, Any], str]:
+    """(encoded architectures, columns, digest if already known, header entries, space)."""
+    if kind == "nasbench101":
+        from nas_lightning.benchmarks.convert import nasbench101
+
+        return *nasbench101.read(source, progress), None, {}, "nasbench101"
+    if kind in ("nasbench201", "nats"):
+        from nas_lightning.benchmarks.convert import nasbench201
+
+        encoded, found, digest = nasbench201.read(source, memory_gb, curves, progress)
+        return encoded, found, digest, {}, "nasbench201"
+    if kind == "nds":
+        from nas_lightning.benchmarks.convert import nds
+
+        encoded, found, extra = nds.read(source)
+        return encoded, found, None, extra, "darts_nds"
+    from nas_lightning.benchmarks.convert import plain
+
+    if kind == "genotypes":
+        return *plain.read_genotypes(source, dataset, accuracy, percent, metric), None, {}, "darts_nds"
+    return *plain.read(source, space, dataset, architecture, columns), None, {}, space
