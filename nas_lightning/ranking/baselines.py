@@ -58,14 +58,18 @@ def linear_operation_counts(
     fewer than 2 would then remain to score, or the table has fewer than `n_fit` architectures.
     """
     rng = np.random.default_rng([n_fit, seed])
-    pool = list(benchmark.architectures())
+    pool = benchmark.architectures()  # passed on as it is: tables recognise their own list
     accuracies = np.asarray(benchmark.accuracies(pool), np.float64)
     scored = {space.key(a) for a in architectures}
-    keys = [space.key(a) for a in pool]
-    order = [int(i) for i in rng.permutation(len(pool)) if not np.isnan(accuracies[i])]
-    others = [i for i in order if keys[i] not in scored]
-    chosen = others[:n_fit] + [i for i in order if keys[i] in scored][: max(0, n_fit - len(others))]
-    used = {keys[i] for i in chosen}
+    others: list[int] = []
+    inside: list[int] = []
+    for i in rng.permutation(len(pool)):  # keys are computed only as far as needed: NAS-Bench-101 has 423,624
+        if not np.isnan(accuracies[i]):
+            (inside if space.key(pool[i]) in scored else others).append(int(i))
+        if len(others) == n_fit:
+            break
+    chosen = others + inside[: n_fit - len(others)]
+    used = {space.key(pool[i]) for i in chosen}
     kept = np.array([space.key(a) not in used for a in architectures], bool)
     if len(chosen) < n_fit or kept.sum() < 2:
         return None
@@ -74,9 +78,9 @@ def linear_operation_counts(
     # Counts add up to a constant, so the columns are dependent: lstsq takes the solution of least norm.
     weights = np.linalg.lstsq(design, accuracies[chosen], rcond=None)[0]
     scores = np.where(kept, _with_intercept(architectures, space) @ weights, np.nan)
-    inside = len(architectures) - int(kept.sum())
+    left_out = len(architectures) - int(kept.sum())
     note = f"{n_fit} trained architectures, " + (
-        "none of them scored" if not inside else f"{inside} left out of its score"
+        f"{left_out} of the scored left out of its score" if left_out else "none of them scored"
     )
     return Baseline("linear_operation_counts", scores, note)
 

@@ -6,11 +6,12 @@ import pyarrow.parquet as pq
 import pytest
 from memory_table import MemoryTable
 
+from nas_lightning.ranking import architecture_sets
 from nas_lightning.ranking.architecture_sets import VERSION, architecture_set
+from nas_lightning.spaces import get_space
 from nas_lightning.spaces.base import ArchitectureError
-from nas_lightning.spaces.nasbench201 import NB201Space
 
-SPACE = NB201Space()
+SPACE = get_space("nasbench201")
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +145,31 @@ def test_bad_files_name_the_line(tmp_path, table):
     sheet.write_text("name\nx\n")
     with pytest.raises(ValueError, match="none named architecture"):
         architecture_set(sheet, SPACE)
+
+
+@pytest.mark.parametrize(
+    ("space", "unique", "raw"),
+    [("nasbench101", "2102cc29ab3855ba", "9ab54d1e13636b04"), ("darts_nds", "503645ea1118feca", "f7084d4d9592e1d1")],
+)
+def test_random_sets_of_the_other_spaces_are_frozen_too(space, unique, raw):
+    assert digest(architecture_set("random50_seed0", get_space(space))) == unique
+    assert digest(architecture_set("random50raw_seed0", get_space(space))) == raw
+
+
+def test_large_tables_are_drawn_from_without_computing_all_keys(monkeypatch, table):
+    monkeypatch.setattr(architecture_sets, "_LARGE", 100)
+    complete = MemoryTable(SPACE, architecture_set("all", SPACE), np.linspace(0, 1, 15_625))
+    assert architecture_set("random50_seed2", SPACE, complete) == architecture_set("random50_seed2", SPACE)
+    few = architecture_set("random20_seed2", SPACE, table)
+    assert len({SPACE.key(a) for a in few}) == 20
+    assert all(table.has(a) for a in few)
+    assert len(architecture_set("random100_seed2", SPACE, table)) == 100, "above a quarter of the table"
+
+
+@pytest.mark.parametrize("space", ["nasbench101", "darts_nds"])
+def test_raw_draws_that_miss_the_table_are_refused(space):
+    space = get_space(space)
+    rng = np.random.default_rng(0)
+    small = MemoryTable(space, [space.sample_unique(rng) for _ in range(3)])
+    with pytest.raises(ValueError, match=r"only \d+ turned up in 20,400 draws"):
+        architecture_set("random2raw_seed0", space, small)

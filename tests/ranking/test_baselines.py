@@ -45,7 +45,7 @@ def test_linear_model_leaves_out_what_it_had_to_learn_from(archs):
     table = MemoryTable(SPACE, archs[:220], values[:220])
     baseline = linear_operation_counts(SPACE, archs[:200], table)
     assert np.isnan(baseline.scores).sum() == 30, "20 others, so 30 of the scored ones fill up to 50"
-    assert "30 left out of its score" in baseline.note
+    assert "30 of the scored left out of its score" in baseline.note
     assert linear_operation_counts(SPACE, archs[:49], MemoryTable(SPACE, archs[:49], values[:49])) is None
     assert linear_operation_counts(SPACE, archs[:51], MemoryTable(SPACE, archs[:51], values[:51])) is None
 
