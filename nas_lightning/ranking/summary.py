@@ -5,7 +5,7 @@ Layout of `summarize` (JSON; a value that is not defined is null)::
     evaluated   n, n_without_truth, top_k, sparse_threshold, random_draws, bootstrap {replicates, level, seed}
     metrics     {score name: record}, for example "accuracy" and "negative_cross_entropy"
     baselines   {name: record + "note"}: parameters, macs, depth, linear_operation_counts
-    ceiling     noise {tau, std, seeds_per_half, seeds, splits, n} or {"not_available": why}; proxy {tau, n} or the same
+    ceiling     noise {tau, std, seeds_per_half, seeds, splits, n, [metric]} or {"not_available": why}; proxy {tau, n} or the same
 
     record      n, kendall_tau, kendall_tau_interval {low, high}, spearman, pearson, weighted_kendall_tau,
                 sparse_kendall_tau, binned_kendall_tau, kendall_tau_top10pct, kendall_tau_top25pct, ndcg_at_k,
@@ -105,6 +105,7 @@ def summarize(
     baselines: Sequence[Baseline] = (),
     *,
     seed_accuracies: ArrayLike | None = None,
+    seed_metric: str | None = None,
     validation: ArrayLike | None = None,
     table_accuracies: ArrayLike | None = None,
     top_k: int = TOP_K,
@@ -121,6 +122,8 @@ def summarize(
     architectures: n distinct string forms; they break ties.
     baselines: of the same n architectures, from `baselines.free_baselines` and `baselines.linear_operation_counts`.
     seed_accuracies: float [n, seeds] of the truth, or None where the table keeps none: no noise ceiling then.
+        Architectures of which a seed is missing (NaN) take no part in the ceiling; its n counts the others.
+    seed_metric: what these are accuracies of, where it is not the truth itself; recorded with the ceiling.
     validation: stand-alone validation accuracies [n] for the proxy ceiling.
     table_accuracies: all accuracies of the table, for P > R; random_draws is its n, by default top_k.
     replicates: of the bootstrap; by default 1000, fewer for large n (never under 50). Recorded.
@@ -171,7 +174,9 @@ def summarize(
             "baselines": {b.name: {"note": b.note, **record(b.scores, keep & ~np.isnan(b.scores))} for b in baselines},
             "ceiling": {
                 "noise": _noise(
-                    None if seed_accuracies is None else np.asarray(seed_accuracies, np.float64)[keep], seed
+                    None if seed_accuracies is None else np.asarray(seed_accuracies, np.float64)[keep],
+                    seed,
+                    seed_metric,
                 ),
                 "proxy": _proxy(validation, y),
             },
@@ -179,11 +184,13 @@ def summarize(
     )
 
 
-def _noise(seed_accuracies: np.ndarray | None, seed: int) -> dict[str, Any]:
+def _noise(seed_accuracies: np.ndarray | None, seed: int, metric: str | None) -> dict[str, Any]:
     if seed_accuracies is None or seed_accuracies.ndim != 2 or seed_accuracies.shape[1] < 2:
         return {"not_available": "the table keeps no accuracies of single seeds"}
     ceiling = asdict(noise_ceiling(seed_accuracies, seed=seed))
-    return ceiling if ceiling["n"] >= 2 else {"not_available": "fewer than 2 architectures have all seeds"}
+    if ceiling["n"] < 2:
+        return {"not_available": "fewer than 2 architectures have all seeds"}
+    return ceiling | ({"metric": metric} if metric else {})
 
 
 def _proxy(validation: ArrayLike | None, truth: np.ndarray) -> dict[str, Any]:

@@ -116,7 +116,8 @@ def _conditions(summary: Mapping[str, Any], evaluation: Mapping[str, Any], seeds
     if "tau" in noise:
         lines.append(
             f"Noise ceiling: tau between two halves of the table's {noise['seeds']} seeds, {noise['seeds_per_half']} "
-            f"per half, mean of {noise['splits']} splits."
+            f"per half, mean of {noise['splits']} splits, on {noise['n']} architectures that have all of them"
+            + (f" ({noise['metric'].replace('_', ' ')})." if "metric" in noise else ".")
         )
     else:
         lines.append(f"Noise ceiling: not available, {noise['not_available']}.")

@@ -67,6 +67,20 @@ def test_the_record_is_the_metrics_on_the_rows_with_truth(run):
     assert found["ceiling"]["proxy"] == {"tau": 1.0, "n": 56}
 
 
+def test_the_ceiling_says_on_what_it_was_measured(run):
+    scores, truth, archs, _, seeds = run
+    seeds = seeds.copy()
+    seeds[30:, 5] = np.nan
+    found = summarize(scores, truth, archs, seed_accuracies=seeds, seed_metric="validation_accuracy")
+    noise = found["ceiling"]["noise"]
+    assert (noise["n"], noise["metric"]) == (26, "validation_accuracy")
+    console = Console(file=io.StringIO(), width=120)
+    render_table(found, console)
+    assert "on 26 architectures that have all of them (validation accuracy)" in " ".join(
+        console.file.getvalue().split()
+    )
+
+
 def test_what_is_not_available_says_so(run):
     scores, _, archs, _, _ = run
     found = summarize(scores, np.full(60, np.nan), archs)
