@@ -26,8 +26,8 @@ console = Console()
 def search(cfg: DictConfig) -> dict[str, Any]:
     """Run, resume or skip the search that `cfg` describes, and print what it found.
 
-    Wrong input is a ValueError whose sentence is printed here: in a sweep Hydra keeps the error of a job to itself until
-    all other jobs are done.
+    Wrong input is a ValueError whose sentence is printed here: in a sweep Hydra keeps the error of a job to itself
+    until all other jobs are done.
     """
     try:
         return _search(cfg)

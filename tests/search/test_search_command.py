@@ -1,0 +1,140 @@
+"""The real command line."""
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nas_lightning.benchmarks import write_table
+from nas_lightning.hydra_errors import run_main
+from nas_lightning.search.algorithm import ALGORITHMS
+from nas_lightning.spaces import get_space
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def command(folder, *arguments, script="search.py"):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    target = [str(ROOT / script)] if script.endswith(".py") else ["-m", script]
+    return subprocess.run(
+        [sys.executable, *target, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A working folder with a small table."""
+    folder = tmp_path_factory.mktemp("work")
+    rng, space = np.random.default_rng(0), get_space("nasbench201")
+    archs = [space.from_index(i) for i in rng.permutation(15625)[:80].tolist()]
+    truth = rng.uniform(0.3, 0.9, 80)
+    columns = {
+        "validation_accuracy_seeds": np.clip(truth[:, None] + rng.normal(0, 0.05, (80, 9)), 0, 1),
+        "test_accuracy": truth,
+        "params": rng.integers(1000, 9000, 80),
+    }
+    write_table(folder / "small.arrow", space="nasbench201", dataset="digits", architectures=archs, columns=columns)
+    return folder
+
+
+SMALL = ("benchmark.name=./small.arrow", "budget.amount=12", "baseline_seeds=3")
+
+
+def results(folder):
+    return [json.loads(path.read_text()) for path in sorted((folder / "runs").rglob("result.json"))]
+
+
+def test_a_sweep_over_algorithms_and_seeds_and_its_repetition(folder):
+    sweep = ("-m", "algorithm=glob(*)", "seed=range(2)", *SMALL)
+    done = command(folder, *sweep)
+    assert done.returncode == 0, done.stderr
+    found = results(folder)
+    expected = sorted((name, seed) for name in ALGORITHMS for seed in (0, 1))
+    assert sorted((r["algorithm"]["name"], r["seed"]) for r in found) == expected
+    assert all(r["cost"]["spent"] >= 11.9 or r["algorithm"]["name"] == "random_search_ws" for r in found)
+    assert "mean ± standard deviation over seeds" in done.stdout
+    before = {path: path.stat().st_mtime_ns for path in (folder / "runs").rglob("*.*") if path.name != "multirun.yaml"}
+    again = command(folder, "-m", "algorithm=glob(*)", "seed=1", *SMALL)
+    assert again.returncode == 0
+    assert again.stdout.count("was complete") == 10
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    summary = command(folder, "runs/search", script="nas_lightning.search")
+    assert all(name in summary.stdout for name in ALGORITHMS)
+
+
+def test_one_search_prints_what_it_found(folder):
+    done = command(folder, "algorithm=local_search", "seed=5", *SMALL)
+    assert done.returncode == 0, done.stderr
+    for words in ("Found: |", "stand-alone accuracy", "P > R: ", "Random search at equal budget", "Run folder: runs"):
+        assert words in done.stdout
+    again = command(folder, "algorithm=local_search", "seed=5", *SMALL)
+    assert "force=true" in again.stdout
+    assert again.stdout.splitlines()[1:] == done.stdout.splitlines()
+
+
+def load(script):
+    spec = importlib.util.spec_from_file_location(script, ROOT / f"{script}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[script] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentences"),
+    [
+        (("budget.amount=0",), ["a budget of 0 evaluations leaves nothing to search with"]),
+        (("budget.unit=hours",), ["choose one of evaluations, epochs, seconds"]),
+        (("budget.unit=seconds",), ["cannot count seconds here"]),
+        (("algorithm=hyperband", "objective.fidelity=none"), ["needs several fidelities", "single_fidelity=true"]),
+        (("algorithm=regularized_evolution", "algorithm.populaton=3"), ["Did you mean population?", "sample"]),
+        (("algorithm=anealing",), ["algorithm/anealing", "regularized_evolution"]),
+        (("checkpoint=x.ckpt",), ["checkpoint belongs to objective=supernet"]),
+        (("objective=supernet", "benchmark=none"), ["objective=supernet needs checkpoint=…"]),
+        (("objective=supernet", "checkpoint=none.ckpt"), ["none.ckpt does not exist"]),
+        (("space=nasbench101",), ["is a table of nasbench201, not of nasbench101"]),
+        (("benchmark.name=missing",), ["there is no table missing"]),
+        (("seed=-1",), ["seeds are not negative"]),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_leaves_nothing(folder, tmp_path, monkeypatch, capsys, arguments, sentences):
+    table = () if any("benchmark" in argument for argument in arguments) else (f"benchmark.name={folder}/small.arrow",)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    monkeypatch.setattr(sys, "argv", ["search.py", *arguments, *table])
+    with pytest.raises(SystemExit) as end:
+        run_main(load("search").main, input_errors=(ValueError,))
+    said = capsys.readouterr().err
+    assert end.value.code == 2
+    for sentence in sentences:
+        assert sentence in said
+    assert "Traceback" not in said
+    assert not list(tmp_path.rglob("result.json"))
+    assert not list(tmp_path.rglob("journal*"))
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["seed=9", *SMALL]])
+def test_help_and_searches_on_tables_do_not_import_torch(folder, arguments):
+    code = (
+        "import sys, runpy\n"
+        f"sys.argv = ['search.py', *{arguments!r}]\n"
+        "try:\n"
+        f"    runpy.run_path({str(ROOT / 'search.py')!r}, run_name='__main__')\n"
+        "except SystemExit as error:\n"
+        "    assert not error.code, error.code\n"
+        "assert 'hydra' in sys.modules\n"
+        "assert not {'torch', 'pytorch_lightning', 'sklearn'} & set(sys.modules)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_config_files_name_every_algorithm_and_objective():
+    for group, names in (("algorithm", set(ALGORITHMS)), ("objective", {"benchmark", "supernet", "training"})):
+        assert {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")} == names
