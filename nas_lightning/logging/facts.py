@@ -1,0 +1,116 @@
+"""What a logger is told about a run, as plain values that panels can group and filter by."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """Identity and settings of one run."""
+
+    folder: Path
+    run_hash: str
+    kind: str
+    """train, standalone, search or eval: the W&B job type."""
+    space: str
+    dataset: str
+    seed: int
+    plan: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """``{"mapping": {…}, "protocol": {…}}`` as resolved."""
+    heuristics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Settings of the heuristics that are not at their default, by factor."""
+    ablation: Mapping[str, str] | None = None
+    study: str | None = None
+    recipe: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    """Whatever else belongs into the config, such as the evaluation's conditions."""
+
+    @property
+    def name(self) -> str:
+        """For people: what was varied, the space and the seed."""
+        varied = f"{self.ablation['factor']}-{self.ablation['setting']}" if self.ablation else "-".join(self.heuristics)
+        return f"{self.space} {varied or 'baseline'} seed{self.seed}"
+
+    @property
+    def tags(self) -> list[str]:
+        """Space, data set, and every heuristic that is not at its default."""
+        return [self.space, self.dataset, *sorted(self.heuristics)]
+
+    def config(self) -> dict[str, Any]:
+        """The resolved config of plain numbers, booleans and strings, nested by dots: ``protocol.learning_rate``."""
+        known = {
+            "space": self.space,
+            "dataset": self.dataset,
+            "seed": self.seed,
+            "kind": self.kind,
+            "run_hash": self.run_hash,
+            "study": self.study,
+            "recipe": self.recipe,
+            "ablation": dict(self.ablation) if self.ablation else {"factor": "baseline", "setting": "baseline"},
+            **self.plan,
+            "heuristics": self.heuristics,
+            "changed": dict.fromkeys(self.heuristics, True),
+            **self.extra,
+        }
+        return flatten(known)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one level with dotted names; numbers, booleans and strings stay what they are.
+
+    Lists keep plain elements; None stays; everything else becomes its string. NaN and infinities become None, since
+    panels cannot group by them.
+
+    >>> flatten({"protocol": {"learning_rate": 0.1, "track": False}, "seed": 1})
+    {'protocol.learning_rate': 0.1, 'protocol.track': False, 'seed': 1}
+    """
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, Mapping):
+            found.update(flatten(value, f"{name}."))
+        else:
+            found[name] = _plain(value)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, bool | str):
+        return value
+    if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
+        value = value.item()
+    if isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Sequence):
+        return [_plain(v) for v in value]
+    return str(value)
+
+
+def final_numbers(result: Mapping[str, Any]) -> dict[str, float | bool]:
+    """The numbers of a result.json for a run's summary: those of the score that counts bear their own names.
+
+    ``kendall_tau``, ``supernet_accuracy`` …, then the rest dotted: ``by_negative_cross_entropy.kendall_tau``,
+    ``baselines.parameters.kendall_tau``, ``ceiling.noise.tau``, ``cost.passes``.
+    """
+    metrics = dict(result.get("metrics") or {})
+    score = str((result.get("evaluation") or {}).get("score", "accuracy"))
+    main = metrics.pop(score, None)
+    nested: dict[str, Any] = {}
+    if isinstance(main, Mapping):
+        nested |= main
+        nested |= {f"by_{name}": record for name, record in metrics.items() if isinstance(record, Mapping)}
+        accuracy = metrics.get("accuracy")
+        if "supernet_accuracy" not in main and isinstance(accuracy, Mapping):
+            nested["supernet_accuracy"] = accuracy.get("supernet_accuracy")
+    else:
+        nested |= metrics
+    nested |= {name: result[name] for name in ("baselines", "ceiling", "cost") if isinstance(result.get(name), Mapping)}
+    flat = flatten(nested)
+    return {k: v for k, v in flat.items() if isinstance(v, bool | int | float)}

@@ -1,0 +1,114 @@
+"""One interface for every logger, and the choice among them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from nas_lightning.logging.facts import RunFacts, final_numbers, flatten
+
+LOGGERS = ("none", "csv", "tensorboard", "wandb")
+
+
+class RunLogger:
+    """Takes a run's numbers; this base takes them and does nothing (``logger=none``, and every rank but the first).
+
+    Use as ``with open_logger(…) as logger:``; `lightning` goes to ``Trainer(logger=…)``.
+    """
+
+    lightning: Any = False
+
+    def log(self, numbers: Mapping[str, float], step: int) -> None:
+        """Numbers of one moment; `step` is the optimizer step."""
+
+    def ranking(
+        self,
+        name: str,
+        architectures: Sequence[str],
+        supernet: Sequence[float],
+        standalone: Sequence[float],
+        picture: Path | None = None,
+    ) -> None:
+        """One evaluation: rows of (architecture, super-net score, stand-alone accuracy or NaN), and its picture."""
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        """The final numbers of a result.json."""
+
+    def artifact(self, path: Path, kind: str = "checkpoint") -> None:
+        """Keep a file (a checkpoint) with the run."""
+
+    def close(self, failed: bool) -> None:
+        """Called once, whatever happened."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close(failed=kind is not None)
+
+
+class LightningFiles(RunLogger):
+    """Lightning's CSV or TensorBoard logger in the run folder, with config and final numbers as hyper-parameters."""
+
+    def __init__(self, lightning: Any, facts: RunFacts) -> None:
+        self.lightning, self._facts = lightning, facts
+        lightning.log_hyperparams(facts.config())
+
+    def log(self, numbers: Mapping[str, float], step: int) -> None:
+        self.lightning.log_metrics(dict(numbers), step=step)
+
+    def ranking(
+        self,
+        name: str,
+        architectures: Sequence[str],
+        supernet: Sequence[float],
+        standalone: Sequence[float],
+        picture: Path | None = None,
+    ) -> None:
+        add_image = getattr(self.lightning.experiment, "add_image", None)
+        if add_image is not None and picture is not None:
+            from matplotlib.image import imread
+
+            add_image(f"ranking/{name}", imread(picture), dataformats="HWC")
+
+    def finish(self, result: Mapping[str, Any]) -> None:
+        numbers = {f"final/{k}": float(v) for k, v in final_numbers(result).items()}
+        self.lightning.log_metrics(numbers, step=int(flatten(result).get("cost.steps") or 0))
+
+    def close(self, failed: bool) -> None:
+        self.lightning.save()
+        self.lightning.finalize("failed" if failed else "success")
+
+
+def open_logger(name: str, facts: RunFacts, *, project: str = "nas-lightning", entity: str | None = None) -> RunLogger:
+    """The logger `name` of `LOGGERS` for one run; on every rank but 0 a logger that does nothing.
+
+    Raises ValueError for an unknown name, and where TensorBoard is asked for but not installed.
+    """
+    if name not in LOGGERS:
+        raise ValueError(f"logger={name} is unknown; choose one of {', '.join(LOGGERS)}")
+    if name == "none":
+        return RunLogger()
+    from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+    if getattr(rank_zero_only, "rank", 0) != 0:
+        return RunLogger()
+    if name == "wandb":
+        from nas_lightning.logging.wandb import WandbRun
+
+        return WandbRun(facts, project=project, entity=entity)
+    facts.folder.mkdir(parents=True, exist_ok=True)
+    if name == "csv":
+        from pytorch_lightning.loggers import CSVLogger
+
+        return LightningFiles(CSVLogger(facts.folder, name="csv", version=""), facts)
+    from pytorch_lightning.loggers import TensorBoardLogger
+
+    try:
+        return LightningFiles(TensorBoardLogger(facts.folder, name="tensorboard", version=""), facts)
+    except ModuleNotFoundError as error:
+        raise ValueError("logger=tensorboard needs the tensorboard package: pip install tensorboard") from error

@@ -1,0 +1,124 @@
+import csv
+import doctest
+import json
+
+import numpy as np
+import pytest
+
+from nas_lightning.logging import LOGGERS, RunFacts, facts, open_logger
+from nas_lightning.logging.facts import final_numbers, flatten
+from nas_lightning.ranking.plot import scatter
+
+RESULT = {
+    "evaluation": {"score": "accuracy"},
+    "metrics": {
+        "accuracy": {"kendall_tau": 0.5, "supernet_accuracy": 0.7, "kendall_tau_interval": {"low": 0.4, "high": 0.6}},
+        "negative_cross_entropy": {"kendall_tau": 0.6, "spearman": None},
+    },
+    "baselines": {"parameters": {"kendall_tau": 0.55, "note": "no training"}},
+    "ceiling": {"noise": {"not_available": "no seeds"}},
+    "cost": {"epochs": 3, "steps": 27, "passes": 81},
+}
+
+
+@pytest.fixture
+def run(tmp_path):
+    return RunFacts(
+        folder=tmp_path / "run",
+        run_hash="abc123",
+        kind="train",
+        space="nasbench201",
+        dataset="digits",
+        seed=3,
+        plan={"mapping": {"channels": 8}, "protocol": {"learning_rate": np.float64(0.1), "track_running_stats": False}},
+        heuristics={"sampling": {"method": "fairnas"}},
+        ablation={"factor": "sampling", "setting": "fairnas"},
+        study="isolated",
+        extra={"evaluation": {"architecture_set": "random200_seed0"}},
+    )
+
+
+def use(logger, tmp_path):
+    picture = scatter(tmp_path / "picture.png", [0.1, 0.2], [0.5, 0.6])
+    logger.log({"train_loss": 1.5}, step=9)
+    logger.log({"train_loss": 1.0, "rank/kendall_tau": 0.4}, step=18)
+    logger.ranking("random2_seed0", ["|a|", "|b|"], [0.1, 0.2], [0.5, float("nan")], picture)
+    logger.finish(RESULT)
+
+
+def test_examples_in_the_docstrings():
+    assert not doctest.testmod(facts).failed
+
+
+def test_config_is_flat_and_of_plain_values(run):
+    config = run.config()
+    assert config["protocol.learning_rate"] == 0.1
+    assert type(config["protocol.learning_rate"]) is float
+    assert config["protocol.track_running_stats"] is False
+    assert config["changed.sampling"] is True
+    assert config["ablation.setting"] == "fairnas"
+    assert config["evaluation.architecture_set"] == "random200_seed0"
+    assert json.loads(json.dumps(config, allow_nan=False)) == config
+    assert flatten({"a": [np.int64(1), float("inf")], "b": object}) == {"a": [1, None], "b": "<class 'object'>"}
+
+
+def test_final_numbers_are_numbers_of_the_score_that_counts():
+    found = final_numbers(RESULT)
+    assert found["kendall_tau"] == 0.5
+    assert found["by_negative_cross_entropy.kendall_tau"] == 0.6
+    assert found["baselines.parameters.kendall_tau"] == 0.55
+    assert found["kendall_tau_interval.low"] == 0.4
+    assert found["cost.passes"] == 81
+    assert "ceiling.noise.not_available" not in found
+    other = final_numbers(RESULT | {"evaluation": {"score": "negative_cross_entropy"}})
+    assert (other["kendall_tau"], other["supernet_accuracy"]) == (0.6, 0.7)
+
+
+def test_names_say_what_was_varied(run):
+    assert run.name == "nasbench201 sampling-fairnas seed3"
+    assert run.tags == ["nasbench201", "digits", "sampling"]
+
+
+def test_none_writes_nothing(run, tmp_path):
+    with open_logger("none", run) as logger:
+        use(logger, tmp_path)
+        assert logger.lightning is False
+    assert not run.folder.exists()
+
+
+def test_csv(run, tmp_path):
+    with open_logger("csv", run) as logger:
+        use(logger, tmp_path)
+    with (run.folder / "csv" / "metrics.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    assert [r["train_loss"] for r in rows[:2]] == ["1.5", "1.0"]
+    assert float(rows[-1]["final/kendall_tau"]) == 0.5
+    assert "learning_rate" in (run.folder / "csv" / "hparams.yaml").read_text()
+
+
+def test_tensorboard(run, tmp_path):
+    pytest.importorskip("tensorboard", reason="tensorboard is not installed (extra: tensorboard)")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with open_logger("tensorboard", run) as logger:
+        use(logger, tmp_path)
+    events = EventAccumulator(str(run.folder / "tensorboard"))
+    events.Reload()
+    assert [e.value for e in events.Scalars("train_loss")] == [1.5, 1.0]
+    assert events.Scalars("final/kendall_tau")[0].value == 0.5
+    assert "ranking/random2_seed0" in events.Tags()["images"]
+
+
+@pytest.mark.parametrize("name", LOGGERS)
+def test_other_ranks_log_nothing(run, tmp_path, name, monkeypatch):
+    from pytorch_lightning.utilities.rank_zero import rank_zero_only
+
+    monkeypatch.setattr(rank_zero_only, "rank", 1)
+    with open_logger(name, run) as logger:
+        use(logger, tmp_path)
+    assert not run.folder.exists()
+
+
+def test_unknown_logger(run):
+    with pytest.raises(ValueError, match="logger=mlflow is unknown; choose one of none, csv, tensorboard, wandb"):
+        open_logger("mlflow", run)
