@@ -50,23 +50,22 @@ def _print_table(title: str, head: Sequence[str], rows: Sequence[Sequence[str]])
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    console = Console()
+    console.print(title, style="bold", soft_wrap=True, highlight=False)
+    table = Table()
     for name in head:
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    console.print(table)
 
 
 def run_list(root: str | None) -> None:
     """Print the tables that can be opened by name, and the known official files."""
-    from nas_lightning.benchmarks.locate import data_folder, embedded_names
+    from nas_lightning.benchmarks.locate import embedded_names, named_tables
 
-    folder = data_folder(root)
-    found = sorted({path.stem for place in (folder, folder / "benchmarks") for path in place.glob("*")
-                    if path.suffix in (".arrow", ".parquet")}) if folder.is_dir() else []
     _print_table("Tables", ("name", "where"), [(name, "package") for name in embedded_names()]
-                 + [(name, str(folder)) for name in found])
+                 + [(name, str(path)) for name, path in named_tables(root)])
     _print_table("Known official files (never downloaded by this program)", ("name", "space", "file", "size"),
                  [(name, entry.space, entry.file, entry.size or "not published") for name, entry in KNOWN.items()])
 

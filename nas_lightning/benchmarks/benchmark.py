@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -21,10 +22,10 @@ _PREFERRED = ("test_accuracy", "validation_accuracy", "train_accuracy")
 class Row:
     """One row of a table: ``row.accuracy``, ``row["params"]``, ``row.as_dict()``; values are read when asked for."""
 
-    __slots__ = ("_benchmark", "index")
+    __slots__ = ("_benchmark", "_metric", "index")
 
-    def __init__(self, benchmark: Benchmark, index: int) -> None:
-        self._benchmark, self.index = benchmark, index
+    def __init__(self, benchmark: Benchmark, index: int, metric: str | None = None, epochs: int | None = None) -> None:
+        self._benchmark, self.index, self._metric = benchmark, index, (metric, epochs)
 
     @property
     def architecture(self) -> Any:
@@ -33,8 +34,8 @@ class Row:
 
     @property
     def accuracy(self) -> float:
-        """The table's default metric, a fraction in [0, 1] or NaN."""
-        return float(self._benchmark.metric_values()[self.index])
+        """The metric that the row was asked by, else the table's default one: a fraction in [0, 1] or NaN."""
+        return float(self._benchmark.metric_values(*self._metric)[self.index])
 
     def __getitem__(self, name: str) -> Any:
         values = self._benchmark.values(name)[self.index]
@@ -224,7 +225,8 @@ class Benchmark:
 
     def rows(self, archs: Sequence[Any]) -> np.ndarray:
         """Rows of architectures, int64 [n], -1 where the table lacks them."""
-        if archs is self.__dict__.get("_architectures"):
+        own = self.__dict__.get("_architectures")
+        if own is not None and len(archs) == len(own) and all(map(operator.is_, archs, own)):  # the whole table
             return np.arange(len(self._table)) if self._kept is None else self._kept
         if self._kept is not None:
             return np.array([self.row(arch) for arch in archs], np.int64)
@@ -342,7 +344,7 @@ class Benchmark:
         if np.isnan(values).all():
             raise BenchmarkError(f"{self.name} holds no number to rank by")
         place = int(np.nanargmax(values))
-        return Row(self, place if self._kept is None else int(self._kept[place]))
+        return Row(self, place if self._kept is None else int(self._kept[place]), metric, epochs)
 
     def rank_of(self, arch: Any, metric: str | None = None, epochs: int | None = None) -> int:
         """1 + the number of rows strictly better. Raises BenchmarkError where the architecture has no number."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import sys
@@ -38,6 +39,22 @@ def embedded_names() -> list[str]:
     return sorted(path.stem for path in EMBEDDED.glob("*.parquet"))
 
 
+def named_tables(root: str | Path | None = None) -> list[tuple[str, Path]]:
+    """Names and files of the tables in the data folder that can be opened: this project's format or a known layout."""
+    from nas_lightning.benchmarks.convert.layouts import layout_of
+
+    folder = data_folder(root)
+    found: dict[str, Path] = {}
+    for place in (folder / "benchmarks", folder):
+        for path in sorted(place.glob("*.parquet")) if place.is_dir() else ():
+            with contextlib.suppress(BenchmarkError):
+                schema = _schema(path)
+                if HEADER in (schema.metadata or {}) or layout_of(schema):
+                    found[path.stem] = path
+        found |= {path.stem: path for path in sorted(place.glob("*.arrow"))} if place.is_dir() else {}
+    return sorted(found.items())
+
+
 def sha256_of(path: Path) -> str:
     """Hexadecimal SHA-256 of a file."""
     with path.open("rb") as file:
@@ -61,8 +78,8 @@ def find(name_or_path: str | Path, root: str | Path | None = None) -> Path:
             if (place / (text + suffix)).is_file():
                 return place / (text + suffix)
     raise BenchmarkError(f"there is no table {text}: put {text}.arrow or {text}.parquet into {folder} (or name its "
-                         f"folder with NAS_LIGHTNING_DATA); `python -m nas_lightning.benchmarks info {text}` tells where the "
-                         "official file is published and how to convert it")
+                         f"folder with NAS_LIGHTNING_DATA); `python -m nas_lightning.benchmarks info {text}` tells "
+                         "where the official file is published and how to convert it")
 
 
 def locate(name_or_path: str | Path, root: str | Path | None = None) -> tuple[Path, pa.Table, dict[str, Any]]:
@@ -74,17 +91,21 @@ def locate(name_or_path: str | Path, root: str | Path | None = None) -> tuple[Pa
     return path, table, header
 
 
-def _own_or_cached(path: Path) -> Path:
-    """The path itself if it is in this project's format, else its conversion in the cache."""
+def _schema(path: Path) -> pa.Schema:
     import pyarrow.parquet as pq
 
-    from nas_lightning.benchmarks.convert.layouts import convert_layout, layout_of
-
     try:
-        schema = pq.read_schema(path)
+        return pq.read_schema(path)
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
         raise BenchmarkError(f"{path} is damaged or incomplete ({reason}); fetch or convert it again") from None
+
+
+def _own_or_cached(path: Path) -> Path:
+    """The path itself if it is in this project's format, else its conversion in the cache."""
+    from nas_lightning.benchmarks.convert.layouts import convert_layout, layout_of
+
+    schema = _schema(path)
     if HEADER in (schema.metadata or {}):
         return path
     layout = layout_of(schema)

@@ -185,7 +185,8 @@ def costs(archs: Sequence[Any], *, channels: int | None = None, layers: int | No
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     if not all(type(arch) is type(archs[0]) for arch in archs):
         raise TypeError("architectures of several spaces cannot be counted in one call; call once a space")
-    shape: dict[str, Any] = {"num_classes": num_classes, "in_channels": in_channels, "affine": affine, "image_size": image_size}
+    shape: dict[str, Any] = {"num_classes": num_classes, "in_channels": in_channels, "affine": affine,
+                             "image_size": image_size}
     name = {NB101Architecture: "nasbench101", NB201Architecture: "nasbench201",
             DartsArchitecture: "darts_nds"}[type(archs[0])]
     shape |= {"channels": PUBLISHED[name]["channels"] if channels is None else channels,

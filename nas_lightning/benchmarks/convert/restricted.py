@@ -15,11 +15,20 @@ import numpy as np
 
 from nas_lightning.benchmarks.errors import BenchmarkError
 
+
+def _latin1(text: str, encoding: str = "latin1") -> bytes:
+    """What older pickles call to make bytes; only the one encoding that they use."""
+    if encoding != "latin1":
+        raise BenchmarkError(f"the pickle encodes text as {encoding}; official files use latin1 alone")
+    return text.encode("latin1")
+
+
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): collections.OrderedDict,
     ("builtins", "set"): set, ("__builtin__", "set"): set,
     ("builtins", "frozenset"): frozenset, ("__builtin__", "frozenset"): frozenset,
     ("builtins", "complex"): complex,
+    ("_codecs", "encode"): _latin1,
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
 }
