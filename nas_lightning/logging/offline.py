@@ -36,7 +36,11 @@ class OfflineRun:
 
 
 def read_offline_run(folder: str | Path) -> OfflineRun:
-    """Read the run in ``offline-run-…``. Raises ValueError where the folder holds no W&B log, or a damaged one."""
+    """Read the run in ``offline-run-…``, once the process that wrote it has ended: W&B flushes the log at its exit (a
+    process that goes on calls ``wandb.teardown()`` first).
+
+    Raises ValueError where the folder holds no W&B log, or a damaged one.
+    """
     from wandb.proto import wandb_internal_pb2
 
     messages: Any = wandb_internal_pb2  # its classes are made at import, which a type checker cannot see

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+import wandb
 from test_loggers import RESULT, run, use
 
 from nas_lightning.logging import open_logger
@@ -23,6 +24,7 @@ def without_key(monkeypatch, tmp_path):
 
 
 def only(folder):
+    wandb.teardown()  # W&B's own process writes behind the run's end; now it has ended too
     (found,) = (folder / "wandb").glob("offline-run-*")
     return read_offline_run(found)
 
@@ -51,8 +53,6 @@ def test_an_offline_run_holds_everything(run, tmp_path):
 
 
 def test_jobs_of_one_process_are_runs_of_their_own_and_failures_are_closed(run, tmp_path):
-    import wandb
-
     def fail():
         with open_logger("wandb", run) as logger:
             logger.log({"train_loss": 9.0}, step=1)
@@ -64,6 +64,7 @@ def test_jobs_of_one_process_are_runs_of_their_own_and_failures_are_closed(run, 
     with open_logger("wandb", run) as logger:
         logger.log({"train_loss": 1.0}, step=1)
     assert wandb.run is None
+    wandb.teardown()
     first, second = sorted(
         (read_offline_run(f) for f in (run.folder / "wandb").glob("offline-run-*")), key=lambda r: -(r.exit_code or 0)
     )
@@ -128,6 +129,7 @@ def test_damaged_logs_are_refused(tmp_path, run):
         read_offline_run(tmp_path)
     with open_logger("wandb", run) as logger:
         logger.log({"x": 1.0}, step=1)
+    wandb.teardown()
     (folder,) = (run.folder / "wandb").glob("offline-run-*")
     (file,) = folder.glob("run-*.wandb")
     data = file.read_bytes()
