@@ -6,7 +6,7 @@ import hashlib
 import logging
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +16,16 @@ import torch
 from omegaconf import OmegaConf
 
 from nas_lightning.data.module import ImageDataModule
-from nas_lightning.main import quiet_lightning, standalone_accuracy
+from nas_lightning.modes.common import quiet_lightning
+from nas_lightning.modes.standalone import standalone_accuracy
 from nas_lightning.plan import Plan
 from nas_lightning.ranking.evaluator import evaluation_batches, score
 from nas_lightning.sampling import admissible
 from nas_lightning.search.objective import Objective, check_cost_unit
 from nas_lightning.search.subspaces import AdmissibleSpace, ListedSpace
-from nas_lightning.search.trial import Evaluation, Fidelities, SearchError, Trial
+from nas_lightning.search.trial import NO_MEASURES, Evaluation, Fidelities, SearchError, Trial
 from nas_lightning.spaces import get_space
+from nas_lightning.spaces.cost import costs
 from nas_lightning.training import StandaloneModule, load_network
 
 if TYPE_CHECKING:
@@ -47,6 +49,32 @@ def trained_data(checkpoint: Path) -> dict[str, Any] | None:
     loaded = OmegaConf.to_container(OmegaConf.load(config))  # never instantiated: plain dicts and lists
     data = loaded.get("data") if isinstance(loaded, dict) else None
     return data if isinstance(data, dict) else None
+
+
+class CostMeasures:
+    """Parameters and multiply-accumulates of the stand-alone networks at a plan's size, for weighing them."""
+
+    known = ("params", "macs")
+
+    def __init__(self, plan: Plan, data: ImageDataModule, names: Sequence[str]):
+        if unknown := [name for name in names if name not in self.known]:
+            raise SearchError(f"this objective cannot measure {unknown[0]}: choose from {', '.join(self.known)}")
+        data.setup()
+        self._shape: dict[str, Any] = {
+            "channels": plan.mapping.channels,
+            "layers": plan.mapping.layers,
+            "num_classes": data.source.num_classes,
+            "in_channels": data.source.in_channels,
+            "image_size": int(data.test_set.images.shape[1]),
+        }
+        self.names = tuple(names)
+
+    def of(self, architectures: Sequence[Any]) -> list[Mapping[str, float]]:
+        """name -> value, one mapping an architecture."""
+        if not self.names:
+            return [NO_MEASURES] * len(architectures)
+        both = dict(zip(self.known, costs(architectures, **self._shape), strict=True))
+        return [{name: float(both[name][i]) for name in self.names} for i in range(len(architectures))]
 
 
 class StandaloneTrainer:
@@ -112,7 +140,7 @@ class StandaloneTrainer:
             trainer.fit(module, datamodule=self.data, ckpt_path=resume, weights_only=True)
         folder.mkdir(parents=True, exist_ok=True)
         unfinished = folder / f"unfinished-{epochs}.ckpt"
-        trainer.save_checkpoint(unfinished)
+        trainer.save_checkpoint(unfinished, weights_only=False)
         unfinished.rename(folder / f"epoch={epochs}.ckpt")
         module.to(trainer.strategy.root_device)
 
@@ -149,6 +177,7 @@ class SupernetObjective(Objective):
         cost_unit: str,
         benchmark: Benchmark | None,
         standalone: StandaloneTrainer | None = None,
+        measures: Sequence[str] = (),
     ):
         check_cost_unit(cost_unit, ("evaluations",), self.name)
         if settings["score"] not in SCORES:
@@ -176,6 +205,7 @@ class SupernetObjective(Objective):
         loader = self.data.loader(device) if recalibrate else None
         self._calibration = [loader.batch(i)[0] for i in range(protocol.bn_recalibration_batches)] if loader else []
         self.dataset = self.data.source.name
+        self._measures = CostMeasures(self.plan, self.data, measures)
         self._checkpoint_sha256 = file_sha256(checkpoint)
         self.space = self._searched_space(space)
 
@@ -192,6 +222,7 @@ class SupernetObjective(Objective):
 
     def evaluate(self, trials: Sequence[Trial]) -> list[Evaluation]:
         out: dict[int, Evaluation] = {}
+        measures = self._measures.of([trial.architecture for trial in trials])
         for fidelity in sorted({trial.fidelity for trial in trials}):
             chosen = [i for i, trial in enumerate(trials) if trial.fidelity == fidelity]
             scores = score(
@@ -202,7 +233,7 @@ class SupernetObjective(Objective):
                 self._calibration,
             )
             for i, value in zip(chosen, scores.as_dict()[self.settings["score"]].tolist(), strict=True):
-                out[i] = Evaluation(value, fidelity / self.fidelities.full)
+                out[i] = Evaluation(value, fidelity / self.fidelities.full, measures[i])
         return [out[i] for i in range(len(trials))]
 
     def planned_cost(self, trial: Trial) -> float:
@@ -230,7 +261,7 @@ class SupernetObjective(Objective):
     def truth_name(self) -> str:
         if self.standalone is not None:
             return self.standalone.describe_final()
-        return "none" if self.benchmark is None else "table"
+        return super().truth_name() if self.benchmark is None else "table"
 
     def identity(self) -> dict[str, Any]:
         return {
@@ -242,6 +273,7 @@ class SupernetObjective(Objective):
             "score": self.settings["score"],
             "architectures": self.settings["architectures"],
             "levels": list(self.fidelities.levels),
+            "measures": list(self._measures.names),
             "truth": self._truth_identity(),
         }
 
@@ -261,7 +293,8 @@ class TrainingObjective(Objective):
 
     name = "training"
 
-    def __init__(self, standalone: StandaloneTrainer, seed: int, min_epochs: int | None, cost_unit: str):
+    def __init__(self, standalone: StandaloneTrainer, seed: int, min_epochs: int | None, cost_unit: str,
+                 measures: Sequence[str] = ()):
         check_cost_unit(cost_unit, ("evaluations", "epochs", "seconds"), self.name)
         full = standalone.plan.protocol.epochs
         low = full if min_epochs is None else min_epochs
@@ -270,6 +303,7 @@ class TrainingObjective(Objective):
         standalone.data.setup()
         standalone.data.held_out()  # refuses a split without validation images before anything is trained
         self.standalone, self.seed, self.cost_unit = standalone, seed, cost_unit
+        self._measures = CostMeasures(standalone.plan, standalone.data, measures)
         self.space, self.dataset = get_space(standalone.space), standalone.data.source.name
         self.fidelities = Fidelities("epochs", tuple(range(low, full + 1)), continuous=True)
 
@@ -287,11 +321,12 @@ class TrainingObjective(Objective):
 
     def evaluate(self, trials: Sequence[Trial]) -> list[Evaluation]:
         out = []
-        for trial in trials:
+        measures = self._measures.of([trial.architecture for trial in trials])
+        for trial, measured in zip(trials, measures, strict=True):
             started = time.perf_counter()
             value = self.standalone.train(trial.architecture, self.seed, trial.fidelity, "validation")
             cost = self.planned_cost(trial)
-            out.append(Evaluation(value, time.perf_counter() - started if cost is None else cost))
+            out.append(Evaluation(value, time.perf_counter() - started if cost is None else cost, measured))
         return out
 
     def truth(self, architectures: Sequence[Any]) -> np.ndarray:
@@ -305,7 +340,7 @@ class TrainingObjective(Objective):
 
     def identity(self) -> dict[str, Any]:
         levels = self.fidelities.levels
-        return {**self.standalone.identity(), "levels": [levels[0], levels[-1]]}
+        return {**self.standalone.identity(), "levels": [levels[0], levels[-1]], "measures": list(self._measures.names)}
 
 
 def data_module(config: dict[str, Any], plan: Plan, data: dict[str, Any]) -> ImageDataModule:
@@ -325,7 +360,11 @@ def data_module(config: dict[str, Any], plan: Plan, data: dict[str, Any]) -> Ima
 
 
 def supernet_objective(
-    config: dict[str, Any], settings: dict[str, Any], cost_unit: str, benchmark: Benchmark | None
+    config: dict[str, Any],
+    settings: dict[str, Any],
+    cost_unit: str,
+    benchmark: Benchmark | None,
+    measures: Sequence[str] = (),
 ) -> SupernetObjective:
     """The objective of ``objective=supernet checkpoint=…``.
 
@@ -362,11 +401,12 @@ def supernet_objective(
         cost_unit,
         benchmark,
         standalone,
+        measures,
     )
 
 
 def training_objective(
-    config: dict[str, Any], settings: dict[str, Any], cost_unit: str, seed: int
+    config: dict[str, Any], settings: dict[str, Any], cost_unit: str, seed: int, measures: Sequence[str] = ()
 ) -> TrainingObjective:
     """The objective of ``objective=training``: the plan of the configuration is the stand-alone recipe."""
     plan = Plan.from_dict(config["plan"])
@@ -378,4 +418,4 @@ def training_objective(
         settings["batch_size"],
         settings["final_seeds"],
     )
-    return TrainingObjective(standalone, seed, settings["min_epochs"], cost_unit)
+    return TrainingObjective(standalone, seed, settings["min_epochs"], cost_unit, measures)

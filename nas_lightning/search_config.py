@@ -36,6 +36,8 @@ class BenchmarkObjectiveSchema:
     """epochs, seeds (runs that are averaged), none, or auto: epochs where there are several, else seeds, else none."""
     epochs: int | None = None
     """The longest training that an evaluation may use; null takes the table's longest."""
+    measures_from: str | None = None
+    """Another table of the space, for measures that this one lacks (nasbench201_hw: latencies)."""
 
 
 @dataclass

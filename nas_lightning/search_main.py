@@ -81,19 +81,17 @@ def make_objective(config: dict[str, Any], plan: SearchPlan) -> Objective:
     unit, space = plan.budget.unit, config["space"]["name"]
     if config["checkpoint"] is not None and name != "supernet":
         raise SearchError(f"checkpoint belongs to objective=supernet, not to objective={name}: drop one of the two")
+    measures = tuple(plan.settings.get("minimise", ()))
     if name == "benchmark":
-        measures = tuple(plan.settings.get("minimise", ()))
         return benchmark_objective(config["benchmark"], space, unit, measures, **wanted)
-    if plan.settings.get("minimise"):
-        raise SearchError(f"{plan.algorithm} needs measures (params, macs …), which only objective=benchmark has")
     from nas_lightning import objectives
 
     if name == "supernet":
         if config["checkpoint"] is None:
             raise SearchError("objective=supernet needs checkpoint=…, the .ckpt file of a trained super-net")
-        return objectives.supernet_objective(config, wanted, unit, open_table(config["benchmark"], space))
+        return objectives.supernet_objective(config, wanted, unit, open_table(config["benchmark"], space), measures)
     if name == "training":
-        return objectives.training_objective(config, wanted, unit, plan.seed)
+        return objectives.training_objective(config, wanted, unit, plan.seed, measures)
     raise SearchError(f"objective {name} is unknown: choose benchmark, supernet or training")
 
 
@@ -119,7 +117,7 @@ def report(result: dict[str, Any], folder: Path, was_there: bool) -> None:
     )
     value = "failed" if found["objective"] is None else f"{found['objective']:.4f}"
     line(f"Found: {found['architecture']}")
-    line(f"  objective {value}, stand-alone accuracy {percent(found['truth'])} ({metrics['truth']})")
+    line(f"  objective {value}, stand-alone accuracy {percent(found['truth'])} (source: {metrics['truth']})")
     if performance["mean"] is not None:
         line(
             f"Top {performance['k']}: {percent(performance['mean'])} ± {100 * performance['std']:.2f} (known for "

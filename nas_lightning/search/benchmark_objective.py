@@ -45,6 +45,7 @@ def benchmark_objective(
     truth: str | None = None,
     fidelity: str = "auto",
     epochs: int | None = None,
+    measures_from: str | None = None,
 ) -> TableObjective:
     """The objective of ``objective=benchmark``.
 
@@ -54,7 +55,8 @@ def benchmark_objective(
     fidelity: ``epochs`` (training budgets), ``seeds`` (how many runs are averaged), ``none``, or ``auto``: epochs where
     the table has several, else seeds where it keeps four or more, else none.
     epochs: the longest training that an evaluation may use; null takes the table's longest.
-    measures: columns that every evaluation returns beside the value.
+    measures: columns that every evaluation returns beside the value, of the table or of `measures_from`, another table
+    of the same space (latencies).
 
     Rows without a number in any of these are left out. A table that does not cover its space is searched by a
     `ListedSpace`. Raises SearchError and BenchmarkError for what the table does not have.
@@ -70,7 +72,7 @@ def benchmark_objective(
     guide = _guide(table, value, truth, fidelity, epochs)
     reported = _reported(table, truth, guide)
     costs = _costs(table, guide, value, epochs, cost_unit)
-    columns = {name: np.asarray(table.values(name), np.float64) for name in measures}
+    columns = _measured(table, measures, settings, measures_from)
     complete = np.isfinite(reported) & np.isfinite(guide.values).all(axis=1)
     for column in (*columns.values(), *([] if costs is None else costs.T)):
         complete &= np.isfinite(column)
@@ -107,12 +109,28 @@ def benchmark_objective(
             "truth_seeds": None if guide.truth_seeds is None else list(guide.truth_seeds),
             "rows": int(complete.sum()),
             "measures": list(measures),
+            "measures_from": measures_from,
         },
         truth_name=f"{truth} of the table" + (", of runs that did not guide" if guide.truth_seeds is not None else ""),
     )
     objective.dataset = table.dataset or ""
     objective.benchmark = {"name": str(settings["name"]), "sha256": table.sha256}
     return objective
+
+
+def _measured(
+    table: Benchmark, names: Sequence[str], settings: Mapping[str, Any], measures_from: str | None
+) -> dict[str, np.ndarray]:
+    """Columns by name, float64 [rows], NaN where the second table lacks a row's architecture."""
+    if measures_from is None:
+        return {name: np.asarray(table.values(name), np.float64) for name in names}
+    second = Benchmark.open(measures_from, space=table.space, dataset=table.dataset, root=settings["root"])
+    own = set(table.columns)
+    architectures = table.architectures()
+    return {
+        name: np.asarray(table.values(name) if name in own else second.values(name, architectures), np.float64)
+        for name in names
+    }
 
 
 def _distinct(table: Benchmark, complete: np.ndarray) -> list[Any]:

@@ -69,7 +69,7 @@ class Objective(ABC):
 
     def truth_name(self) -> str:
         """What the stand-alone truth is, in words."""
-        return "none"
+        return "no table and no training asked for"
 
 
 def check_cost_unit(unit: str, supported: Sequence[str], objective: str) -> None:

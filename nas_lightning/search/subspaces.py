@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -30,6 +31,13 @@ class SubSpace(Space[Any]):
 
     def key(self, arch: Any) -> str:
         return self.whole.key(arch)
+
+    def members(self, arch: Any) -> list[Any]:
+        return [member for member in self.whole.members(arch) if self.holds(member)]
+
+    @abstractmethod
+    def holds(self, arch: Any) -> bool:
+        """Whether `arch` belongs to this part."""
 
     def encode(self, arch: Any) -> np.ndarray:
         return self.whole.encode(arch)
@@ -60,7 +68,11 @@ class ListedSpace(SubSpace):
         self.neighbourhood = neighbourhood
         self.size = self.unique_size = len(self.architectures)  # type: ignore[misc]
         self._genomes = np.stack([whole.encode(arch) for arch in self.architectures]).astype(np.int16)
+        self._listed = frozenset(self.architectures)
         self._near: dict[Any, list[Any]] = {}
+
+    def holds(self, arch: Any) -> bool:
+        return arch in self._listed
 
     def sample(self, rng: np.random.Generator) -> Any:
         return self.architectures[rng.integers(len(self.architectures))]
@@ -100,6 +112,9 @@ class AdmissibleSpace(SubSpace):
     def __init__(self, whole: Space[Any], admits: Callable[[Any], bool]):
         super().__init__(whole)
         self._admits = admits
+
+    def holds(self, arch: Any) -> bool:
+        return self._admits(arch)
 
     def _first_admissible(self, draw: Callable[[], Any]) -> Any:
         for _ in range(self.max_tries):

@@ -35,6 +35,9 @@ class ToySpace(Space):
     def key(self, arch):
         return self.format(arch)
 
+    def members(self, arch):
+        return [arch]
+
     def sample(self, rng):
         return ALL[rng.integers(len(ALL))]
 

@@ -91,6 +91,19 @@ def test_measures(tmp_path):
         open_objective(tmp_path, measures=("macs",), test_accuracy=TEST, params=params)
 
 
+def test_measures_of_a_second_table(tmp_path):
+    latency, second = RNG.uniform(1, 9, 59), tmp_path / "latencies.arrow"
+    phone = {"phone_latency_ms": latency}
+    write_table(second, space="nasbench201", dataset="digits", architectures=ARCHS[1:], columns=phone)
+    columns = {"test_accuracy": TEST, "params": np.arange(60)}
+    objective = open_objective(
+        tmp_path, measures=("params", "phone_latency_ms"), settings={"measures_from": str(second)}, **columns
+    )
+    full = objective.fidelities.full
+    assert objective.evaluate([Trial(ARCHS[9], full)])[0].measures == {"params": 9.0, "phone_latency_ms": latency[8]}
+    assert ARCHS[0] not in objective.space.architectures  # its latency is not known
+
+
 def test_rows_without_numbers_are_not_searched(tmp_path):
     test = np.where(np.arange(60) % 2, TEST, np.nan)
     objective = open_objective(tmp_path, test_accuracy=test)
@@ -141,6 +154,7 @@ def test_nearest_neighbours_by_hand():
     assert space.neighbours(ARCHS[0]) == nearest
     rng = np.random.default_rng(0)
     assert {space.mutate(ARCHS[0], rng) for _ in range(60)} == set(nearest)
+    assert space.members(ARCHS[0]) == [arch for arch in SPACE.members(ARCHS[0]) if arch in ARCHS[:10]]
     assert space.nearest(SPACE.encode(ARCHS[4])) == ARCHS[4]
     with pytest.raises(SearchError, match="two architectures or more"):
         ListedSpace(SPACE, ARCHS[:1])

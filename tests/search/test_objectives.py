@@ -7,7 +7,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from nas_lightning.main import quiet_lightning
+from nas_lightning.modes.common import quiet_lightning
 from nas_lightning.objectives import (
     StandaloneTrainer,
     data_module,
@@ -147,6 +147,18 @@ def test_supernet_scores_are_those_of_the_shared_weights(checkpoint):
     assert [evaluation.cost for evaluation in got] == [1, 0.5, 1]
     by_loss = supernet(checkpoint, score="negative_cross_entropy").evaluate(trials[:1])[0].value
     assert by_loss < 0
+
+
+def test_cost_measures_are_those_of_the_stand_alone_network(checkpoint):
+    arch = some_architectures(1)[0]
+    config = CONFIG | {"checkpoint": str(checkpoint)}
+    objective = supernet_objective(config, SUPERNET, "evaluations", None, ("macs", "params"))
+    alone = StandaloneModule("nasbench201", Plan.from_dict(PLAN), 10, 1, 0, arch)
+    measures = objective.evaluate([Trial(arch, 60)])[0].measures
+    assert list(measures) == ["macs", "params"]
+    assert measures["params"] == sum(p.numel() for p in alone.network.parameters())
+    with pytest.raises(SearchError, match="cannot measure latency_ms: choose from params, macs"):
+        supernet_objective(config, SUPERNET, "evaluations", None, ("latency_ms",))
 
 
 def test_random_search_with_weight_sharing_over_a_supernet(checkpoint):

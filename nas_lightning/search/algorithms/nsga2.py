@@ -23,8 +23,11 @@ class NSGA2(Algorithm):
     population: size of a generation.
     minimise: what counts beside the value: params, macs, latency_ms …, as far as the objective measures it.
     crossover: probability that a child mixes the genes of two parents before it mutates; a mix that is no valid
-    architecture is replaced by the first parent.
+    architecture is replaced by the first parent. A child that was evaluated before is bred again, `tries` times at
+    most: copies would crowd a small space's generations.
     """
+
+    tries = 20
 
     def __init__(
         self,
@@ -44,12 +47,17 @@ class NSGA2(Algorithm):
         self._order: np.ndarray = np.zeros((0, 2))  # front and minus crowding distance of the parents
         self._told: list[tuple[Any, np.ndarray]] = []
         self._asked = 0
+        self._known: set[Any] = set()
 
     def ask(self) -> Trial | None:
         if self._asked == self.population:
             return None  # the generation is not complete
         self._asked += 1
-        child = self._breed() if self._parents else self.space.sample(self.rng)
+        for _ in range(self.tries):
+            child = self._breed() if self._parents else self.space.sample(self.rng)
+            if child not in self._known:
+                break
+        self._known.add(child)
         return Trial(child, self.fidelities.full)
 
     def _tournament(self) -> Any:
