@@ -42,7 +42,10 @@ class RunFacts:
         return [self.space, self.dataset, *sorted(self.heuristics)]
 
     def config(self) -> dict[str, Any]:
-        """The resolved config of plain numbers, booleans and strings, nested by dots: ``protocol.learning_rate``."""
+        """The resolved config as nested plain numbers, booleans and strings.
+
+        Nested, not flat: W&B's panels read a dotted name such as ``protocol.learning_rate`` as a path.
+        """
         known = {
             "space": self.space,
             "dataset": self.dataset,
@@ -57,29 +60,17 @@ class RunFacts:
             "changed": dict.fromkeys(self.heuristics, True),
             **self.extra,
         }
-        return flatten(known)
+        return {key: plain(value) for key, value in known.items()}
 
 
-def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested mappings as one level with dotted names; numbers, booleans and strings stay what they are.
+def plain(value: Any) -> Any:
+    """The same of dicts, lists, numbers, booleans, strings and None; NaN and infinities become None, others strings.
 
-    Lists keep plain elements; None stays; everything else becomes its string. NaN and infinities become None, since
-    panels cannot group by them.
-
-    >>> flatten({"protocol": {"learning_rate": 0.1, "track": False}, "seed": 1})
-    {'protocol.learning_rate': 0.1, 'protocol.track': False, 'seed': 1}
+    >>> plain({"rate": float("nan"), "sizes": (1, 2), "track": False})
+    {'rate': None, 'sizes': [1, 2], 'track': False}
     """
-    found: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            found.update(flatten(value, f"{name}."))
-        else:
-            found[name] = _plain(value)
-    return found
-
-
-def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
     if value is None or isinstance(value, bool | str):
         return value
     if hasattr(value, "item") and getattr(value, "ndim", 0) == 0:
@@ -89,15 +80,30 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Sequence):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     return str(value)
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one level, names joined by a slash (a dot would be read as a path by W&B's panels).
+
+    >>> flatten({"baselines": {"parameters": {"kendall_tau": 0.5}}, "n": 1})
+    {'baselines/parameters/kendall_tau': 0.5, 'n': 1}
+    """
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            found.update(flatten(value, f"{prefix}{key}/"))
+        else:
+            found[f"{prefix}{key}"] = plain(value)
+    return found
 
 
 def final_numbers(result: Mapping[str, Any]) -> dict[str, float | bool]:
     """The numbers of a result.json for a run's summary: those of the score that counts bear their own names.
 
-    ``kendall_tau``, ``supernet_accuracy`` …, then the rest dotted: ``by_negative_cross_entropy.kendall_tau``,
-    ``baselines.parameters.kendall_tau``, ``ceiling.noise.tau``, ``cost.passes``.
+    ``kendall_tau``, ``supernet_accuracy`` …, then the rest by path: ``by_negative_cross_entropy/kendall_tau``,
+    ``baselines/parameters/kendall_tau``, ``ceiling/noise/tau``, ``cost/passes``.
     """
     metrics = dict(result.get("metrics") or {})
     score = str((result.get("evaluation") or {}).get("score", "accuracy"))

@@ -77,7 +77,7 @@ class LightningFiles(RunLogger):
 
     def finish(self, result: Mapping[str, Any]) -> None:
         numbers = {f"final/{k}": float(v) for k, v in final_numbers(result).items()}
-        self.lightning.log_metrics(numbers, step=int(flatten(result).get("cost.steps") or 0))
+        self.lightning.log_metrics(numbers, step=int(flatten(result).get("cost/steps") or 0))
 
     def close(self, failed: bool) -> None:
         self.lightning.save()

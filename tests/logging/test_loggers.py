@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nas_lightning.logging import LOGGERS, RunFacts, facts, open_logger
-from nas_lightning.logging.facts import final_numbers, flatten
+from nas_lightning.logging.facts import final_numbers, plain
 from nas_lightning.ranking.plot import scatter
 
 RESULT = {
@@ -50,26 +50,26 @@ def test_examples_in_the_docstrings():
     assert not doctest.testmod(facts).failed
 
 
-def test_config_is_flat_and_of_plain_values(run):
+def test_config_is_of_plain_values(run):
     config = run.config()
-    assert config["protocol.learning_rate"] == 0.1
-    assert type(config["protocol.learning_rate"]) is float
-    assert config["protocol.track_running_stats"] is False
-    assert config["changed.sampling"] is True
-    assert config["ablation.setting"] == "fairnas"
-    assert config["evaluation.architecture_set"] == "random200_seed0"
+    assert config["protocol"] == {"learning_rate": 0.1, "track_running_stats": False}
+    assert type(config["protocol"]["learning_rate"]) is float
+    assert config["protocol"]["track_running_stats"] is False
+    assert config["changed"] == {"sampling": True}
+    assert config["ablation"] == {"factor": "sampling", "setting": "fairnas"}
+    assert config["evaluation"]["architecture_set"] == "random200_seed0"
     assert json.loads(json.dumps(config, allow_nan=False)) == config
-    assert flatten({"a": [np.int64(1), float("inf")], "b": object}) == {"a": [1, None], "b": "<class 'object'>"}
+    assert plain({"a": [np.int64(1), float("inf")], "b": object}) == {"a": [1, None], "b": "<class 'object'>"}
 
 
 def test_final_numbers_are_numbers_of_the_score_that_counts():
     found = final_numbers(RESULT)
     assert found["kendall_tau"] == 0.5
-    assert found["by_negative_cross_entropy.kendall_tau"] == 0.6
-    assert found["baselines.parameters.kendall_tau"] == 0.55
-    assert found["kendall_tau_interval.low"] == 0.4
-    assert found["cost.passes"] == 81
-    assert "ceiling.noise.not_available" not in found
+    assert found["by_negative_cross_entropy/kendall_tau"] == 0.6
+    assert found["baselines/parameters/kendall_tau"] == 0.55
+    assert found["kendall_tau_interval/low"] == 0.4
+    assert found["cost/passes"] == 81
+    assert "ceiling/noise/not_available" not in found
     other = final_numbers(RESULT | {"evaluation": {"score": "negative_cross_entropy"}})
     assert (other["kendall_tau"], other["supernet_accuracy"]) == (0.6, 0.7)
 

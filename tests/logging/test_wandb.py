@@ -42,7 +42,7 @@ def test_an_offline_run_holds_everything(run, tmp_path):
     assert found.config == run.config()
     assert [h["train_loss"] for h in found.history if "train_loss" in h] == [1.5, 1.0]
     assert found.summary["kendall_tau"] == RESULT["metrics"]["accuracy"]["kendall_tau"]
-    assert found.summary["baselines.parameters.kendall_tau"] == 0.55
+    assert found.summary["baselines/parameters/kendall_tau"] == 0.55
     (table,) = (p for p in found.files if p.name.endswith(".table.json"))
     content = json.loads(table.read_text())
     assert content["columns"] == ["architecture", "super-net", "stand-alone"]
