@@ -111,11 +111,17 @@ def benchmark_objective(
             "measures": list(measures),
             "measures_from": measures_from,
         },
-        truth_name=f"{truth} of the table" + (", of runs that did not guide" if guide.truth_seeds is not None else ""),
+        truth_name=_truth_name(guide, value, truth),
     )
     objective.dataset = table.dataset or ""
     objective.benchmark = {"name": str(settings["name"]), "sha256": table.sha256}
     return objective
+
+
+def _truth_name(guide: _Guide, value: str, truth: str) -> str:
+    if guide.truth_seeds is not None:
+        return f"{truth} of the table, of runs that did not guide"
+    return f"{truth} of the table" + (", which also guided" if value == truth else "")
 
 
 def _measured(

@@ -60,6 +60,8 @@ def test_epochs_are_a_fidelity_where_the_table_has_several(tmp_path):
     shorter = open_objective(tmp_path, "epochs", settings={"epochs": 4}, **columns)
     assert shorter.fidelities.levels == (4,)
     assert shorter.truth([ARCHS[3]])[0] == TEST[3]
+    only = open_objective(tmp_path, test_accuracy=TEST)
+    assert only.truth_name() == "test_accuracy of the table, which also guided"
     with pytest.raises(SearchError, match="no validation_accuracy at 5 epochs: it has 4, 12"):
         open_objective(tmp_path, settings={"epochs": 5}, **columns)
 
