@@ -5,7 +5,8 @@ Layout of `summarize` (JSON; a value that is not defined is null)::
     evaluated   n, n_without_truth, top_k, sparse_threshold, random_draws, bootstrap {replicates, level, seed}
     metrics     {score name: record}, for example "accuracy" and "negative_cross_entropy"
     baselines   {name: record + "note"}: parameters, macs, depth, linear_operation_counts
-    ceiling     noise {tau, std, seeds_per_half, seeds, splits, n, [metric]} or {"not_available": why}; proxy {tau, n} or the same
+    ceiling     noise {tau, std, seeds_per_half, seeds, splits, n, [metric]} or {"not_available": why};
+                proxy {tau, n} or {"not_available": why}
 
     record      n, kendall_tau, kendall_tau_interval {low, high}, spearman, pearson, weighted_kendall_tau,
                 sparse_kendall_tau, binned_kendall_tau, kendall_tau_top10pct, kendall_tau_top25pct, ndcg_at_k,

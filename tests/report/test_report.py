@@ -232,6 +232,21 @@ def test_scatter_turns_into_density_and_keeps_the_title(compared):
     assert f"Kendall tau {small['tau']:.3f}, n = 60" in small["title"]
 
 
+def test_another_score_may_be_the_one_that_counts(tmp_path):
+    """Recipes of low fidelity rank by −cross-entropy: its tau and its column are the ones that are reported."""
+    folder = write_run(tmp_path)
+    result = json.loads((folder / "result.json").read_text())
+    result["evaluation"]["score"] = "negative_cross_entropy"
+    result["metrics"]["negative_cross_entropy"]["kendall_tau"] = 0.125
+    (folder / "result.json").write_text(json.dumps(result))
+    (condition,), _ = conditions_of(find_runs([tmp_path]), replicates=100)
+    assert condition.reference.values("kendall_tau").tolist() == [0.125]
+    assert condition.reference.values("supernet_accuracy")[0] == result["metrics"]["accuracy"]["supernet_accuracy"]
+    (panel,) = scatters([condition])["panels"]
+    assert panel["x"] == "Super-net negative cross entropy"
+    assert max(x for s in panel["series"] for x in s["x"]) < 0
+
+
 def test_curves_over_epochs_are_medians_at_evaluated_epochs(compared):
     _, conditions, _ = compared
     figure = over_epochs(conditions, "kendall_tau", "Kendall tau")
