@@ -10,6 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from nas_lightning.runs import RunError
 from nas_lightning.search.benchmark_objective import benchmark_objective, open_table
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.objective import Objective
@@ -30,7 +31,11 @@ def search(cfg: DictConfig) -> dict[str, Any]:
     until all other jobs are done.
     """
     try:
-        return _search(cfg)
+        try:
+            return _search(cfg)
+        except OSError as error:  # a full disk, a folder that cannot be written
+            where = f"{error.filename}: " if error.filename else ""
+            raise RunError(f"{where}{error.strerror or error}; the same command goes on once this is mended") from error
     except ValueError as error:
         Console(stderr=True).print(f"error: {error}", highlight=False, soft_wrap=True, markup=False)
         error.was_printed = True  # type: ignore[attr-defined]

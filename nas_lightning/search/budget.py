@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from nas_lightning.search.trial import SearchError
@@ -27,7 +28,9 @@ class Budget:
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
             raise SearchError(f"unknown budget unit {self.unit!r}: choose one of {', '.join(UNITS)}")
-        if not self.amount > 0:
+        if not math.isfinite(self.amount):
+            raise SearchError(f"budget.amount={self.amount} would never be spent: give a number")
+        if self.amount <= 0:
             raise SearchError(
                 f"a budget of {self.amount:g} {self.unit} leaves nothing to search with: set budget.amount above 0"
             )

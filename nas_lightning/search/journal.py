@@ -2,8 +2,8 @@
 
 One JSON object a line: ``{"body":{…},"crc":"1a2b3c4d"}`` with the CRC-32 of the body's bytes. Lines are appended in one
 write under an exclusive file lock, so that a process that dies leaves at most one torn line at the end, and what it
-wrote before is in the hands of the operating system. The disk is synchronised at most once a second and at the end: a
-power failure can cost the last second of evaluations, a kill costs none.
+wrote before is in the hands of the operating system. The disk is synchronised with
+every write, but at most once a second: a power failure can cost the last second's evaluations, a kill costs none.
 
 A line that fails its check stays where it is and is copied, with its position, to ``<journal>.damaged``; everything
 else is used.
@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import math
 import os
 import time
 import uuid
@@ -83,15 +84,15 @@ class Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
         self._offset = 0
-        self._unsynced_since: float | None = None
+        self._synced, self._is_dirty = -math.inf, False
         self._damaged_path = self.path.with_name(self.path.name + ".damaged")
         self._workers = _workers_of(self.path)
-        self._workers.mkdir(exist_ok=True)
-        # The lock lives as long as this process: the operating system tells the others who is alive.
         self.worker = uuid.uuid4().hex[:12]
+        self.acquire()
+        # The lock lives as long as this process: the operating system tells the others who is alive.
+        self._workers.mkdir(exist_ok=True)
         self._life = os.open(self._workers / self.worker, os.O_RDWR | os.O_CREAT, 0o644)
         fcntl.flock(self._life, fcntl.LOCK_EX)
-        self.acquire()
         try:
             self._read_header()
         except BaseException:
@@ -167,15 +168,13 @@ class Journal:
         while view:
             view = view[os.write(self._fd, view) :]
         self._offset += len(data)
-        now = time.monotonic()
-        if self._unsynced_since is None:
-            self._unsynced_since = now
-        if now - self._unsynced_since >= self.sync_seconds:
+        self._is_dirty = True
+        if time.monotonic() - self._synced >= self.sync_seconds:
             self.synchronise()
 
     def synchronise(self) -> None:
         os.fsync(self._fd)
-        self._unsynced_since = None
+        self._synced, self._is_dirty = time.monotonic(), False
 
     def is_alive(self, worker: str) -> bool:
         """Whether the process that signs as `worker` still runs (as this machine, or its shared file system, knows)."""
@@ -184,16 +183,17 @@ class Journal:
     def close(self) -> None:
         if self._fd < 0:
             return
-        if self._unsynced_since is not None:
+        if self._is_dirty:
             self.synchronise()
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(self._workers / self.worker)
+        self.acquire()
         os.close(self._life)
+        for worker in self._workers.iterdir():  # own mark, and those of processes that were killed
+            if not _is_locked(worker):
+                worker.unlink()
+        with contextlib.suppress(OSError):  # others are at work
+            self._workers.rmdir()
         os.close(self._fd)  # releases the lock
         self._fd = -1
-        # Fails while others are at work, or where a killed process left its mark: the next one to finish tries again.
-        with contextlib.suppress(OSError):
-            self._workers.rmdir()
 
     def __enter__(self) -> Journal:
         return self

@@ -90,9 +90,10 @@ def conclude(
     beats = None
     if table is not None and len(known):
         beats = asdict(probability_beats_random(float(known.max()), table, n=len(best)))
+    row = {record.number: i for i, record in enumerate(records, start=1)}  # of search.csv
     metrics: dict[str, Any] = {
-        "found": _describe(records[path[-1]], objective, looked_up[path[-1]]) if records else None,
-        "top_k": [_describe(record, objective, truths[record.number]) for record in best],
+        "found": _describe(records[path[-1]], objective, looked_up[path[-1]], path[-1] + 1) if records else None,
+        "top_k": [_describe(record, objective, truths[record.number], row[record.number]) for record in best],
         "final_search_performance": final_performance(truth),
         "probability_beats_random": beats,
         "truth": objective.truth_name(),
@@ -105,7 +106,7 @@ def conclude(
     return metrics, np.array([looked_up[i] for i in path])
 
 
-def _describe(record: Record, objective: Objective, truth: float) -> dict[str, Any]:
+def _describe(record: Record, objective: Objective, truth: float, row: int) -> dict[str, Any]:
     value = record.evaluation.value
     out = {
         "architecture": objective.space.format(record.trial.architecture),
@@ -113,7 +114,7 @@ def _describe(record: Record, objective: Objective, truth: float) -> dict[str, A
         "objective": value if np.isfinite(value) else None,
         "fidelity": record.trial.fidelity,
         "truth": None if np.isnan(truth) else truth,
-        "evaluation": record.number + 1,
+        "evaluation": row,
     }
     return out | ({"measures": dict(record.evaluation.measures)} if record.evaluation.measures else {})
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from nas_lightning.runs import (
     RESULT,
@@ -19,7 +24,7 @@ from nas_lightning.runs import (
     to_json,
     write_atomically,
 )
-from nas_lightning.search.algorithm import make_algorithm
+from nas_lightning.search.algorithm import Algorithm, make_algorithm
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.csv_file import search_csv
 from nas_lightning.search.engine import Search
@@ -96,62 +101,85 @@ def run_search(
     write_atomically(folder / "config.yaml", config_yaml.encode())
     write_atomically(folder / "environment.json", to_json(environment(objective.identity())))
     objective.open_folder(folder)
-    started = time.perf_counter()
     try:
-        bar = SearchProgress(plan.budget, plan.algorithm, progress)
-        with Journal(folder / "journal.jsonl", digest) as journal, bar:
-            search = Search(
-                algorithm,
-                objective,
-                plan.budget,
-                parallel=plan.parallel,
-                deterministic=plan.deterministic,
-                journal=journal,
-                on_record=bar.record,
-                on_wait=bar.waiting,
-            )
-            records = search.run()
-        searched = time.perf_counter()
-        if not records:
-            raise SearchError(f"{plan.algorithm} has evaluated nothing: check its settings")
-        metrics, truths = conclude(records, objective, plan.top_k, algorithm.measures)
-        result = {
-            "schema_version": SCHEMA_VERSION,
-            "kind": "search",
-            "status": "complete",
-            "reason": None,
-            "run_hash": digest,
-            "space": objective.space.name,
-            "dataset": dataset,
-            "seed": plan.seed,
-            "algorithm": {"name": plan.algorithm, "settings": dict(plan.settings), "notes": algorithm.notes},
-            "objective": {"name": objective.name, **objective.identity()},
-            "fidelities": {"unit": objective.fidelities.unit, "levels": _levels(objective)},
-            "schedule": {"parallel": plan.parallel, "deterministic": plan.deterministic},
-            "study": plan.study,
-            "benchmark": dict(benchmark) if benchmark else None,
-            "metrics": metrics,
-            "baselines": baselines(plan, objective),
-            "cost": {"unit": plan.budget.unit, "budget": plan.budget.amount, "spent": records[-1].spent},
-        }
-        text = search_csv(records, truths, plan.seed, plan.algorithm, objective.space.format)
-        write_atomically(folder / "search.csv", text.encode())
-        done = time.perf_counter()
-        timings = {
-            "search_s": searched - started,
-            "conclude_s": done - searched,
-            "total_s": done - started,
-            "evaluated_by_this_process": search.evaluated,
-            "evaluations": len(records),
-        }
-        write_atomically(folder / "timings.json", to_json(timings))
-        write_atomically(folder / RESULT, to_json(result))
+        started = time.perf_counter()
+        search = _search_in(folder, plan, objective, algorithm, digest, progress)
+        timings = {"search_s": time.perf_counter() - started, "evaluated_by_this_process": search.evaluated}
+        with _locked(folder):  # of several processes one concludes: that may mean real training
+            result = finished_result(folder, digest)
+            if result is None:
+                about = {"dataset": dataset, "benchmark": dict(benchmark) if benchmark else None}
+                result, table = _conclude(plan, objective, algorithm, search, digest, about)
+                timings["total_s"] = time.perf_counter() - started
+                write_atomically(folder / "search.csv", table.encode())
+                write_atomically(folder / "timings.json", to_json(timings))
+                write_atomically(folder / RESULT, to_json(result))
+                objective.close_folder()
     except Exception:
         write_atomically(folder / "error.txt", traceback.format_exc().encode())
         raise
     (folder / "error.txt").unlink(missing_ok=True)
-    objective.close_folder()
     return result, folder, False
+
+
+def _search_in(
+    folder: Path, plan: SearchPlan, objective: Objective, algorithm: Algorithm, digest: str, progress: bool
+) -> Search:
+    """The search, run to its end with the journal of the folder."""
+    bar = SearchProgress(plan.budget, plan.algorithm, progress)
+    with Journal(folder / "journal.jsonl", digest) as journal, bar:
+        search = Search(
+            algorithm,
+            objective,
+            plan.budget,
+            parallel=plan.parallel,
+            deterministic=plan.deterministic,
+            journal=journal,
+            on_record=bar.record,
+            on_wait=bar.waiting,
+        )
+        search.run()
+    return search
+
+
+def _conclude(
+    plan: SearchPlan, objective: Objective, algorithm: Algorithm, search: Search, digest: str, about: dict[str, Any]
+) -> tuple[dict[str, Any], str]:
+    """The content of result.json and of search.csv."""
+    records = search.records
+    if not records:
+        raise SearchError(f"{plan.algorithm} has evaluated nothing: check its settings")
+    metrics, truths = conclude(records, objective, plan.top_k, algorithm.measures)
+    result = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "search",
+        "status": "complete",
+        "reason": None,
+        "run_hash": digest,
+        "space": objective.space.name,
+        **about,
+        "seed": plan.seed,
+        "algorithm": {"name": plan.algorithm, "settings": dict(plan.settings), "notes": algorithm.notes},
+        "objective": {"name": objective.name, **objective.identity()},
+        "fidelities": {"unit": objective.fidelities.unit, "levels": _levels(objective)},
+        "schedule": {"parallel": plan.parallel, "deterministic": plan.deterministic},
+        "study": plan.study,
+        "metrics": metrics,
+        "baselines": baselines(plan, objective),
+        "cost": {"unit": plan.budget.unit, "budget": plan.budget.amount, "spent": records[-1].spent},
+    }
+    return result, search_csv(records, truths, plan.seed, plan.algorithm, objective.space.format)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; the end of the process releases it too."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _levels(objective: Objective) -> list[int]:
@@ -164,7 +192,7 @@ def baselines(plan: SearchPlan, objective: Objective) -> dict[str, Any]:
     """Random search at equal budget (where evaluations are look-ups), and blind draws from the table of truths."""
     out: dict[str, Any] = {"random_search_equal_budget": None, "random_draws": None}
     table = objective.all_truths()
-    if table is not None:
+    if table is not None and np.isfinite(table).any():
         out["random_draws"] = random_draws(table, plan.top_k)
     if objective.is_lookup and plan.baseline_seeds:
         out["random_search_equal_budget"] = random_baseline(objective, plan.budget, plan.top_k, plan.baseline_seeds)

@@ -15,7 +15,7 @@ from conftest import make_objective
 from nas_lightning.search.algorithm import ALGORITHMS, make_algorithm
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.engine import Search
-from nas_lightning.search.journal import Journal, JournalDamageWarning, is_in_use, unseal
+from nas_lightning.search.journal import Journal, JournalDamageWarning, is_in_use, seal, unseal
 from nas_lightning.search.trial import Evaluation, SearchError
 
 SETTINGS = {"random_search_ws": {"set_size": 20, "keep": 3}, "nsga2": {"population": 6}}
@@ -157,6 +157,30 @@ def test_a_damaged_line_is_set_aside_and_the_rest_is_used(objective, tmp_path, k
     with pytest.warns(JournalDamageWarning), Journal(path, "run") as journal:  # said again, kept once
         pass
     assert path.with_name("journal.jsonl.damaged").read_text() == damaged
+
+
+def test_what_is_expensive_is_on_disk_at_once(tmp_path, monkeypatch):
+    """A power failure costs the last second, so a write that comes later than that is synchronised with the disk."""
+    synced, now = [], [0.0]
+    monkeypatch.setattr("nas_lightning.search.journal.os.fsync", lambda fd: synced.append(now[0]))
+    monkeypatch.setattr("nas_lightning.search.journal.time.monotonic", lambda: now[0])
+    with Journal(tmp_path / "journal.jsonl", "run") as journal:
+        for now[0] in (0.5, 0.9, 1.2, 1.3, 700.0):
+            journal.acquire()
+            journal.append([seal("{}")])
+            journal.release()
+    assert synced == [0.0, 1.2, 700.0]
+
+
+def test_marks_of_killed_processes_are_removed(tmp_path):
+    with Journal(tmp_path / "journal.jsonl", "run") as one:
+        (tmp_path / "journal.jsonl.workers" / "killed").touch()
+        with Journal(tmp_path / "journal.jsonl", "run") as other:
+            assert one.is_alive(other.worker)
+        assert not one.is_alive(other.worker)
+        assert not one.is_alive("killed")
+        assert is_in_use(tmp_path / "journal.jsonl")
+    assert not (tmp_path / "journal.jsonl.workers").exists()
 
 
 def test_a_journal_of_another_run_is_refused(objective, tmp_path):

@@ -80,7 +80,7 @@ def test_one_search_prints_what_it_found(folder):
 
 def test_kills_leave_no_trace_in_the_result(folder):
     """SIGKILL at several moments of a search of some seconds; the last run ends with the undisturbed run's bytes."""
-    long = ("algorithm=regularized_evolution", "seed=3", *SMALL, "budget.amount=30000", "baseline_seeds=0")
+    long = ("algorithm=regularized_evolution", "seed=3", *SMALL, "budget.amount=10000", "baseline_seeds=0")
     whole = command(folder, *long, "runs=whole")
     assert whole.returncode == 0, whole.stderr
     kills = 0
@@ -127,6 +127,7 @@ def load(script):
         (("space=nasbench101",), ["is a table of nasbench201, not of nasbench101"]),
         (("benchmark.name=missing",), ["there is no table missing"]),
         (("seed=-1",), ["seeds are not negative"]),
+        (("runs=/proc/none",), ["error: /proc/none", "the same command goes on once this is mended"]),
     ],
 )
 def test_wrong_input_is_one_sentence_and_leaves_nothing(folder, tmp_path, monkeypatch, capsys, arguments, sentences):

@@ -24,9 +24,15 @@ def test_bad_levels_are_refused(levels):
         Fidelities("epochs", levels)
 
 
-@pytest.mark.parametrize("amount", [0, -1, float("nan")])
+@pytest.mark.parametrize("amount", [0, -1])
 def test_a_budget_of_nothing_is_refused(amount):
     with pytest.raises(SearchError, match="leaves nothing to search with"):
+        Budget("evaluations", amount)
+
+
+@pytest.mark.parametrize("amount", [float("nan"), float("inf")])
+def test_a_budget_without_end_is_refused(amount):
+    with pytest.raises(SearchError, match="would never be spent"):
         Budget("evaluations", amount)
 
 
