@@ -52,6 +52,10 @@ class Space(ABC, Generic[A]):
         """Identity of the isomorphism class: equal for two architectures exactly when they are isomorphic."""
 
     @abstractmethod
+    def members(self, arch: A) -> list[A]:
+        """All encodings isomorphic to `arch` that are as small as its canonical form, in a fixed order."""
+
+    @abstractmethod
     def sample(self, rng: np.random.Generator) -> A:
         """Uniform over raw encodings."""
 

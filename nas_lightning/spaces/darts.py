@@ -202,6 +202,11 @@ class DartsSpace(Space[DartsArchitecture]):
         cells[c][i] = tuple(node)  # type: ignore[assignment]
         return DartsArchitecture(tuple(cells[0]), tuple(cells[1]))  # type: ignore[arg-type]
 
+    def members(self, arch: DartsArchitecture) -> list[DartsArchitecture]:
+        """All genotypes isomorphic to `arch`, in a fixed order, edges of a node sorted by input."""
+        return [DartsArchitecture(normal, reduce) for normal in sorted(relabelings(arch.normal))
+                for reduce in sorted(relabelings(arch.reduce))]
+
     def neighbours(self, arch: DartsArchitecture) -> list[DartsArchitecture]:
         """Another operation on an edge, or another input (not read by the node yet): 120 for a sampled architecture."""
         found = dict.fromkeys(self._apply(arch, change) for change in self._changes(arch))

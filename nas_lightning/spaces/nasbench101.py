@@ -229,6 +229,17 @@ class NB101Space(Space[NB101Architecture]):
                 code = int(images.min())
             return NB101Architecture(n, bits, graph.operations_from_code(code, n))
 
+    def members(self, arch: NB101Architecture) -> list[NB101Architecture]:
+        """All pruned cells isomorphic to `arch`, by adjacency, then operations."""
+        cell = arch.pruned()
+        n, edges = cell.n_vertices, [x + y * (y - 1) // 2 for x, y in cell.edges]
+        edge_weights, place_weights = graph.relabelings(n)
+        bits = edge_weights[:, edges].sum(1)
+        codes = place_weights @ np.array(cell.operations, np.int64)
+        forward = bits < 1 << 22  # the others have an edge that points backwards
+        images = sorted(set(zip(bits[forward].tolist(), codes[forward].tolist(), strict=True)))
+        return [NB101Architecture(n, b, graph.operations_from_code(code, n)) for b, code in images]
+
     def neighbours(self, arch: NB101Architecture) -> list[NB101Architecture]:
         """Canonical cells of the other classes one change away from the pruned cell, each once.
 

@@ -121,3 +121,14 @@ def test_spaces_need_no_torch():
             "sys.exit(', '.join(heavy) or 0)")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_members_are_the_whole_class_once(space):
+    rng = np.random.default_rng(10)
+    for _ in range(20):
+        arch = space.sample(rng)
+        members = space.members(arch)
+        assert len(set(members)) == len(members)
+        assert space.canonical(arch) in members
+        assert {space.key(member) for member in members} == {space.key(arch)}
+        assert space.members(space.canonical(arch)) == members

@@ -28,7 +28,7 @@ _SPLITS = (("cifar10-valid", "x-valid", "cifar10", "validation"), ("cifar10", "o
            ("ImageNet16-120", "x-valid", "imagenet16_120", "validation"),
            ("ImageNet16-120", "x-test", "imagenet16_120", "test"))
 _TRAINED = {"cifar10": "cifar10-valid", "cifar100": "cifar100", "imagenet16_120": "ImageNet16-120"}
-_MEMORY_FACTOR = {".pth": 5, ".pbz2": 20}  # memory of the unpickled objects over the size of the file, rounded up
+_MEMORY_FACTOR = {".pth": 6, ".pbz2": 20}  # measured: memory of the unpickled objects over the size of the file
 
 
 class _Collector:
@@ -163,7 +163,7 @@ def _folder(path: Path, digest: Any, progress: Callable[[int], None] | None) -> 
 
 
 def _single(path: Path, memory_gb: float, digest: Any, progress: Callable[[int], None] | None) -> Any:
-    need = path.stat().st_size * _MEMORY_FACTOR.get(path.suffix, 5) / 1e9
+    need = path.stat().st_size * _MEMORY_FACTOR.get(path.suffix, 6) / 1e9
     if need > memory_gb:
         raise BenchmarkError(f"{path.name} would need about {need:.0f} GB of memory (limit {memory_gb:g}): convert the "
                              "folder form of NATS-Bench topology (NATS-tss-v1_0-3ffb9-simple), which is read file by "
