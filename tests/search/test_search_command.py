@@ -68,6 +68,16 @@ def test_a_sweep_over_algorithms_and_seeds_and_its_repetition(folder):
     assert all(name in summary.stdout for name in ALGORITHMS)
 
 
+def test_a_failed_job_stops_no_sweep(folder):
+    sweep = ("-m", "algorithm=asha,random_search", "seed=30", "objective.fidelity=none", *SMALL)
+    done = command(folder, *sweep)
+    assert done.returncode == 2
+    assert done.stderr.count("asha needs several fidelities") == 1
+    assert "random_search-benchmark-nasbench201-seed30" in done.stdout
+    assert "mean ± standard deviation over seeds" in done.stdout
+    assert "1 jobs of this sweep failed:\n  algorithm=asha seed=30" in done.stdout
+
+
 def test_one_search_prints_what_it_found(folder):
     done = command(folder, "algorithm=local_search", "seed=5", *SMALL)
     assert done.returncode == 0, done.stderr
