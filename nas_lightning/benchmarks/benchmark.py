@@ -13,7 +13,9 @@ import pyarrow as pa
 
 from nas_lightning.benchmarks.encoding import Encoding, open_encoding
 from nas_lightning.benchmarks.errors import BenchmarkError
+from nas_lightning.benchmarks.locate import locate, sha256_of
 from nas_lightning.benchmarks.table_file import numpy_array, single
+from nas_lightning.benchmarks.writer import dataset_name
 from nas_lightning.spaces import Space, get_space
 
 _PREFERRED = ("test_accuracy", "validation_accuracy", "train_accuracy")
@@ -86,8 +88,6 @@ class Benchmark:
         `space` and `dataset` are what the caller expects; `where` keeps the rows with these values in these columns
         (needed where a table mixes widths or depths). Raises BenchmarkError for a missing, damaged or other table.
         """
-        from nas_lightning.benchmarks.locate import locate
-
         path, table, header = locate(name_or_path, root)
         if space is not None and header["space"] != get_space(space).name:
             raise BenchmarkError(f"{path} is a table of {header['space']}, not of {get_space(space).name}; "
@@ -107,8 +107,6 @@ class Benchmark:
         source = self._header.get("source")
         if isinstance(source, Mapping) and source.get("sha256"):
             return str(source["sha256"])
-        from nas_lightning.benchmarks.locate import sha256_of
-
         return sha256_of(self.path)
 
     def __len__(self) -> int:
@@ -391,8 +389,6 @@ class Benchmark:
 
 
 def _pick_dataset(wanted: str | None, datasets: tuple[str, ...], name: str) -> str | None:
-    from nas_lightning.benchmarks.writer import dataset_name
-
     if wanted is None:
         return datasets[0] if datasets else None
     if dataset_name(wanted) in datasets:

@@ -11,8 +11,10 @@ from typing import Any
 
 import pyarrow as pa
 
+from nas_lightning.benchmarks.convert.layouts import convert_layout, layout_of
 from nas_lightning.benchmarks.errors import BenchmarkError
 from nas_lightning.benchmarks.table_file import HEADER, read_table
+from nas_lightning.benchmarks.writer import CONVERTER
 
 EMBEDDED = Path(__file__).parent / "tables"
 
@@ -41,8 +43,6 @@ def embedded_names() -> list[str]:
 
 def named_tables(root: str | Path | None = None) -> list[tuple[str, Path]]:
     """Names and files of the tables in the data folder that can be opened: this project's format or a known layout."""
-    from nas_lightning.benchmarks.convert.layouts import layout_of
-
     folder = data_folder(root)
     found: dict[str, Path] = {}
     for place in (folder / "benchmarks", folder):
@@ -85,10 +85,9 @@ def find(name_or_path: str | Path, root: str | Path | None = None) -> Path:
 def locate(name_or_path: str | Path, root: str | Path | None = None) -> tuple[Path, pa.Table, dict[str, Any]]:
     """Path, columns and header of a table."""
     path = find(name_or_path, root)
-    if path.suffix == ".parquet":
-        path = _own_or_cached(path)
-    table, header = read_table(path)
-    return path, table, header
+    if path.suffix == ".parquet" and HEADER not in (_schema(path).metadata or {}):
+        return _cached(path)
+    return path, *read_table(path)
 
 
 def _schema(path: Path) -> pa.Schema:
@@ -101,30 +100,20 @@ def _schema(path: Path) -> pa.Schema:
         raise BenchmarkError(f"{path} is damaged or incomplete ({reason}); fetch or convert it again") from None
 
 
-def _own_or_cached(path: Path) -> Path:
-    """The path itself if it is in this project's format, else its conversion in the cache."""
-    from nas_lightning.benchmarks.convert.layouts import convert_layout, layout_of
-
-    schema = _schema(path)
-    if HEADER in (schema.metadata or {}):
-        return path
-    layout = layout_of(schema)
+def _cached(path: Path) -> tuple[Path, pa.Table, dict[str, Any]]:
+    """The conversion of a Parquet table of a known layout, made where the cache has none that is whole."""
+    layout = layout_of(_schema(path))
     if layout is None:
         raise BenchmarkError(f"{path} has no layout that this project knows; convert it with a column mapping "
                              "(python -m nas_lightning.benchmarks convert table --help)")
-    from nas_lightning.benchmarks.writer import CONVERTER
-
     digest = sha256_of(path)
     cached = cache_folder() / f"{path.stem}-{digest[:16]}-{CONVERTER}.arrow"
     if cached.is_file():
-        try:
-            read_table(cached)
-            return cached
-        except BenchmarkError:
-            pass  # a damaged cache entry is made again from its source
+        with contextlib.suppress(BenchmarkError):  # a damaged entry is made again from its source
+            return cached, *read_table(cached)
     try:
         convert_layout(layout, path, cached, digest)
     except OSError as error:
         raise BenchmarkError(f"{cached.parent} cannot be written ({error.strerror}); name a folder for converted "
                              "tables with NAS_LIGHTNING_CACHE") from None
-    return cached
+    return cached, *read_table(cached)

@@ -79,6 +79,7 @@ def convert(kind: str, source: str | Path, out: str | Path, *, space: str = "dar
         encoded, read_columns, digest, extra, space = _read(
             kind, source, progress, space, dataset, architecture, columns or {}, accuracy, metric, percent, memory_gb,
             curves)
+        progress(size_of(source))
     entry = KNOWN.get(_REGISTERED.get(kind, ""))
     origin = {"file": source.name, "sha256": digest or sha256_of(source), "bytes": size_of(source), "format": kind}
     if entry is not None:
