@@ -139,10 +139,11 @@ def report(result: dict[str, Any], folder: Path, was_there: bool) -> None:
         best = percent(draws["expected_best"])
         line(f"Blind draws: mean {percent(draws['mean'])}, expected best of {draws['k']} {best}")
     if equal is not None:
+        deviation = equal["found"]["std"]
+        spread = "" if deviation is None else f" ± {100 * deviation:.2f}"
         line(
-            f"Random search at equal budget: found {percent(equal['found']['mean'])} ± "
-            f"{100 * equal['found']['std']:.2f}, best of its top {equal['k']} "
-            f"{percent(equal['best_of_top_k']['mean'])} ({equal['seeds']} seeds)"
+            f"Random search at equal budget: found {percent(equal['found']['mean'])}{spread}, best of its top "
+            f"{equal['k']} {percent(equal['best_of_top_k']['mean'])} ({equal['seeds']} seeds)"
         )
     if "pareto" in metrics:
         pareto = metrics["pareto"]

@@ -181,10 +181,10 @@ def random_baseline(objective: Objective, budget: Budget, k: int, seeds: int) ->
 
 
 def _mean_std(values: Sequence[float]) -> dict[str, float | None]:
-    """Mean and sample standard deviation over seeds."""
+    """Mean and sample standard deviation over seeds; None for the latter where there is one seed."""
     if not values:
         return {"mean": None, "std": None}
-    return {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=1)) if len(values) > 1 else 0.0}
+    return {"mean": float(np.mean(values)), "std": float(np.std(values, ddof=1)) if len(values) > 1 else None}
 
 
 def random_draws(table: np.ndarray, k: int) -> dict[str, Any]:

@@ -33,9 +33,11 @@ class SearchProgress:
         self._task = self._bar.add_task(label, total=budget.amount, best="")
         self._best: Record | None = None
         self._drawn = 0.0
+        self._waiting_since: float | None = None
         self._waiting_said = False
 
     def record(self, record: Record) -> None:
+        self._waiting_since = None
         if self._best is None or merit(record) > merit(self._best):
             self._best = record
         now = time.monotonic()
@@ -45,7 +47,11 @@ class SearchProgress:
             self._bar.update(self._task, completed=min(record.spent, self._bar.tasks[0].total or 0), best=best)
 
     def waiting(self) -> None:
-        if not self._waiting_said:
+        """Say once that another process is at work, where nothing has come back for ten seconds."""
+        now = time.monotonic()
+        if self._waiting_since is None:
+            self._waiting_since = now
+        if now - self._waiting_since > 10 and not self._waiting_said:
             self._waiting_said = True
             self._bar.console.print(
                 "Waiting for another process that works on this journal (raise `parallel` to share the work)."

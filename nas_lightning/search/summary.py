@@ -30,8 +30,8 @@ def read_results(folder: Path) -> list[dict[str, Any]]:
 def summarise(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
     """One row for all searches that differ in nothing but their seed, sorted by what they found, best first.
 
-    Accuracies are fractions; ``std`` is the sample standard deviation over seeds, 0 for one seed. A seed whose truth is
-    unknown does not count, and ``n`` says how many do.
+    Accuracies are fractions; ``std`` is the sample standard deviation over seeds, None for one seed. A seed whose truth
+    is unknown does not count, and ``n`` says how many do.
     """
     groups: dict[str, list[dict[str, Any]]] = {}
     for result in results:
@@ -76,13 +76,14 @@ def _spread(values: list[float | None]) -> dict[str, float | None]:
     known = [value for value in values if value is not None]
     if not known:
         return {"mean": None, "std": None}
-    return {"mean": float(np.mean(known)), "std": float(np.std(known, ddof=1)) if len(known) > 1 else 0.0}
+    return {"mean": float(np.mean(known)), "std": float(np.std(known, ddof=1)) if len(known) > 1 else None}
 
 
 def _percent(spread: dict[str, float | None] | None) -> str:
     if not spread or spread["mean"] is None:
         return "not known"
-    return f"{100 * spread['mean']:.2f} ± {100 * (spread['std'] or 0):.2f}"
+    deviation = "" if spread["std"] is None else f" ± {100 * spread['std']:.2f}"
+    return f"{100 * spread['mean']:.2f}{deviation}"
 
 
 def print_summary(rows: list[dict[str, Any]]) -> None:

@@ -205,6 +205,7 @@ def test_the_summary_groups_seeds(objective, tmp_path):
         "mean": pytest.approx(np.mean(found)), "std": pytest.approx(np.std(found, ddof=1)),
     }  # fmt: skip
     assert rows["random_search"]["n"] == 1
+    assert rows["random_search"]["found"]["std"] is None  # one seed has no spread
 
 
 def test_nothing_here_imports_torch(tmp_path):
