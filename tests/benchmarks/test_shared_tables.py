@@ -1,11 +1,13 @@
 """The collected tables of published numbers, where they are present: import, fidelity, and known optima."""
 
 import numpy as np
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from nas_lightning.benchmarks import Benchmark
+from nas_lightning.benchmarks import Benchmark, BenchmarkError
 from nas_lightning.benchmarks import __main__ as command
+from nas_lightning.benchmarks.convert.command import convert
 from nas_lightning.spaces import NB201Architecture, get_space
 
 
@@ -77,6 +79,24 @@ def test_nasbench101(shared):
     assert [space.key(arch) for arch in archs[:50]] == [table.keys[row] for row in rows[:50]]
 
 
+def test_nasbench101_validation(shared, tmp_path):
+    shared("nasbench101.parquet")
+    path = shared("nasbench101_val500.parquet")
+    table, whole = Benchmark.open(path), Benchmark.open(shared("nasbench101.parquet"))
+    assert len(table) == 292
+    assert table.default_metric == "validation_accuracy"
+    archs = table.architectures()
+    assert np.corrcoef(table.accuracies(archs), whole.accuracies(archs))[0, 1] > 0.5
+    source = pq.read_table(path)
+    row = source["index"].to_pylist()[0]
+    drawn = set(source.filter(pc.equal(source["index"], row))["val_acc_108_single"].to_pylist())
+    assert table.query(whole.encoding.architecture(row)).accuracy == pytest.approx(np.mean(list(drawn)))
+    alone = tmp_path / "nasbench101_val500.parquet"
+    alone.write_bytes(path.read_bytes())
+    with pytest.raises(BenchmarkError, match="put that file into"):
+        convert("import", alone, tmp_path / "t.arrow")
+
+
 def test_darts_random214(shared):
     table = Benchmark.open(shared("darts_random214_cifar10.parquet"), space="darts_nds", dataset="cifar10")
     source = pq.read_table(shared("darts_random214_cifar10.parquet"))
@@ -91,8 +111,6 @@ def test_darts_random214(shared):
 
 
 def test_a_shared_table_of_another_space_is_refused(shared, capsys):
-    from nas_lightning.benchmarks import BenchmarkError
-
     with pytest.raises(BenchmarkError, match="not of nasbench101"):
         Benchmark.open(shared("nasbench201.parquet"), space="nasbench101")
     with pytest.raises(BenchmarkError, match="no layout"):

@@ -85,9 +85,28 @@ def _nasbench201_hardware(table: pa.Table, path: Path) -> tuple[dict[str, Any], 
     return {"code": official_order()[table["index"].to_numpy()].astype(np.int16)}, columns
 
 
-def _nasbench101(table: pa.Table, path: Path) -> tuple[dict[str, Any], list[Column]]:
+def _nasbench101_cells(table: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     operations = np.stack([table[f"op{i}"].to_numpy() for i in range(1, 6)], 1)
-    encoded = encode_nasbench101(table["n_vertices"].to_numpy(), table["adj_bits"].to_numpy(), operations)
+    return table["n_vertices"].to_numpy(), table["adj_bits"].to_numpy(), operations
+
+
+def _nasbench101_validation(table: pa.Table, path: Path) -> tuple[dict[str, Any], list[Column]]:
+    """Draws of single runs by index into nasbench101.parquet, which must lie beside; equal draws count once."""
+    beside = path.with_name("nasbench101.parquet")
+    if not beside.is_file():
+        raise BenchmarkError(f"{path.name} counts the rows of nasbench101.parquet; put that file into {path.parent}")
+    runs: dict[int, set[float]] = {}
+    for index, value in zip(table["index"].to_pylist(), table["val_acc_108_single"].to_pylist(), strict=True):
+        runs.setdefault(index, set()).add(value)
+    rows = np.array(list(runs))
+    cells = _nasbench101_cells(read_parquet(beside))
+    mean = np.array([np.mean(sorted(values)) for values in runs.values()])
+    return encode_nasbench101(*(part[rows] for part in cells)), [
+        Column(mean, "validation_accuracy", "cifar10", 108, seeds="1-3", note="mean of the distinct runs drawn")]
+
+
+def _nasbench101(table: pa.Table, path: Path) -> tuple[dict[str, Any], list[Column]]:
+    encoded = encode_nasbench101(*_nasbench101_cells(table))
     beside = path.with_name("nasbench101_hashes.parquet")
     if beside.is_file():
         hashes = read_parquet(beside)["module_hash"].combine_chunks()
@@ -117,6 +136,7 @@ _LAYOUTS: dict[str, tuple[str, set[str], _Reader, str]] = {
     "nasbench201_hw": ("nasbench201", {"index", "c10_edgegpu_latency"}, _nasbench201_hardware, "hw_nas_bench"),
     "nasbench101": ("nasbench101", {"n_vertices", "adj_bits", "op5", "params", "test_acc_108_mean3"}, _nasbench101,
                     "nasbench101"),
+    "nasbench101_val500": ("nasbench101", {"index", "val_acc_108_single"}, _nasbench101_validation, "nasbench101"),
     "darts_random214_cifar10": ("darts_nds", {"genotype", "test_acc_final600", "test_acc_curve600"}, _darts214,
                                 "darts_random214_cifar10"),
 }
