@@ -28,7 +28,12 @@ from numpy.typing import ArrayLike
 
 from nas_lightning.ranking import metrics
 from nas_lightning.ranking.baselines import Baseline
-from nas_lightning.ranking.uncertainty import bootstrap_kendall_tau, noise_ceiling, proxy_ceiling
+from nas_lightning.ranking.uncertainty import (
+    affordable_replicates,
+    bootstrap_kendall_tau,
+    noise_ceiling,
+    proxy_ceiling,
+)
 
 TOP_K = 10
 LEVEL = 0.95
@@ -140,7 +145,7 @@ def summarize(
     keep = ~np.isnan(y)
     n = int(keep.sum())
     draws = top_k if random_draws is None else random_draws
-    replicates = int(min(1000, max(50, 3_000_000 // max(n, 1)))) if replicates is None else replicates
+    replicates = affordable_replicates(n) if replicates is None else replicates
 
     def record(values: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
         found = ranking_record(values[rows], y[rows], ids[rows].tolist(), top_k, threshold)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -47,9 +48,24 @@ def percentile_interval(estimate: float, replicates: np.ndarray, level: float = 
     return Interval(float(estimate), float(low), float(high), level, len(defined))
 
 
+@lru_cache(maxsize=4)
 def resample_counts(n: int, replicates: int, seed: int) -> np.ndarray:
-    """How often each of n items is drawn in each replicate of n draws with replacement, int64 [replicates, n]."""
-    return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=replicates)
+    """How often each of n items is drawn in each replicate of n draws with replacement, int64 [replicates, n].
+
+    Read-only, and remembered: a study compares many settings on the same draws.
+    """
+    counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=replicates)
+    counts.flags.writeable = False
+    return counts
+
+
+def affordable_replicates(n: int, most: int = 1000) -> int:
+    """Replicates of a bootstrap over n architectures: `most` up to some thousands, then fewer, at least 50.
+
+    >>> [affordable_replicates(n) for n in (200, 15_625, 423_624)]
+    [1000, 192, 50]
+    """
+    return min(most, max(50, 3_000_000 // max(n, 1)))
 
 
 def tau_of_counts(predictions: np.ndarray, truth: np.ndarray, counts: np.ndarray) -> np.ndarray:

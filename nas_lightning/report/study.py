@@ -26,6 +26,7 @@ from nas_lightning.ranking.comparison import (
     holm,
     verdict,
 )
+from nas_lightning.ranking.uncertainty import affordable_replicates
 from nas_lightning.report.runs import COMPLETE, Run
 
 REFERENCE, COMBINATION = "reference", "combination"
@@ -271,7 +272,8 @@ def _compare(condition: Condition, replicates: int) -> None:
             setting.note = f"{len(setting.runs) - len(mine)} runs repeat a seed and count in the means alone"
         predictions, truth = _paired(list(mine.values()))
         if len(truth) >= 2:
-            setting.level = hierarchical_bootstrap(np.array(predictions), truth, replicates=replicates)
+            affordable = affordable_replicates(len(truth), replicates)
+            setting.level = hierarchical_bootstrap(np.array(predictions), truth, replicates=affordable)
         if setting is condition.reference:
             continue
         shared = sorted(set(mine) & set(reference))
@@ -292,7 +294,10 @@ def _compare(condition: Condition, replicates: int) -> None:
         if images[0] != images[1]:
             setting.note = f"scored on {' or '.join(images[0])} images, the reference on {' or '.join(images[1])}"
         setting.difference = hierarchical_bootstrap(
-            np.array(both[:half]), truth, np.array(both[half:]), replicates=replicates
+            np.array(both[:half]),
+            truth,
+            np.array(both[half:]),
+            replicates=affordable_replicates(len(truth), replicates),
         )
     if any(s.factor == COMBINATION for s in condition.settings):
         condition.effects = _effects(condition)
