@@ -13,18 +13,27 @@ class BatchNorm(Heuristic):
     statistics), ``tracked`` (the running ones, which mix all sampled paths), or ``recalibrate`` (statistics reset, then
     pooled over `batches` training batches for each architecture, exactly, on copies).
 
-    Source: Yu21, section on batch normalisation; Bender et al. 2018 (recalibration); Guo et al., SPOS (arXiv 1904.00420).
-    Fires: before the network is built (plan) and at evaluation. Cost: tracking about 1 % of a step; recalibration
-    `batches` extra forward passes per scored architecture.
-    Does not: synchronise statistics over ranks; each rank normalises with its own share of the batch.
-    Applies to: all three spaces.
+    Source: Yu21, section on batch normalisation; Bender et al. 2018 (recalibration); Guo et al., SPOS (arXiv
+    1904.00420). Fires: before the network is built (plan) and at evaluation. Cost: tracking about 1 % of a step;
+    recalibration `batches` extra forward passes per scored architecture. Does not: synchronise statistics over ranks;
+    each rank normalises with its own share of the batch. Applies to: all three spaces.
     """
 
     factor = "batch_norm"
-    fields = ("mapping.bn_affine", "protocol.track_running_stats", "protocol.bn_evaluation",
-              "protocol.bn_recalibration_batches")
+    fields = (
+        "mapping.bn_affine",
+        "protocol.track_running_stats",
+        "protocol.bn_evaluation",
+        "protocol.bn_recalibration_batches",
+    )
 
-    def __init__(self, track: bool | None = None, affine: bool | None = None, evaluation: str | None = None,
-                 batches: int | None = None) -> None:
-        super().__init__(track_running_stats=track, bn_affine=affine, bn_evaluation=evaluation,
-                         bn_recalibration_batches=batches)
+    def __init__(
+        self,
+        track: bool | None = None,
+        affine: bool | None = None,
+        evaluation: str | None = None,
+        batches: int | None = None,
+    ) -> None:
+        super().__init__(
+            track_running_stats=track, bn_affine=affine, bn_evaluation=evaluation, bn_recalibration_batches=batches
+        )

@@ -9,13 +9,13 @@ from nas_lightning.plan import Plan
 class DynamicChannel(Heuristic):
     """In NAS-Bench-101 a vertex's width depends on the cell: output width // number of vertices wired to the output.
 
-    Mechanism: the super-net keeps each convolution W [C, C, k, k] at full width and cuts its output, then its input axis
-    to the width w of the sampled cell; batch-norm's scale, shift and statistics are cut by the index of the output axis.
-    ``fixed`` takes the first w channels, ``shuffle`` w random ones, ``chunk`` a random window of w, ``interpolate`` the
-    adaptive average over the channel axis; ``separate`` keeps one weight block per width, so that nothing is cut.
-    ``off`` restricts sampling and evaluation to cells with `outputs` output-wired interior vertices, whose width is one
-    number (but for the remainder's channel). Shuffle and chunk draws are keyed by (seed, step, vertex, axis), producer
-    and consumer independently; evaluation uses one fixed keyed draw.
+    Mechanism: the super-net keeps each convolution W [C, C, k, k] at full width and cuts its output, then its input
+    axis to the width w of the sampled cell; batch-norm's scale, shift and statistics are cut by the index of the output
+    axis. ``fixed`` takes the first w channels, ``shuffle`` w random ones, ``chunk`` a random window of w,
+    ``interpolate`` the adaptive average over the channel axis; ``separate`` keeps one weight block per width, so that
+    nothing is cut. ``off`` restricts sampling and evaluation to cells with `outputs` output-wired interior vertices,
+    whose width is one number (but for the remainder's channel). Shuffle and chunk draws are keyed by (seed, step,
+    vertex, axis), producer and consumer independently; evaluation uses one fixed keyed draw.
 
     Source: Yu, Ranftl, Salzmann, arXiv 2110.01154, section on dynamic channeling.
     Fires: before the network is built (plan). Cost: none, but for ``separate``, which keeps up to 8 blocks per vertex.
@@ -32,5 +32,7 @@ class DynamicChannel(Heuristic):
 
     def check(self, plan: Plan, space: str) -> None:
         if space != "nasbench101":
-            raise NotApplicableError(f"heuristics/dynamic_channel does not apply to space={space}: only the widths of "
-                                     "nasbench101 depend on the cell; set heuristics/dynamic_channel=default")
+            raise NotApplicableError(
+                f"heuristics/dynamic_channel does not apply to space={space}: only the widths of "
+                "nasbench101 depend on the cell; set heuristics/dynamic_channel=default"
+            )

@@ -6,7 +6,8 @@ from nas_lightning.heuristic import Heuristic
 
 
 class LearningRate(Heuristic):
-    """SGD's learning rate: peak `value`, final `minimum`, shape `schedule`, linear warm-up, and a complexity-aware factor.
+    """SGD's learning rate: peak `value`, final `minimum`, shape `schedule`, linear warm-up, and a complexity-aware
+    factor.
 
     Mechanism: rate(step) = schedule(step) · (params(paths) / mean params)^complexity_aware. The schedule is a pure
     function of the step: ``cosine``, ``linear``, ``constant``, or ``step`` (a tenth at half, a hundredth at three
@@ -19,10 +20,26 @@ class LearningRate(Heuristic):
     """
 
     factor = "learning_rate"
-    fields = ("protocol.learning_rate", "protocol.learning_rate_min", "protocol.schedule", "protocol.warmup_epochs",
-              "protocol.complexity_aware")
+    fields = (
+        "protocol.learning_rate",
+        "protocol.learning_rate_min",
+        "protocol.schedule",
+        "protocol.warmup_epochs",
+        "protocol.complexity_aware",
+    )
 
-    def __init__(self, value: float | None = None, minimum: float | None = None, schedule: str | None = None,
-                 warmup_epochs: float | None = None, complexity_aware: float | None = None) -> None:
-        super().__init__(learning_rate=value, learning_rate_min=minimum, schedule=schedule, warmup_epochs=warmup_epochs,
-                         complexity_aware=complexity_aware)
+    def __init__(
+        self,
+        value: float | None = None,
+        minimum: float | None = None,
+        schedule: str | None = None,
+        warmup_epochs: float | None = None,
+        complexity_aware: float | None = None,
+    ) -> None:
+        super().__init__(
+            learning_rate=value,
+            learning_rate_min=minimum,
+            schedule=schedule,
+            warmup_epochs=warmup_epochs,
+            complexity_aware=complexity_aware,
+        )

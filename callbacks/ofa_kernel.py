@@ -9,13 +9,13 @@ class OFAKernel(Heuristic):
     """conv1x1 and conv3x3 of one place share ONE 3x3 kernel; in DARTS the 3x3 is the crop of the 5x5 depthwise kernel.
 
     Mechanism: small [.., k, k] = centre crop of large; ``crop+transform`` multiplies the flattened crop by a learned
-    k² x k² matrix that starts as the identity, ``crop`` leaves the matrix out. Batch-norm stays separate per kernel size;
-    DARTS shares depthwise weights only (sep_conv with sep_conv, dil_conv with dil_conv).
+    k² x k² matrix that starts as the identity, ``crop`` leaves the matrix out. Batch-norm stays separate per kernel
+    size; DARTS shares depthwise weights only (sep_conv with sep_conv, dil_conv with dil_conv).
 
     Source: Cai et al., Once-for-All (arXiv 1908.09791), section 3; Yu21.
     Fires: before the network is built (plan). Cost: one k² x k² product per small kernel and pass.
-    Does not: share pointwise convolutions or batch-norms. A step that samples the small kernel gives the shared tensor a
-    gradient, so that weight decay and momentum then act on the whole tensor, its border included.
+    Does not: share pointwise convolutions or batch-norms. A step that samples the small kernel gives the shared tensor
+    a gradient, so that weight decay and momentum then act on the whole tensor, its border included.
     Applies to: all three spaces.
     """
 

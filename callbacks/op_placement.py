@@ -7,11 +7,12 @@ from nas_lightning.plan import Plan
 
 
 class OpPlacement(Heuristic):
-    """``edge``: every edge owns its candidate operations; ``node``: the target node owns one set for all incoming edges.
+    """``edge``: every edge owns its candidate operations; ``node``: the target node owns one set for all incoming
+    edges.
 
-    Mechanism: in node mode the weights are shared, the operation is still applied per edge and the outputs are summed, so
-    that a stand-alone network with tied weights equals the sub-net. ``node_except_input`` lets the edges that leave the
-    cell's inputs keep their own, as the authors' NAS-Bench-201 node mode does.
+    Mechanism: in node mode the weights are shared, the operation is still applied per edge and the outputs are summed,
+    so that a stand-alone network with tied weights equals the sub-net. ``node_except_input`` lets the edges that leave
+    the cell's inputs keep their own, as the authors' NAS-Bench-201 node mode does.
 
     Source: Yu21, section on operation placement.
     Fires: before the network is built (plan). Cost: fewer parameters, the same time.
@@ -27,5 +28,7 @@ class OpPlacement(Heuristic):
 
     def check(self, plan: Plan, space: str) -> None:
         if space == "nasbench101":
-            raise NotApplicableError("heuristics/op_placement does not apply to space=nasbench101, whose operations sit on "
-                                     "the vertices by construction; set heuristics/op_placement=default")
+            raise NotApplicableError(
+                "heuristics/op_placement does not apply to space=nasbench101, whose operations sit on "
+                "the vertices by construction; set heuristics/op_placement=default"
+            )

@@ -6,12 +6,13 @@ from nas_lightning.heuristic import Heuristic
 
 
 class Sampling(Heuristic):
-    """``random_a``, ``random_nas``, ``fairnas``, or ``sandwich``; `paths_per_step` random paths with averaged gradients.
+    """``random_a``, ``random_nas``, ``fairnas``, or ``sandwich``; `paths_per_step` random paths with averaged
+    gradients.
 
     Mechanism: ``random_a`` is uniform over isomorphism classes (`random_member` trains a random member of the class in
-    place of its canonical one), ``random_nas`` uniform over raw encodings. ``fairnas`` draws one topology and one random
-    permutation of the operations per slot, m paths for m operations, in which every operation of every slot occurs once;
-    gradients are SUMMED and ONE optimizer step is taken. ``sandwich`` trains the largest, the smallest and
+    place of its canonical one), ``random_nas`` uniform over raw encodings. ``fairnas`` draws one topology and one
+    random permutation of the operations per slot, m paths for m operations, in which every operation of every slot
+    occurs once; gradients are SUMMED and ONE optimizer step is taken. ``sandwich`` trains the largest, the smallest and
     `paths_per_step` random architectures, averaged. All draws are keyed by (seed, step), the same on every rank.
 
     Source: Yu21; Li, Talwalkar (arXiv 1902.07638); Chu et al., FairNAS (arXiv 1907.01845), algorithm 1; Yu, Huang
@@ -26,6 +27,7 @@ class Sampling(Heuristic):
     fields = ("protocol.sampling", "protocol.paths_per_step", "protocol.random_member")
     changes_draws = True
 
-    def __init__(self, method: str | None = None, paths_per_step: int | None = None,
-                 random_member: bool | None = None) -> None:
+    def __init__(
+        self, method: str | None = None, paths_per_step: int | None = None, random_member: bool | None = None
+    ) -> None:
         super().__init__(sampling=method, paths_per_step=paths_per_step, random_member=random_member)

@@ -27,5 +27,7 @@ class WSBN(Heuristic):
 
     def check(self, plan: Plan, space: str) -> None:
         if space != "nasbench101":
-            raise NotApplicableError(f"heuristics/wsbn does not apply to space={space}: only nasbench101 sums the inputs of "
-                                     "a vertex before its operation; set heuristics/wsbn=default")
+            raise NotApplicableError(
+                f"heuristics/wsbn does not apply to space={space}: only nasbench101 sums the inputs of "
+                "a vertex before its operation; set heuristics/wsbn=default"
+            )

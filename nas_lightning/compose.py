@@ -43,8 +43,10 @@ def refuse_double_choice(config: dict[str, Any], overrides: list[str]) -> None:
     for override in overrides:
         name = override.split("=")[0].lstrip("+~")
         if name == f"heuristics/{factor}" or name.startswith(f"heuristics.{factor}"):
-            raise PlanError(f"{override} and ablation={factor}_{config['ablation']['setting']} both set heuristic {factor}; "
-                            "give only one of them")
+            raise PlanError(
+                f"{override} and ablation={factor}_{config['ablation']['setting']} both set heuristic {factor}; "
+                "give only one of them"
+            )
 
 
 def build_heuristics(config: dict[str, Any]) -> list[Heuristic]:
@@ -55,8 +57,10 @@ def build_heuristics(config: dict[str, Any]) -> list[Heuristic]:
             continue
         heuristic = instantiate(entry, _convert_="all")
         if not isinstance(heuristic, Heuristic):
-            raise PlanError(f"heuristics.{name} builds a {type(heuristic).__name__}, which is no Heuristic; let its class "
-                            "derive from nas_lightning.heuristic.Heuristic")
+            raise PlanError(
+                f"heuristics.{name} builds a {type(heuristic).__name__}, which is no Heuristic; let its class "
+                "derive from nas_lightning.heuristic.Heuristic"
+            )
         found.append(heuristic)
     return found
 
@@ -90,15 +94,32 @@ def compose(cfg: DictConfig) -> Job:
         raise PlanError(f"seed={config['seed']} is negative; seeds are 0 or larger")
     data = {k: v for k, v in config["data"].items() if k not in ("root", "download")}
     benchmark = {k: v for k, v in config["benchmark"].items() if k != "root"}
-    determining = {"mode": config["mode"], "space": space, "plan": plan.as_dict(), "data": data, "benchmark": benchmark,
-                   "evaluation": config["evaluation"], "seed": config["seed"],
-                   "precision": config["trainer"]["precision"], "world_size": world_size(config["trainer"]),
-                   "architecture": config["architecture"], "ablation": config["ablation"]}
+    determining = {
+        "mode": config["mode"],
+        "space": space,
+        "plan": plan.as_dict(),
+        "data": data,
+        "benchmark": benchmark,
+        "evaluation": config["evaluation"],
+        "seed": config["seed"],
+        "precision": config["trainer"]["precision"],
+        "world_size": world_size(config["trainer"]),
+        "architecture": config["architecture"],
+        "ablation": config["ablation"],
+    }
     if config["mode"] == "table":
         determining["table"] = {k: v for k, v in config["table"].items() if k not in ("workers", "out", "seeds")}
-    label = "_".join(filter(None, [
-        config["mode"] if config["mode"] != "supernet" else "", space, config["data"]["name"],
-        f"{config['ablation']['factor']}-{config['ablation']['setting']}" if config["ablation"] else "",
-        f"seed{config['seed']}"]))
+    label = "_".join(
+        filter(
+            None,
+            [
+                config["mode"] if config["mode"] != "supernet" else "",
+                space,
+                config["data"]["name"],
+                f"{config['ablation']['factor']}-{config['ablation']['setting']}" if config["ablation"] else "",
+                f"seed{config['seed']}",
+            ],
+        )
+    )
     folder = Path(config["runs"]) / (config["study"] or "") / f"{label}_{run_hash(determining)}"
     return Job(config, base, plan, heuristics, determining, folder)

@@ -50,8 +50,10 @@ class Evaluation:
         chosen = architecture_set(self.architecture_set, get_space(self.space), self.benchmark)
         self.architectures = [arch for arch in chosen if admits(arch)]
         if not self.architectures:
-            raise ValueError(f"evaluation.architectures={self.architecture_set} leaves no architecture to score that this "
-                             "plan's super-net holds; choose a larger set")
+            raise ValueError(
+                f"evaluation.architectures={self.architecture_set} leaves no architecture to score that this "
+                "plan's super-net holds; choose a larger set"
+            )
         self.names = [str(arch) for arch in self.architectures]
         n = len(self.architectures)
         self.truth = np.full(n, np.nan) if self.benchmark is None else self.benchmark.accuracies(self.architectures)
@@ -82,30 +84,49 @@ class Evaluation:
     def costs(self) -> tuple[np.ndarray, np.ndarray]:
         """Parameters and multiply-accumulates of the stand-alone networks at the plan's size, int64 [n] each."""
         mapping, source = self.plan.mapping, self.data.source
-        return costs(self.architectures, channels=mapping.channels, layers=mapping.layers,
-                     num_classes=source.num_classes, in_channels=source.in_channels,
-                     image_size=int(self.data.held_out().images.shape[1]))
+        return costs(
+            self.architectures,
+            channels=mapping.channels,
+            layers=mapping.layers,
+            num_classes=source.num_classes,
+            in_channels=source.in_channels,
+            image_size=int(self.data.held_out().images.shape[1]),
+        )
 
     def summary(self, scores: Scores) -> dict[str, Any]:
         """The record of result.json: metrics, baselines, ceiling. Empty metrics where there is no table."""
         space = get_space(self.space)
         params, macs = self.costs()
         if self.benchmark is None:
-            return {"metrics": {"accuracy": {"supernet_accuracy": float(scores.accuracy.mean())}}, "baselines": {},
-                    "ceiling": {}}
+            return {
+                "metrics": {"accuracy": {"supernet_accuracy": float(scores.accuracy.mean())}},
+                "baselines": {},
+                "ceiling": {},
+            }
         baselines = free_baselines(space, self.architectures, params, macs)
         linear = linear_operation_counts(space, self.architectures, self.benchmark)
         return summarize(
-            self.ordered(scores), self.truth, self.names, [*baselines, *([linear] if linear else [])],
+            self.ordered(scores),
+            self.truth,
+            self.names,
+            [*baselines, *([linear] if linear else [])],
             seed_accuracies=self.benchmark.seed_accuracies(self.architectures),
             table_accuracies=self.benchmark.accuracies(self.benchmark.architectures()),
-            top_k=self.top_k, threshold=self.threshold)
+            top_k=self.top_k,
+            threshold=self.threshold,
+        )
 
     def record(self) -> dict[str, Any]:
         """The conditions of the evaluation, for result.json."""
-        return {"architecture_set": self.architecture_set, "n_architectures": len(self.architectures),
-                "split": "validation", "n_images": self.scored_images, "batch_size": self.batch_size,
-                "batch_norm": self.plan.protocol.bn_evaluation, "score": self.headline}
+        return {
+            "architecture_set": self.architecture_set,
+            "n_architectures": len(self.architectures),
+            "split": "validation",
+            "n_images": self.scored_images,
+            "batch_size": self.batch_size,
+            "batch_norm": self.plan.protocol.bn_evaluation,
+            "score": self.headline,
+        }
 
     def write_table(self, path: Path, scores: Scores) -> None:
         """ranking.parquet: one row per architecture, in the order of the set."""
@@ -114,13 +135,22 @@ class Evaluation:
 
         space, (params, macs) = get_space(self.space), self.costs()
         seeds = None if self.benchmark is None else self.benchmark.seed_accuracies(self.architectures)
-        lists = [None if row is None else [float(v) for v in row] for row in
-                 (seeds if seeds is not None else [None] * len(self.names))]
-        table = pa.table({
-            "architecture": self.names, "key": [space.key(a) for a in self.architectures],
-            "supernet_accuracy": scores.accuracy, "supernet_negative_cross_entropy": scores.negative_cross_entropy,
-            "standalone_accuracy": self.truth, "standalone_seed_accuracies": pa.array(lists, pa.list_(pa.float64())),
-            "params": params, "macs": macs})
+        lists = [
+            None if row is None else [float(v) for v in row]
+            for row in (seeds if seeds is not None else [None] * len(self.names))
+        ]
+        table = pa.table(
+            {
+                "architecture": self.names,
+                "key": [space.key(a) for a in self.architectures],
+                "supernet_accuracy": scores.accuracy,
+                "supernet_negative_cross_entropy": scores.negative_cross_entropy,
+                "standalone_accuracy": self.truth,
+                "standalone_seed_accuracies": pa.array(lists, pa.list_(pa.float64())),
+                "params": params,
+                "macs": macs,
+            }
+        )
         buffer = io.BytesIO()
         pq.write_table(table, buffer)
         write_atomically(path, buffer.getvalue())
@@ -156,12 +186,21 @@ class MetricsFile(pl.Callback):
         self.rows: list[dict[str, float]] = []
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        logged = {name: float(value) for name, value in trainer.callback_metrics.items()
-                  if not name.endswith(("_step", "_epoch"))}
+        logged = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if not name.endswith(("_step", "_epoch"))
+        }
         step = trainer.global_step
         stale = {name for name in logged if name.startswith("rank/")} if self._was_not_ranked(trainer) else set()
-        self.rows.append({"epoch": trainer.current_epoch + 1, "step": step, "passes": step * self.passes_per_step,
-                          **{name: value for name, value in logged.items() if name not in stale}})
+        self.rows.append(
+            {
+                "epoch": trainer.current_epoch + 1,
+                "step": step,
+                "passes": step * self.passes_per_step,
+                **{name: value for name, value in logged.items() if name not in stale},
+            }
+        )
         if trainer.is_global_zero:
             self.write()
 

@@ -19,8 +19,9 @@ class Heuristic(Callback):
 
     A subclass names its `factor` and the plan `fields` it owns, and hands `Heuristic.__init__` the values it sets; None
     leaves a field to the starting point of the space or recipe. train.py folds the edits of all heuristics before it
-    builds data, network and Trainer, since Lightning's own hooks come too late for batch size, train portion and epochs.
-    A heuristic that acts during training does so through Lightning's hooks; it knows the plan and no other heuristic.
+    builds data, network and Trainer, since Lightning's own hooks come too late for batch size, train portion and
+    epochs. A heuristic that acts during training does so through Lightning's hooks; it knows the plan and no other
+    heuristic.
     """
 
     factor: ClassVar[str]
@@ -54,8 +55,10 @@ def owners(heuristics: Iterable[Heuristic]) -> dict[str, str]:
             if field not in FIELDS:
                 raise PlanError(f"heuristic {heuristic.factor} owns {field!r}, which is no field of the plan")
             if field in owned:
-                raise PlanError(f"heuristics {owned[field]} and {heuristic.factor} both own {field}; remove one of them, "
-                                f"for example with heuristics.{heuristic.factor}=null")
+                raise PlanError(
+                    f"heuristics {owned[field]} and {heuristic.factor} both own {field}; remove one of them, "
+                    f"for example with heuristics.{heuristic.factor}=null"
+                )
             owned[field] = heuristic.factor
     return owned
 

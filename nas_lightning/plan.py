@@ -2,7 +2,8 @@
 
 The literature describes a weight-sharing method by a mapping f_ws and a protocol P_ws (Yu, Ranftl, Salzmann,
 arXiv 2110.01154). Here both are plain frozen values: a heuristic edits fields of the plan, the network and the trainer
-read them, and the resolved plan travels inside the checkpoint, so that a super-net can be rebuilt without any heuristic.
+read them, and the resolved plan travels inside the checkpoint, so that a super-net can be rebuilt without any
+heuristic.
 """
 
 from __future__ import annotations
@@ -23,8 +24,10 @@ def _one_of(name: str, value: str, options: tuple[str, ...]) -> None:
 
 def _in_range(name: str, value: float, low: float, high: float, open_low: bool = False) -> None:
     if not (low < value if open_low else low <= value) or not value <= high:
-        raise PlanError(f"{name}={value} is out of range; it must be {'above' if open_low else 'at least'} {low:g} "
-                        f"and at most {high:g}")
+        raise PlanError(
+            f"{name}={value} is out of range; it must be {'above' if open_low else 'at least'} {low:g} "
+            f"and at most {high:g}"
+        )
 
 
 DYNAMIC_CHANNEL = ("off", "fixed", "shuffle", "chunk", "interpolate", "separate")
@@ -132,17 +135,25 @@ class Protocol:
         _in_range("protocol.bn_recalibration_batches", self.bn_recalibration_batches, 1, 1_000_000)
         _in_range("protocol.label_smoothing", self.label_smoothing, 0, 0.99)
         if self.learning_rate_min > self.learning_rate:
-            raise PlanError(f"protocol.learning_rate_min={self.learning_rate_min:g} is above protocol.learning_rate="
-                            f"{self.learning_rate:g}; lower the first or raise the second")
+            raise PlanError(
+                f"protocol.learning_rate_min={self.learning_rate_min:g} is above protocol.learning_rate="
+                f"{self.learning_rate:g}; lower the first or raise the second"
+            )
         if self.bn_evaluation == "tracked" and not self.track_running_stats:
-            raise PlanError("protocol.bn_evaluation=tracked needs statistics that protocol.track_running_stats=false "
-                            "does not keep; set track_running_stats=true or evaluate with batch or recalibrate")
+            raise PlanError(
+                "protocol.bn_evaluation=tracked needs statistics that protocol.track_running_stats=false "
+                "does not keep; set track_running_stats=true or evaluate with batch or recalibrate"
+            )
         if self.random_member and self.sampling != "random_a":
-            raise PlanError(f"protocol.random_member=true belongs to sampling=random_a, not to {self.sampling}; "
-                            "set one of the two differently")
+            raise PlanError(
+                f"protocol.random_member=true belongs to sampling=random_a, not to {self.sampling}; "
+                "set one of the two differently"
+            )
         if self.sampling == "fairnas" and self.paths_per_step != 1:
-            raise PlanError(f"protocol.paths_per_step={self.paths_per_step} does not go with sampling=fairnas, which "
-                            "trains as many paths per step as there are operations; leave it at 1")
+            raise PlanError(
+                f"protocol.paths_per_step={self.paths_per_step} does not go with sampling=fairnas, which "
+                "trains as many paths per step as there are operations; leave it at 1"
+            )
 
 
 @dataclass(frozen=True)
@@ -171,8 +182,10 @@ class Plan:
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
         """Plain nested dict of numbers, strings and booleans: what checkpoints and result files hold."""
-        return {part: {f.name: getattr(getattr(self, part), f.name) for f in fields(getattr(self, part))}
-                for part in ("mapping", "protocol")}
+        return {
+            part: {f.name: getattr(getattr(self, part), f.name) for f in fields(getattr(self, part))}
+            for part in ("mapping", "protocol")
+        }
 
     @classmethod
     def from_dict(cls, data: AbstractMapping[str, AbstractMapping[str, Any]]) -> Plan:

@@ -13,16 +13,24 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 def new_progress(console: Console | None = None) -> Progress:
     """A bar with count, elapsed time and time left, on the standard error."""
-    return Progress(TextColumn("{task.description}"), BarColumn(bar_width=24), MofNCompleteColumn(),
-                    TextColumn("elapsed"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
-                    TextColumn("{task.fields[note]}"), console=console or Console(stderr=True))
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("elapsed"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+        console=console or Console(stderr=True),
+    )
 
 
 class RunProgress(ProgressBar):
     """One bar over all optimizer steps of the fit, so that the time left is the run's and not the epoch's.
 
-    Fires: start and end of fit, after every batch and epoch. On a terminal the bar moves; elsewhere (log files) one line
-    is printed at every tenth of the run.
+    Fires: start and end of fit, after every batch and epoch. On a terminal the bar moves; elsewhere (log files) one
+    line is printed at every tenth of the run.
     """
 
     def __init__(self) -> None:

@@ -62,16 +62,28 @@ def finished(folder: Path) -> dict[str, Any] | None:
     except (ValueError, UnicodeDecodeError) as error:
         raise RunError(f"{path} is damaged ({error}); delete it or repeat the run with force=true") from error
     if not isinstance(result, dict) or result.get("schema_version") != SCHEMA_VERSION:
-        raise RunError(f"{path} was written by another version of nas-lightning; move the folder away or repeat the run "
-                       "with force=true")
+        raise RunError(
+            f"{path} was written by another version of nas-lightning; move the folder away or repeat the run "
+            "with force=true"
+        )
     return result
 
 
 def environment(data_record: Mapping[str, Any] | None = None, threads: int | None = None) -> dict[str, Any]:
     """Commit, versions, machine, command: what a reader needs to run it again. Never part of the hash."""
     root = Path(__file__).parents[1]
-    packages = ("torch", "torchvision", "pytorch-lightning", "hydra-core", "omegaconf", "torchmetrics", "numpy", "scipy",
-                "pyarrow", "nas-lightning")
+    packages = (
+        "torch",
+        "torchvision",
+        "pytorch-lightning",
+        "hydra-core",
+        "omegaconf",
+        "torchmetrics",
+        "numpy",
+        "scipy",
+        "pyarrow",
+        "nas-lightning",
+    )
     return {
         "commit": _git(root, "rev-parse", "HEAD"),
         "uncommitted_changes": bool(_git(root, "status", "--porcelain")),

@@ -1,13 +1,14 @@
 """Which paths are trained at a step. Every draw is keyed by (seed, step): the same after a resume and on every rank.
 
-Sources: random_a and random_nas as Yu21 distinguishes them; FairNAS: Chu et al., arXiv 1907.01845, algorithm 1; sandwich:
-Yu, Huang, Universally Slimmable Networks (arXiv 1903.05134), section 3.
+Sources: random_a and random_nas as Yu21 distinguishes them; FairNAS: Chu et al., arXiv 1907.01845, algorithm 1;
+sandwich: Yu, Huang, Universally Slimmable Networks (arXiv 1903.05134), section 3.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from nas_lightning.plan import Plan
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.base import Space
+from nas_lightning.spaces.cost import costs
 from nas_lightning.spaces.darts import DartsArchitecture
 from nas_lightning.spaces.nasbench101 import NB101Architecture
 from nas_lightning.spaces.nasbench201 import NB201Architecture
@@ -23,6 +25,7 @@ PATH_STREAM = 11
 """Last word of a path draw's key, so that no other draw of the same seed and step coincides with it."""
 
 MAX_TRIES = 100_000
+EXTREME_POOL = 2_000
 
 
 @dataclass(frozen=True)
@@ -49,14 +52,17 @@ def permuted(arch: Any, rng: np.random.Generator) -> tuple[Any, ...]:
     if isinstance(arch, NB101Architecture):
         arch = arch.pruned()  # the slots of the topology are the vertices that matter
         orders = np.stack([rng.permutation(3) for _ in arch.operations]) if arch.operations else np.zeros((0, 3), int)
-        return tuple(NB101Architecture(arch.n_vertices, arch.adj_bits, tuple(int(o) for o in orders[:, k]))
-                     for k in range(3))
+        return tuple(
+            NB101Architecture(arch.n_vertices, arch.adj_bits, tuple(int(o) for o in orders[:, k])) for k in range(3)
+        )
     orders = np.stack([rng.permutation(7) + 1 for _ in range(16)])  # the 7 operations without none
     cells = (arch.normal, arch.reduce)
 
     def cell(k: int, which: int) -> Any:
-        return tuple(tuple((int(orders[which * 8 + node * 2 + slot, k]), source) for slot, (_, source) in enumerate(pair))
-                     for node, pair in enumerate(cells[which]))
+        return tuple(
+            tuple((int(orders[which * 8 + node * 2 + slot, k]), source) for slot, (_, source) in enumerate(pair))
+            for node, pair in enumerate(cells[which])
+        )
 
     return tuple(DartsArchitecture(cell(k, 0), cell(k, 1)) for k in range(7))
 
@@ -66,7 +72,8 @@ class PathSampler:
 
     ``random_a``: uniform over isomorphism classes, by the canonical member or (`random_member`) a random one.
     ``random_nas``: uniform over raw encodings. ``fairnas``: one topology and one random permutation of the operations
-    per slot; gradients are summed. ``sandwich``: the largest, the smallest and `paths_per_step` random ones, averaged.
+    per slot; gradients are summed. ``sandwich``: the largest, the smallest (see `extremes`) and `paths_per_step`
+    random ones, averaged.
     """
 
     def __init__(self, space: str, plan: Plan, seed: int) -> None:
@@ -82,8 +89,10 @@ class PathSampler:
             arch = draw(rng)
             if self.admits(arch):
                 return self.member(arch, rng) if self.plan.protocol.random_member else arch
-        raise RuntimeError(f"no admissible architecture of {self.space.name} in {MAX_TRIES} draws; widen "
-                           "mapping.dynamic_channel_outputs")
+        raise RuntimeError(
+            f"no admissible architecture of {self.space.name} in {MAX_TRIES} draws; widen "
+            "mapping.dynamic_channel_outputs"
+        )
 
     def member(self, arch: Any, rng: np.random.Generator) -> Any:
         """A uniformly drawn member of the class of `arch`."""
@@ -96,16 +105,27 @@ class PathSampler:
         if self.method == "fairnas":
             return StepPaths(permuted(self.one(rng), rng), 1.0)
         if self.method == "sandwich":
-            largest, smallest = self.extremes()
+            largest, smallest = self.extremes
             drawn = (largest, smallest, *(self.one(rng) for _ in range(self.plan.protocol.paths_per_step)))
         else:
             drawn = tuple(self.one(rng) for _ in range(self.plan.protocol.paths_per_step))
         return StepPaths(drawn, 1.0 / len(drawn))
 
+    @cached_property
     def extremes(self) -> tuple[Any, Any]:
-        """The largest and the smallest admissible architecture by parameters, ties broken by the space's order."""
-        outputs = self.plan.mapping.dynamic_channel_outputs if self.plan.mapping.dynamic_channel == "off" else None
-        return self.space.extremes(outputs) if self.space.name == "nasbench101" else self.space.extremes()
+        """The architectures of most and of fewest parameters among `EXTREME_POOL` keyed draws; ties go to the first.
+
+        A pool rather than a formula, since the extremes of NAS-Bench-101 depend on which cells the plan admits.
+        """
+        rng = np.random.default_rng((self.seed, PATH_STREAM, EXTREME_POOL))
+        pool = [self.one(rng) for _ in range(EXTREME_POOL)]
+        mapping = self.plan.mapping
+        sizes, _ = costs(
+            [arch.pruned() if isinstance(arch, NB101Architecture) else arch for arch in pool],
+            channels=mapping.channels,
+            layers=mapping.layers,
+        )
+        return pool[int(sizes.argmax())], pool[int(sizes.argmin())]
 
     def passes_per_step(self) -> int:
         """Forward and backward passes of one optimizer step."""

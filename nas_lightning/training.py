@@ -31,16 +31,22 @@ CHECKPOINT_KEY = "nas_lightning"
 class NetworkModule(pl.LightningModule):
     """Common ground of the two roles; a subclass says which paths a step trains.
 
-    The network is initialised from `seed` alone. `identity` is a plain dict that rebuilds it: it travels in the checkpoint
-    under ``nas_lightning``.
+    The network is initialised from `seed` alone. `identity` is a plain dict that rebuilds it: it travels in the
+    checkpoint under ``nas_lightning``.
     """
 
     def __init__(self, space: str, plan: Plan, num_classes: int, in_channels: int, seed: int, arch: Any = None) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.plan, self.seed = plan, seed
-        self.identity = {"space": space, "plan": plan.as_dict(), "num_classes": num_classes, "in_channels": in_channels,
-                         "seed": seed, "architecture": None if arch is None else str(arch)}
+        self.identity = {
+            "space": space,
+            "plan": plan.as_dict(),
+            "num_classes": num_classes,
+            "in_channels": in_channels,
+            "seed": seed,
+            "architecture": None if arch is None else str(arch),
+        }
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network: Network = build_network(space, plan, num_classes, in_channels, arch)
@@ -105,8 +111,13 @@ class NetworkModule(pl.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         protocol = self.plan.protocol
-        return torch.optim.SGD(self.network.parameters(), lr=protocol.learning_rate, momentum=protocol.momentum,
-                               weight_decay=protocol.weight_decay, foreach=True)
+        return torch.optim.SGD(
+            self.network.parameters(),
+            lr=protocol.learning_rate,
+            momentum=protocol.momentum,
+            weight_decay=protocol.weight_decay,
+            foreach=True,
+        )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[CHECKPOINT_KEY] = self.identity
@@ -166,9 +177,15 @@ def load_network(path: str | Any, device: torch.device | str = "cpu") -> tuple[N
     identity = checkpoint[CHECKPOINT_KEY]
     space = get_space(identity["space"])
     arch = None if identity["architecture"] is None else space.parse(identity["architecture"])
-    network = build_network(identity["space"], Plan.from_dict(identity["plan"]), identity["num_classes"],
-                            identity["in_channels"], arch)
+    network = build_network(
+        identity["space"], Plan.from_dict(identity["plan"]), identity["num_classes"], identity["in_channels"], arch
+    )
     prefix = "network."
-    network.load_state_dict({name.removeprefix(prefix): value for name, value in checkpoint["state_dict"].items()
-                             if name.startswith(prefix)})
-    return network.to(device=device, memory_format=torch.channels_last), identity
+    network.load_state_dict(
+        {
+            name.removeprefix(prefix): value
+            for name, value in checkpoint["state_dict"].items()
+            if name.startswith(prefix)
+        }
+    )
+    return network.to(device).to(memory_format=torch.channels_last), identity

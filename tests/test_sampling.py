@@ -4,15 +4,19 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from scipy.stats import chisquare
+
 from nas_lightning.plan import Plan
 from nas_lightning.sampling import PathSampler
 from nas_lightning.spaces import SPACES, get_space
-from scipy.stats import chisquare
 
 
 def sampler(space, seed=0, **edits):
-    return PathSampler(space, Plan().edited({f"{'mapping' if k.startswith('dynamic') else 'protocol'}.{k}": v
-                                             for k, v in edits.items()}), seed)
+    return PathSampler(
+        space,
+        Plan().edited({f"{'mapping' if k.startswith('dynamic') else 'protocol'}.{k}": v for k, v in edits.items()}),
+        seed,
+    )
 
 
 @pytest.mark.parametrize("space", SPACES)
@@ -27,7 +31,9 @@ def test_draws_depend_on_seed_and_step_alone(space, method):
 def test_random_nas_is_uniform_over_encodings_and_random_a_over_classes():
     space = get_space("nasbench201")
     n = 20_000
-    encodings = Counter(a for s in range(n) for a in sampler("nasbench201", sampling="random_nas").paths(s).architectures)
+    encodings = Counter(
+        a for s in range(n) for a in sampler("nasbench201", sampling="random_nas").paths(s).architectures
+    )
     operations = np.array([a.operations for a in encodings.elements()])
     for edge in range(6):
         assert chisquare(np.bincount(operations[:, edge], minlength=5)).pvalue > 1e-4
@@ -48,8 +54,12 @@ def test_fairnas_uses_every_operation_of_every_slot_once(space, passes):
         assert len(paths.architectures) == passes
         assert paths.weight == 1.0  # gradients are summed
         if space == "darts_nds":
-            slots = [[cell[node][slot] for cell in ((a.normal, a.reduce)[c] for a in paths.architectures)]
-                     for c in range(2) for node in range(4) for slot in range(2)]
+            slots = [
+                [cell[node][slot] for cell in ((a.normal, a.reduce)[c] for a in paths.architectures)]
+                for c in range(2)
+                for node in range(4)
+                for slot in range(2)
+            ]
             assert all({op for op, _ in slot} == set(range(1, 8)) for slot in slots)
             assert all(len({source for _, source in slot}) == 1 for slot in slots)  # one topology
         else:

@@ -27,14 +27,27 @@ class KeyedLoader:
     are full; the remainder of an epoch's permutation is left out of that epoch.
     """
 
-    def __init__(self, data: ImageSet, batch_size: int, seed: int, augment: Augment, normalize: Normalize,
-                 start: Callable[[], int], rank: int = 0, world_size: int = 1) -> None:
+    def __init__(
+        self,
+        data: ImageSet,
+        batch_size: int,
+        seed: int,
+        augment: Augment,
+        normalize: Normalize,
+        start: Callable[[], int],
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
         if len(data) < batch_size:
-            raise DataError(f"the training part has {len(data)} images, fewer than one batch of {batch_size}; lower "
-                            "protocol.batch_size or raise protocol.train_portion")
+            raise DataError(
+                f"the training part has {len(data)} images, fewer than one batch of {batch_size}; lower "
+                "protocol.batch_size or raise protocol.train_portion"
+            )
         if batch_size % world_size:
-            raise DataError(f"protocol.batch_size={batch_size} is global and does not divide by {world_size} ranks; choose "
-                            "a multiple")
+            raise DataError(
+                f"protocol.batch_size={batch_size} is global and does not divide by {world_size} ranks; choose "
+                "a multiple"
+            )
         self.data, self.batch_size, self.seed = data, batch_size, seed
         self.augment, self.normalize = augment, normalize
         self.start, self.rank, self.world_size = start, rank, world_size
@@ -81,9 +94,18 @@ class ImageDataModule(pl.LightningDataModule):
     part, never from the test images.
     """
 
-    def __init__(self, name: str, root: str | Path, batch_size: int, train_portion: float, seed: int,
-                 split_seed: int = 0, max_train_images: int | None = None, augment: bool = True,
-                 download: bool = False) -> None:
+    def __init__(
+        self,
+        name: str,
+        root: str | Path,
+        batch_size: int,
+        train_portion: float,
+        seed: int,
+        split_seed: int = 0,
+        max_train_images: int | None = None,
+        augment: bool = True,
+        download: bool = False,
+    ) -> None:
         super().__init__()
         self.source = get_source(name, download)
         self.root, self.batch_size, self.train_portion = Path(root), batch_size, train_portion
@@ -100,8 +122,10 @@ class ImageDataModule(pl.LightningDataModule):
         order = np.random.default_rng((self.split_seed, len(official))).permutation(len(official))
         if self.max_train_images is not None:
             if not 0 < self.max_train_images <= len(official):
-                raise DataError(f"data.max_train_images={self.max_train_images} is out of range; {self.source.name} has "
-                                f"{len(official)} training images")
+                raise DataError(
+                    f"data.max_train_images={self.max_train_images} is out of range; {self.source.name} has "
+                    f"{len(official)} training images"
+                )
             order = order[: self.max_train_images]
         n_train = int(self.train_portion * len(order) + 1e-9)
         if n_train == 0:
@@ -114,30 +138,44 @@ class ImageDataModule(pl.LightningDataModule):
     def record(self) -> dict[str, Any]:
         """What a result file says of the split."""
         assert self.train_set is not None, "setup() first"
-        return {"dataset": self.source.name, "split_seed": self.split_seed, "train_images": len(self.train_set),
-                "validation_images": len(self.validation_set), "test_images": len(self.test_set),
-                "split_sha256": self.split_sha256}
+        return {
+            "dataset": self.source.name,
+            "split_seed": self.split_seed,
+            "train_images": len(self.train_set),
+            "validation_images": len(self.validation_set),
+            "test_images": len(self.test_set),
+            "split_sha256": self.split_sha256,
+        }
 
-    def loader(self, device: torch.device | str = "cpu", start: Callable[[], int] = lambda: 0, rank: int = 0,
-               world_size: int = 1) -> KeyedLoader:
+    def loader(
+        self,
+        device: torch.device | str = "cpu",
+        start: Callable[[], int] = lambda: 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> KeyedLoader:
         """Training batches from tensors that live on `device`."""
         self.setup()
         assert self.train_set is not None
         self.train_set = self.train_set.to(device)
-        return KeyedLoader(self.train_set, self.batch_size, self.seed, self.augment, self.normalize, start, rank,
-                           world_size)
+        return KeyedLoader(
+            self.train_set, self.batch_size, self.seed, self.augment, self.normalize, start, rank, world_size
+        )
 
     def train_dataloader(self) -> KeyedLoader:
         trainer = self.trainer
         assert trainer is not None, "train_dataloader is called by a Trainer; use loader() without one"
-        return self.loader(trainer.strategy.root_device, lambda: trainer.global_step, trainer.global_rank,
-                           trainer.world_size)
+        return self.loader(
+            trainer.strategy.root_device, lambda: trainer.global_step, trainer.global_rank, trainer.world_size
+        )
 
     def held_out(self, split: str = "validation") -> ImageSet:
         """The ``validation`` or ``test`` images. Raises DataError where the validation part is empty."""
         self.setup()
         images = self.validation_set if split == "validation" else self.test_set
         if len(images) == 0:
-            raise DataError(f"protocol.train_portion={self.train_portion} leaves no image for validation, and scores never "
-                            "come from the test images; lower it below 1")
+            raise DataError(
+                f"protocol.train_portion={self.train_portion} leaves no image for validation, and scores never "
+                "come from the test images; lower it below 1"
+            )
         return images

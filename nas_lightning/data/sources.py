@@ -36,8 +36,8 @@ class Source:
 def read_digits(root: Path) -> tuple[ImageSet, ImageSet]:
     """The 1,797 handwritten digits that scikit-learn ships, 8 x 8, one channel: 1,000 to train, 797 to test.
 
-    Optical Recognition of Handwritten Digits, E. Alpaydin, C. Kaynak, UCI Machine Learning Repository, 1998. The split is
-    a fixed permutation, since the file is ordered by writer.
+    Optical Recognition of Handwritten Digits, E. Alpaydin, C. Kaynak, UCI Machine Learning Repository, 1998. The split
+    is a fixed permutation, since the file is ordered by writer.
     """
     from sklearn.datasets import load_digits
 
@@ -59,19 +59,26 @@ def read_cifar(root: Path, classes: int, download: bool = False) -> tuple[ImageS
         try:
             part = kind(str(root), train=train, download=download)
         except (RuntimeError, OSError, pickle.UnpicklingError, EOFError) as error:
-            raise DataError(f"CIFAR-{classes} is missing or damaged below {root}: put the official folder "
-                            f"{kind.base_folder} there (or set data.download=true, or point data.root or "
-                            f"NAS_LIGHTNING_DATA elsewhere)") from error
+            raise DataError(
+                f"CIFAR-{classes} is missing or damaged below {root}: put the official folder "
+                f"{kind.base_folder} there (or set data.download=true, or point data.root or "
+                f"NAS_LIGHTNING_DATA elsewhere)"
+            ) from error
         parts.append(ImageSet(torch.from_numpy(part.data), torch.tensor(part.targets)))
     return parts[0], parts[1]
 
 
 IMAGENET16_MD5 = {
-    "train_data_batch_1": "27846dcaa50de8e21a7d1a35f30f0e91", "train_data_batch_2": "c7254a054e0e795c69120a5727050e3f",
-    "train_data_batch_3": "4333d3df2e5ffb114b05d2ffc19b1e87", "train_data_batch_4": "1620cdf193304f4a92677b695d70d10f",
-    "train_data_batch_5": "348b3c2fdbb3940c4e9e834affd3b18d", "train_data_batch_6": "6e765307c242a1b3d7d5ef9139b48945",
-    "train_data_batch_7": "564926d8cbf8fc4818ba23d2faac7564", "train_data_batch_8": "f4755871f718ccb653440b9dd0ebac66",
-    "train_data_batch_9": "bb6dd660c38c58552125b1a92f86b5d4", "train_data_batch_10": "8f03f34ac4b42271a294f91bf480f29b",
+    "train_data_batch_1": "27846dcaa50de8e21a7d1a35f30f0e91",
+    "train_data_batch_2": "c7254a054e0e795c69120a5727050e3f",
+    "train_data_batch_3": "4333d3df2e5ffb114b05d2ffc19b1e87",
+    "train_data_batch_4": "1620cdf193304f4a92677b695d70d10f",
+    "train_data_batch_5": "348b3c2fdbb3940c4e9e834affd3b18d",
+    "train_data_batch_6": "6e765307c242a1b3d7d5ef9139b48945",
+    "train_data_batch_7": "564926d8cbf8fc4818ba23d2faac7564",
+    "train_data_batch_8": "f4755871f718ccb653440b9dd0ebac66",
+    "train_data_batch_9": "bb6dd660c38c58552125b1a92f86b5d4",
+    "train_data_batch_10": "8f03f34ac4b42271a294f91bf480f29b",
     "val_data": "3410e3017fdaefba8d5073aaa65e4bd6",
 }
 
@@ -89,8 +96,10 @@ def read_imagenet16(root: Path) -> tuple[ImageSet, ImageSet]:
         for name in names:
             path = folder / name
             if not path.is_file():
-                raise DataError(f"ImageNet16-120 is missing: put the official batch file {name} into {folder} (or point "
-                                "data.root or NAS_LIGHTNING_DATA elsewhere)")
+                raise DataError(
+                    f"ImageNet16-120 is missing: put the official batch file {name} into {folder} (or point "
+                    "data.root or NAS_LIGHTNING_DATA elsewhere)"
+                )
             content = path.read_bytes()
             if hashlib.md5(content).hexdigest() != IMAGENET16_MD5[name]:
                 raise DataError(f"{path} is damaged or not the official file (its MD5 sum differs); fetch it again")
@@ -98,7 +107,9 @@ def read_imagenet16(root: Path) -> tuple[ImageSet, ImageSet]:
             keep = np.asarray(batch["labels"]) <= 120
             images.append(np.asarray(batch["data"])[keep].reshape(-1, 3, 16, 16).transpose(0, 2, 3, 1))
             labels.append(np.asarray(batch["labels"], np.int64)[keep] - 1)
-        parts.append(ImageSet(torch.from_numpy(np.concatenate(images).copy()), torch.from_numpy(np.concatenate(labels))))
+        parts.append(
+            ImageSet(torch.from_numpy(np.concatenate(images).copy()), torch.from_numpy(np.concatenate(labels)))
+        )
     return parts[0], parts[1]
 
 

@@ -19,8 +19,15 @@ DROPOUT_STREAM = 7
 
 def standalone_mapping(mapping: Mapping) -> Mapping:
     """The mapping of a stand-alone network: same width and depth, nothing shared, nothing dropped."""
-    return replace(mapping, dynamic_channel="fixed", ofa_kernel="off", wsbn="off", path_dropout=0.0,
-                   global_dropout=0.0, op_placement="edge")
+    return replace(
+        mapping,
+        dynamic_channel="fixed",
+        ofa_kernel="off",
+        wsbn="off",
+        path_dropout=0.0,
+        global_dropout=0.0,
+        op_placement="edge",
+    )
 
 
 class Network(nn.Module):
@@ -96,14 +103,20 @@ class Network(nn.Module):
         network = type(self)(self.mapping, self.num_classes, self.in_channels, self.track, arch).to(device, dtype)
         tensors = dict(self.exported(arch))
         own = self.state_dict()
-        state = {name: (tensors[name] if name in tensors else own[name]).detach().clone()
-                 for name in network.state_dict()}
+        state = {
+            name: (tensors[name] if name in tensors else own[name]).detach().clone() for name in network.state_dict()
+        }
         network.load_state_dict(state)
         return network.train(self.training)
 
 
-def conv_bn_tensors(name: str, kernel: Tensor, affine: tuple[Tensor | None, Tensor | None],
-                    tracked: tuple[Tensor, Tensor] | None, size: int) -> Iterator[tuple[str, Tensor]]:
+def conv_bn_tensors(
+    name: str,
+    kernel: Tensor,
+    affine: tuple[Tensor | None, Tensor | None],
+    tracked: tuple[Tensor, Tensor] | None,
+    size: int,
+) -> Iterator[tuple[str, Tensor]]:
     """The stand-alone names of one kernel and its batch-norm below the place `name`."""
     yield f"{name}.kernel.weights.{size}", kernel
     norm = f"{name}.norms.{size}"

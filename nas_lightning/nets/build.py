@@ -22,15 +22,21 @@ def check_mapping(space: str, plan: Plan) -> None:
     mapping = plan.mapping
     if space == "nasbench101":
         if mapping.op_placement != "node":
-            raise PlanError(f"mapping.op_placement={mapping.op_placement} does not exist on nasbench101, whose operations "
-                            "sit on the vertices by construction; use node")
+            raise PlanError(
+                f"mapping.op_placement={mapping.op_placement} does not exist on nasbench101, whose operations "
+                "sit on the vertices by construction; use node"
+            )
         return
     if mapping.dynamic_channel != "fixed":
-        raise PlanError(f"mapping.dynamic_channel={mapping.dynamic_channel} does not apply to {space}, whose widths do "
-                        "not depend on the cell; leave it at fixed")
+        raise PlanError(
+            f"mapping.dynamic_channel={mapping.dynamic_channel} does not apply to {space}, whose widths do "
+            "not depend on the cell; leave it at fixed"
+        )
     if mapping.wsbn != "off":
-        raise PlanError(f"mapping.wsbn={mapping.wsbn} does not apply to {space}, where inputs are not summed before the "
-                        "operation; leave it at off")
+        raise PlanError(
+            f"mapping.wsbn={mapping.wsbn} does not apply to {space}, where inputs are not summed before the "
+            "operation; leave it at off"
+        )
 
 
 def build_network(space: str, plan: Plan, num_classes: int, in_channels: int = 3, arch: Any = None) -> Network:

@@ -57,7 +57,7 @@ class ChannelCut:
 
 
 def draw_cut(mode: str, full: int, width: int, key: tuple[int, ...]) -> ChannelCut:
-    """The cut of `mode`; ``shuffle`` and ``chunk`` draw it from a generator keyed by `key` (seed, step, vertex, axis)."""
+    """The cut of `mode`; ``shuffle`` and ``chunk`` draw it, keyed by `key`: (seed, step, vertex, axis)."""
     if width > full:
         raise ValueError(f"a cut of width {width} does not fit into {full} channels")
     if mode in ("fixed", "interpolate"):

@@ -1,9 +1,9 @@
 """The DARTS network (Liu et al., ICLR 2019, section 3), as super-net and as stand-alone network.
 
 Stem conv3x3 to 3C + BN; L cells, the ones at ⌊L/3⌋ and ⌊2L/3⌋ are reduction cells with doubled width; global average
-pool, linear. A cell reads the outputs of the two cells before it, each brought to width by ReLU-conv1x1-BN (a factorised
-reduction where the resolution has halved); each of its 4 nodes sums two operations on earlier states; the 4 nodes are
-concatenated. Pooling operations carry no batch-norm, as in the stand-alone network.
+pool, linear. A cell reads the outputs of the two cells before it, each brought to width by ReLU-conv1x1-BN (a
+factorised reduction where the resolution has halved); each of its 4 nodes sums two operations on earlier states; the 4
+nodes are concatenated. Pooling operations carry no batch-norm, as in the stand-alone network.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ N_NODES, N_INPUTS = 4, 2
 
 
 class FactorizedReduce(nn.Module):
-    """ReLU, two 1x1 convolutions of stride 2 on shifted grids, concatenated, BN: [B, in, H, W] -> [B, out, H/2, W/2]."""
+    """ReLU, two 1x1 convolutions of stride 2 on shifted grids, concatenated, BN: [B, in, H, W] -> [B, out, H/2,
+    W/2]."""
 
     def __init__(self, in_channels: int, channels: int, affine: bool, track: bool) -> None:
         super().__init__()
@@ -37,8 +38,11 @@ class FactorizedReduce(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.relu(x)
-        return self.norm(torch.cat([F.conv2d(x, self.first(1), stride=2),
-                                    F.conv2d(x[:, :, 1:, 1:], self.second(1), stride=2)], dim=1))
+        return self.norm(
+            torch.cat(
+                [F.conv2d(x, self.first(1), stride=2), F.conv2d(x[:, :, 1:, 1:], self.second(1), stride=2)], dim=1
+            )
+        )
 
     def exported(self) -> Iterator[tuple[str, Tensor]]:
         yield from self.state_dict().items()
@@ -67,14 +71,21 @@ class Separable(nn.Module):
         self.norms = nn.ModuleDict({str(k): BatchNorm(channels, mapping.bn_affine, track) for k in sizes})
 
     def forward(self, x: Tensor, size: int, stride: int) -> Tensor:
-        x = F.conv2d(F.relu(x), self.kernel(size), stride=stride, padding=self.dilation * (size // 2),
-                     dilation=self.dilation, groups=self.channels)
+        x = F.conv2d(
+            F.relu(x),
+            self.kernel(size),
+            stride=stride,
+            padding=self.dilation * (size // 2),
+            dilation=self.dilation,
+            groups=self.channels,
+        )
         return self.norms[str(size)](F.conv2d(x, self.pointwise[str(size)](1)))
 
     def exported(self, name: str, size: int) -> Iterator[tuple[str, Tensor]]:
         norm: Any = self.norms[str(size)]
-        yield from conv_bn_tensors(name, self.kernel(size), norm.affine(),
-                                   norm.tracked() if norm.running_mean is not None else None, size)
+        yield from conv_bn_tensors(
+            name, self.kernel(size), norm.affine(), norm.tracked() if norm.running_mean is not None else None, size
+        )
         pointwise: Any = self.pointwise[str(size)]
         yield f"{name}.pointwise.{size}.weights.1", pointwise(1)
 
@@ -131,13 +142,25 @@ class Cell(nn.Module):
     A stand-alone cell keeps one place per (node, slot), since a node may read one state twice.
     """
 
-    def __init__(self, before_last: int, last: int, channels: int, reduction: bool, reduced_before: bool,
-                 mapping: Mapping, track: bool, genotype: Any = None) -> None:
+    def __init__(
+        self,
+        before_last: int,
+        last: int,
+        channels: int,
+        reduction: bool,
+        reduced_before: bool,
+        mapping: Mapping,
+        track: bool,
+        genotype: Any = None,
+    ) -> None:
         super().__init__()
         affine, self.placement, self.reduction = mapping.bn_affine, mapping.op_placement, reduction
         self.own = genotype is not None
-        self.first: nn.Module = (FactorizedReduce(before_last, channels, affine, track) if reduced_before
-                                 else ReLUConvBN(before_last, channels, affine, track))
+        self.first: nn.Module = (
+            FactorizedReduce(before_last, channels, affine, track)
+            if reduced_before
+            else ReLUConvBN(before_last, channels, affine, track)
+        )
         self.second = ReLUConvBN(last, channels, affine, track)
         offered: dict[str, set[int]] = {}
         strided: set[str] = set()
@@ -153,8 +176,12 @@ class Cell(nn.Module):
                 offered.setdefault(place, set()).update(range(8))
                 if self.stride(source) == 2:
                     strided.add(place)
-        self.places = nn.ModuleDict({place: Place(channels, frozenset(operations), place in strided, mapping, track)
-                                     for place, operations in offered.items()})
+        self.places = nn.ModuleDict(
+            {
+                place: Place(channels, frozenset(operations), place in strided, mapping, track)
+                for place, operations in offered.items()
+            }
+        )
 
     def stride(self, source: int) -> int:
         """A reduction cell halves the resolution on the edges that leave its inputs."""
@@ -166,8 +193,10 @@ class Cell(nn.Module):
     def forward(self, before_last: Tensor, last: Tensor, genotype: Any) -> Tensor:
         states = [self.first(before_last), self.second(last)]
         for node, pair in enumerate(genotype):
-            a, b = (self.places[self.place(node, slot, source)](states[source], operation, self.stride(source))
-                    for slot, (operation, source) in enumerate(pair))
+            a, b = (
+                self.places[self.place(node, slot, source)](states[source], operation, self.stride(source))
+                for slot, (operation, source) in enumerate(pair)
+            )
             states.append(a + b)
         return torch.cat(states[N_INPUTS:], dim=1)
 
@@ -181,8 +210,9 @@ class Cell(nn.Module):
 class DartsNetwork(Network):
     """DARTS-NDS, see the module's docstring."""
 
-    def __init__(self, mapping: Mapping, num_classes: int, in_channels: int = 3, track: bool = False,
-                 arch: Any = None) -> None:
+    def __init__(
+        self, mapping: Mapping, num_classes: int, in_channels: int = 3, track: bool = False, arch: Any = None
+    ) -> None:
         super().__init__(mapping, num_classes, in_channels, track, arch)
         mapping = self.mapping
         width = mapping.channels

@@ -20,10 +20,10 @@ def new_kernel(out_channels: int, in_channels: int, size: int) -> nn.Parameter:
 class SharedKernel(nn.Module):
     """The convolution kernels [out, in, k, k] that one place offers for the sizes `sizes`.
 
-    mode ``off``: one parameter per size. ``crop``: ONE parameter of the largest size, the smaller kernels are its centre
-    crops. ``crop+transform``: the crop, flattened to k², times a learned k² × k² matrix that starts as the identity.
-    Gradients of a small kernel reach the cropped elements (and its matrix) only; momentum and weight decay, where the
-    shared parameter has a gradient at all, act on the whole of it.
+    mode ``off``: one parameter per size. ``crop``: ONE parameter of the largest size, the smaller kernels are its
+    centre crops. ``crop+transform``: the crop, flattened to k², times a learned k² × k² matrix that starts as the
+    identity. Gradients of a small kernel reach the cropped elements (and its matrix) only; momentum and weight decay,
+    where the shared parameter has a gradient at all, act on the whole of it.
     """
 
     def __init__(self, out_channels: int, in_channels: int, sizes: tuple[int, ...], mode: str = "off") -> None:

@@ -50,8 +50,12 @@ def wiring(arch: NB101Architecture) -> Wiring:
     """The wiring of a pruned cell."""
     matrix, last = arch.matrix, arch.n_vertices - 1
     sources = tuple(tuple(u for u in range(v) if matrix[u, v]) for v in range(1, last))
-    return Wiring(sources, tuple(sum(1 << u for u in s) for s in sources),
-                  tuple(v for v in range(1, last) if matrix[v, last]), bool(matrix[0, last]))
+    return Wiring(
+        sources,
+        tuple(sum(1 << u for u in s) for s in sources),
+        tuple(v for v in range(1, last) if matrix[v, last]),
+        bool(matrix[0, last]),
+    )
 
 
 def widths_of(channels: int) -> tuple[int, ...]:
@@ -65,8 +69,9 @@ def widths_of(channels: int) -> tuple[int, ...]:
 class WidthBlock(nn.Module):
     """conv-bn-relu of several kernel sizes for the widths up to `out_channels`, one kernel and norm set."""
 
-    def __init__(self, out_channels: int, in_channels: int, sizes: tuple[int, ...], mapping: Mapping, track: bool,
-                 n_inputs: int) -> None:
+    def __init__(
+        self, out_channels: int, in_channels: int, sizes: tuple[int, ...], mapping: Mapping, track: bool, n_inputs: int
+    ) -> None:
         super().__init__()
         self.kernel = SharedKernel(out_channels, in_channels, sizes, mapping.ofa_kernel)
         self.norms = nn.ModuleDict()
@@ -74,15 +79,18 @@ class WidthBlock(nn.Module):
             if mapping.wsbn == "off" or n_inputs == 0:
                 self.norms[str(size)] = BatchNorm(out_channels, mapping.bn_affine, track)
             else:
-                self.norms[str(size)] = WeightSharingBatchNorm(out_channels, n_inputs, mapping.wsbn,
-                                                               mapping.bn_affine, track)
+                self.norms[str(size)] = WeightSharingBatchNorm(
+                    out_channels, n_inputs, mapping.wsbn, mapping.bn_affine, track
+                )
 
     def arguments(self, size: int, pattern: int) -> tuple[Any, tuple[int, ...]]:
         """The norm of `size` and the leading arguments that choose its bank."""
         norm = self.norms[str(size)]
         return norm, ((pattern,) if isinstance(norm, WeightSharingBatchNorm) else ())
 
-    def forward(self, x: Tensor, size: int, pattern: int, out_cut: ChannelCut | None, in_cut: ChannelCut | None) -> Tensor:
+    def forward(
+        self, x: Tensor, size: int, pattern: int, out_cut: ChannelCut | None, in_cut: ChannelCut | None
+    ) -> Tensor:
         norm, bank = self.arguments(size, pattern)
         return F.relu(norm(F.conv2d(x, self.kernel(size, out_cut, in_cut), padding=size // 2), *bank, out_cut))
 
@@ -95,14 +103,24 @@ class Place(nn.Module):
     (seed, step, vertex, axis). Batch-norm is cut by the index of the output axis.
     """
 
-    def __init__(self, key: str, full: int, widths: tuple[int, ...], sizes: tuple[int, ...], mapping: Mapping,
-                 track: bool, wide_input: int = 0, n_inputs: int = 0) -> None:
+    def __init__(
+        self,
+        key: str,
+        full: int,
+        widths: tuple[int, ...],
+        sizes: tuple[int, ...],
+        mapping: Mapping,
+        track: bool,
+        wide_input: int = 0,
+        n_inputs: int = 0,
+    ) -> None:
         super().__init__()
         self.key, self.full, self.wide_input = zlib.crc32(key.encode()), full, wide_input
         self.mode = mapping.dynamic_channel
         blocks = widths if self.mode == "separate" else (full,)
-        self.blocks = nn.ModuleDict({str(w): WidthBlock(w, wide_input or w, sizes, mapping, track, n_inputs)
-                                     for w in blocks})
+        self.blocks = nn.ModuleDict(
+            {str(w): WidthBlock(w, wide_input or w, sizes, mapping, track, n_inputs) for w in blocks}
+        )
 
     def cuts(self, width: int, draw: tuple[int, int]) -> tuple[Any, ChannelCut | None, ChannelCut | None]:
         """The block that serves `width`, and its cuts on the output and the input axis."""
@@ -119,13 +137,15 @@ class Place(nn.Module):
         block, out_cut, in_cut = self.cuts(width, draw)
         return block(x, size, pattern, out_cut, in_cut)
 
-    def exported(self, name: str, size: int, width: int, pattern: int, draw: tuple[int, int]
-                 ) -> Iterator[tuple[str, Tensor]]:
+    def exported(
+        self, name: str, size: int, width: int, pattern: int, draw: tuple[int, int]
+    ) -> Iterator[tuple[str, Tensor]]:
         block, out_cut, in_cut = self.cuts(width, draw)
         norm, bank = block.arguments(size, pattern)
         tracked = norm.tracked(*bank, out_cut) if self.tracks(norm) else None
-        yield from conv_bn_tensors(f"{name}.blocks.{width}", block.kernel(size, out_cut, in_cut),
-                                   norm.affine(*bank, out_cut), tracked, size)
+        yield from conv_bn_tensors(
+            f"{name}.blocks.{width}", block.kernel(size, out_cut, in_cut), norm.affine(*bank, out_cut), tracked, size
+        )
 
     @staticmethod
     def tracks(norm: BatchNorm | WeightSharingBatchNorm) -> bool:
@@ -136,7 +156,9 @@ class Place(nn.Module):
 class Cell(nn.Module):
     """One cell [B, in, H, W] -> [B, channels, H, W]."""
 
-    def __init__(self, key: str, in_channels: int, channels: int, mapping: Mapping, track: bool, arch: Any = None) -> None:
+    def __init__(
+        self, key: str, in_channels: int, channels: int, mapping: Mapping, track: bool, arch: Any = None
+    ) -> None:
         super().__init__()
         self.channels = channels
         self.vertices, self.projections = nn.ModuleDict(), nn.ModuleDict()
@@ -164,7 +186,8 @@ class Cell(nn.Module):
         widths, wires = vertex_widths(arch, self.channels), wiring(arch)
         tensors = [x]
         for v, operation in enumerate(arch.operations, start=1):
-            width, total = widths[v - 1], None
+            width = widths[v - 1]
+            total: Any = None
             for u in wires.sources[v - 1]:
                 y = self.projections[str(v)](x, 1, width, 0, draw) if u == 0 else tensors[u][:, :width]
                 total = y if total is None else total + y
@@ -173,7 +196,7 @@ class Cell(nn.Module):
             else:
                 place = self.vertices[str(v)]
                 tensors.append(place(total, KERNEL_SIZE[operation], width, wires.patterns[v - 1], draw))
-        projected = self.projections["out"](x, 1, self.channels, 0, draw) if wires.through else None
+        projected: Any = self.projections["out"](x, 1, self.channels, 0, draw) if wires.through else None
         if not wires.outputs:
             return projected
         joined = torch.cat([tensors[v] for v in wires.outputs], dim=1)
@@ -197,15 +220,18 @@ class Cell(nn.Module):
 class NB101Network(Network):
     """NAS-Bench-101, see the module's docstring."""
 
-    def __init__(self, mapping: Mapping, num_classes: int, in_channels: int = 3, track: bool = False,
-                 arch: Any = None) -> None:
+    def __init__(
+        self, mapping: Mapping, num_classes: int, in_channels: int = 3, track: bool = False, arch: Any = None
+    ) -> None:
         arch = None if arch is None else pruned(arch)
         super().__init__(mapping, num_classes, in_channels, track, arch)
         mapping = self.mapping
         width = mapping.channels
         if width < MAX_INTERIOR:
-            raise PlanError(f"mapping.channels={width} is too narrow for NAS-Bench-101, whose cells split the width over "
-                            f"up to {MAX_INTERIOR} vertices; choose at least {MAX_INTERIOR}")
+            raise PlanError(
+                f"mapping.channels={width} is too narrow for NAS-Bench-101, whose cells split the width over "
+                f"up to {MAX_INTERIOR} vertices; choose at least {MAX_INTERIOR}"
+            )
         self.stem = SharedKernel(width, in_channels, (3,))
         self.stem_norm = BatchNorm(width, mapping.bn_affine, track)
         self.cells = nn.ModuleList()
@@ -228,9 +254,11 @@ class NB101Network(Network):
         arch, draw = self.architecture(arch), self.evaluation_draw()
         mapping, outputs = self.mapping, len(wiring(arch).outputs)
         if self.arch is None and mapping.dynamic_channel == "off" and outputs != mapping.dynamic_channel_outputs:
-            raise ValueError(f"with dynamic_channel=off the super-net holds cells with {mapping.dynamic_channel_outputs} "
-                             f"output-wired interior vertices, not {outputs}; restrict the architectures or choose "
-                             "another mode")
+            raise ValueError(
+                f"with dynamic_channel=off the super-net holds cells with {mapping.dynamic_channel_outputs} "
+                f"output-wired interior vertices, not {outputs}; restrict the architectures or choose "
+                "another mode"
+            )
         x = F.relu(self.stem_norm(F.conv2d(x, self.stem(3), padding=1)))
         for index, cell in enumerate(self.cells):
             if index and index % mapping.layers == 0:

@@ -37,7 +37,7 @@ class ConvPlace(nn.Module):
 
 
 def place_of(edge: tuple[int, int], placement: str) -> str:
-    """Who owns the operations of an edge: itself, or its target node (``node_except_input``: unless it leaves node 0)."""
+    """Who owns the operations of an edge: itself, or its target node (``node_except_input``: not from node 0)."""
     u, v = edge
     if placement == "node" or (placement == "node_except_input" and u > 0):
         return f"node{v}"
@@ -54,8 +54,13 @@ class Cell(nn.Module):
         for edge, operation in zip(EDGES, arch.operations if arch is not None else [None] * 6, strict=True):
             sizes = (1, 3) if operation is None else (KERNEL_SIZE[operation],) if operation in KERNEL_SIZE else ()
             offered.setdefault(place_of(edge, self.placement), set()).update(sizes)
-        self.places = nn.ModuleDict({place: ConvPlace(channels, tuple(sorted(sizes)), mapping, track)
-                                     for place, sizes in offered.items() if sizes})
+        self.places = nn.ModuleDict(
+            {
+                place: ConvPlace(channels, tuple(sorted(sizes)), mapping, track)
+                for place, sizes in offered.items()
+                if sizes
+            }
+        )
 
     def forward(self, x: Tensor, operations: tuple[int, ...]) -> Tensor:
         nodes: list[Tensor] = [x]
@@ -83,8 +88,13 @@ class Cell(nn.Module):
                 size = KERNEL_SIZE[operation]
                 place: Any = self.places[place_of(edge, self.placement)]
                 norm = place.norms[str(size)]
-                yield from conv_bn_tensors(f"places.{edge[0]}-{edge[1]}", place.kernel(size), norm.affine(),
-                                           norm.tracked() if norm.running_mean is not None else None, size)
+                yield from conv_bn_tensors(
+                    f"places.{edge[0]}-{edge[1]}",
+                    place.kernel(size),
+                    norm.affine(),
+                    norm.tracked() if norm.running_mean is not None else None,
+                    size,
+                )
 
 
 class ReductionBlock(nn.Module):
@@ -107,8 +117,9 @@ class ReductionBlock(nn.Module):
 class NB201Network(Network):
     """NAS-Bench-201, see the module's docstring."""
 
-    def __init__(self, mapping: Mapping, num_classes: int, in_channels: int = 3, track: bool = False,
-                 arch: Any = None) -> None:
+    def __init__(
+        self, mapping: Mapping, num_classes: int, in_channels: int = 3, track: bool = False, arch: Any = None
+    ) -> None:
         super().__init__(mapping, num_classes, in_channels, track, arch)
         mapping = self.mapping
         width = mapping.channels

@@ -24,6 +24,9 @@ class BatchNorm(nn.Module):
     images collected: mean = Σ n_b·mean_b / N, var = Σ n_b·(var_b + mean_b²) / N − mean²).
     """
 
+    running_mean: Tensor | None
+    running_var: Tensor | None
+
     def __init__(self, channels: int, affine: bool = True, track: bool = False) -> None:
         super().__init__()
         self.channels = channels
@@ -43,8 +46,10 @@ class BatchNorm(nn.Module):
     def tracked(self, cut: ChannelCut | None = None) -> tuple[Tensor, Tensor]:
         """Running mean and variance, [width] each. Raises ValueError where none were kept."""
         if self.running_mean is None or self.running_var is None:
-            raise ValueError("this network kept no running statistics (track_running_stats=false); evaluate it with "
-                             "bn_evaluation=batch or recalibrate")
+            raise ValueError(
+                "this network kept no running statistics (track_running_stats=false); evaluate it with "
+                "bn_evaluation=batch or recalibrate"
+            )
         if cut is None:
             return self.running_mean, self.running_var
         return cut.take(self.running_mean), cut.take(self.running_var)
@@ -53,7 +58,7 @@ class BatchNorm(nn.Module):
         """Move the running statistics towards the batch's, PyTorch's convention: unbiased variance, momentum 0.1."""
         with torch.no_grad():
             variance, mean = torch.var_mean(x.float(), dim=(0, 2, 3), correction=1)
-            for buffer, value in ((self.running_mean, mean), (self.running_var, variance)):
+            for buffer, value in zip(self.tracked(), (mean, variance), strict=True):
                 if cut is None:
                     buffer.lerp_(value.to(buffer.dtype), MOMENTUM)
                 else:
@@ -94,8 +99,10 @@ class BatchNorm(nn.Module):
     def recalibrated(self) -> tuple[Tensor, Tensor]:
         """Pooled mean and variance, [width] each, in the dtype of the layer."""
         if self.pool is None:
-            raise ValueError("no calibration batch reached this batch-norm layer; collect statistics for the same "
-                             "architecture before scoring it with recalibrated ones")
+            raise ValueError(
+                "no calibration batch reached this batch-norm layer; collect statistics for the same "
+                "architecture before scoring it with recalibrated ones"
+            )
         count, first, second = self.pool
         mean = first / count
         dtype = self.weight.dtype if self.weight is not None else torch.get_default_dtype()
@@ -127,11 +134,10 @@ class WeightSharingBatchNorm(nn.Module):
 
     def affine(self, pattern: int, cut: ChannelCut | None = None) -> tuple[Tensor | None, Tensor | None]:
         """Scale and shift of the pattern, [width] each, or None."""
-        pairs = [bank.affine(cut) for bank in self.active(pattern)]
-        if pairs[0][0] is None:
+        weights, biases = zip(*(bank.affine(cut) for bank in self.active(pattern)), strict=True)
+        if weights[0] is None:
             return None, None
-        return (torch.stack([weight for weight, _ in pairs]).mean(0),  # type: ignore[misc]
-                torch.stack([bias for _, bias in pairs]).mean(0))  # type: ignore[misc]
+        return torch.stack(weights).mean(0), torch.stack(biases).mean(0)
 
     def tracked(self, pattern: int, cut: ChannelCut | None = None) -> tuple[Tensor, Tensor]:
         """Running statistics of the pattern: the mean of its active banks."""

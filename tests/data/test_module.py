@@ -3,21 +3,26 @@
 import numpy as np
 import pytest
 import torch
+
 from nas_lightning.data.images import Augment, DataError, Normalize
 from nas_lightning.data.module import ImageDataModule
 
 
 def digits(**changes):
-    return ImageDataModule(**{"name": "digits", "root": "data", "batch_size": 50, "train_portion": 0.6, "seed": 3,
-                              **changes})
+    return ImageDataModule(
+        **{"name": "digits", "root": "data", "batch_size": 50, "train_portion": 0.6, "seed": 3, **changes}
+    )
 
 
 def test_splits_are_disjoint_and_recorded():
     data = digits()
     data.setup()
     assert (len(data.train_set), len(data.validation_set), len(data.test_set)) == (600, 400, 797)
-    rows = {split.images[i].numpy().tobytes() for split in (data.train_set, data.validation_set, data.test_set)
-            for i in range(len(split))}
+    rows = {
+        split.images[i].numpy().tobytes()
+        for split in (data.train_set, data.validation_set, data.test_set)
+        for i in range(len(split))
+    }
     assert len(rows) == 1797  # every image is distinct, so that none is in two parts
     again = digits(seed=4)  # the run's seed does not move the split
     again.setup()
@@ -62,8 +67,12 @@ def test_augmentation_is_a_crop_and_flip_of_each_image():
     padded = np.pad(images.numpy(), ((0, 0), (2, 2), (2, 2), (0, 0)))
     seen = set()
     for i in range(64):
-        windows = {(dy, dx, flip): padded[i, dy:dy + 6, dx:dx + 6][:, ::-1 if flip else 1]
-                   for dy in range(5) for dx in range(5) for flip in (False, True)}
+        windows = {
+            (dy, dx, flip): padded[i, dy : dy + 6, dx : dx + 6][:, :: -1 if flip else 1]
+            for dy in range(5)
+            for dx in range(5)
+            for flip in (False, True)
+        }
         (found,) = [k for k, window in windows.items() if np.array_equal(window, out[i].numpy())]
         seen.add(found)
     assert len(seen) > 25  # drawn per image, not per batch
@@ -79,14 +88,17 @@ def test_normalisation_is_channels_last_and_exact():
     assert out.is_contiguous(memory_format=torch.channels_last)
 
 
-@pytest.mark.parametrize(("changes", "words"), [
-    ({"train_portion": 0.01}, "fewer than one batch"),
-    ({"train_portion": 0.0001}, "no image to train on"),
-    ({"max_train_images": 5000}, "out of range"),
-    ({"name": "digit"}, "choose one of digits, cifar10"),
-    ({"name": "cifar10", "root": "/nonexistent"}, "put the official folder cifar-10-batches-py there"),
-    ({"name": "imagenet16_120", "root": "/nonexistent"}, "put the official batch file train_data_batch_1"),
-])
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"train_portion": 0.01}, "fewer than one batch"),
+        ({"train_portion": 0.0001}, "no image to train on"),
+        ({"max_train_images": 5000}, "out of range"),
+        ({"name": "digit"}, "choose one of digits, cifar10"),
+        ({"name": "cifar10", "root": "/nonexistent"}, "put the official folder cifar-10-batches-py there"),
+        ({"name": "imagenet16_120", "root": "/nonexistent"}, "put the official batch file train_data_batch_1"),
+    ],
+)
 def test_bad_data_is_one_sentence(changes, words):
     with pytest.raises(DataError, match=words):
         digits(**changes).loader()
@@ -115,7 +127,9 @@ def test_imagenet16_reads_the_official_layout(tmp_path, monkeypatch):
     folder.mkdir()
     rng = np.random.default_rng(0)
     for name in sources.IMAGENET16_MD5:
-        content = pickle.dumps({"data": rng.integers(0, 256, (5, 768), dtype=np.uint8), "labels": [1, 120, 121, 1000, 7]})
+        content = pickle.dumps(
+            {"data": rng.integers(0, 256, (5, 768), dtype=np.uint8), "labels": [1, 120, 121, 1000, 7]}
+        )
         (folder / name).write_bytes(content)
         sums[name] = hashlib.md5(content).hexdigest()
     monkeypatch.setattr(sources, "IMAGENET16_MD5", sums)

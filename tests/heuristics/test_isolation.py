@@ -6,12 +6,21 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from nas_lightning.heuristic import Heuristic, NotApplicableError, fold, owners
 from nas_lightning.plan import Plan, PlanError
 
 CONF = Path(__file__).parents[2] / "conf"
 FILES = sorted((CONF / "heuristics").glob("*/*.yaml"))
 BASE = {"nasbench101": Plan().edited({"mapping.op_placement": "node"}), "nasbench201": Plan(), "darts_nds": Plan()}
+
+INAPPLICABLE = {
+    ("dynamic_channel", "nasbench201"),
+    ("dynamic_channel", "darts_nds"),
+    ("wsbn", "nasbench201"),
+    ("wsbn", "darts_nds"),
+    ("op_placement", "nasbench101"),
+}
 
 
 def build(path):
@@ -36,11 +45,11 @@ def test_a_setting_changes_its_own_fields_alone(path):
     heuristic = build(path)
     applicable = 0
     for space, plan in BASE.items():
-        try:
-            edited = fold(plan, space, [heuristic])
-        except NotApplicableError as refusal:
-            assert f"space={space}" in str(refusal)
+        if (path.parent.name, space) in INAPPLICABLE and path.stem != "default":
+            with pytest.raises(NotApplicableError, match=f"space={space}"):
+                fold(plan, space, [heuristic])
             continue
+        edited = fold(plan, space, [heuristic])
         applicable += 1
         before, after = plan.flat(), edited.flat()
         assert {name for name in before if before[name] != after[name]} <= set(heuristic.fields)

@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 import torch
+
 from nas_lightning.nets.build import build_network
 from nas_lightning.plan import Plan
 from nas_lightning.spaces import get_space
@@ -16,15 +17,29 @@ SMALL = {
     "darts_nds": {"mapping.channels": 4, "mapping.layers": 4},
 }
 MAPPINGS = {
-    "nasbench101": [{"mapping.dynamic_channel": mode, "mapping.ofa_kernel": ofa, "mapping.wsbn": wsbn}
-                    for mode, ofa, wsbn in [("fixed", "off", "off"), ("shuffle", "crop", "on"), ("chunk", "off", "per_input"),
-                                            ("interpolate", "crop+transform", "on"), ("separate", "crop", "per_input"),
-                                            ("off", "crop+transform", "on")]],
-    "nasbench201": [{"mapping.op_placement": place, "mapping.ofa_kernel": ofa}
-                    for place, ofa in itertools.product(("edge", "node", "node_except_input"), ("off", "crop+transform"))],
-    "darts_nds": [{"mapping.op_placement": place, "mapping.ofa_kernel": ofa, "mapping.bn_affine": affine}
-                  for place, ofa, affine in [("edge", "off", False), ("node", "crop", True),
-                                             ("node_except_input", "crop+transform", True)]],
+    "nasbench101": [
+        {"mapping.dynamic_channel": mode, "mapping.ofa_kernel": ofa, "mapping.wsbn": wsbn}
+        for mode, ofa, wsbn in [
+            ("fixed", "off", "off"),
+            ("shuffle", "crop", "on"),
+            ("chunk", "off", "per_input"),
+            ("interpolate", "crop+transform", "on"),
+            ("separate", "crop", "per_input"),
+            ("off", "crop+transform", "on"),
+        ]
+    ],
+    "nasbench201": [
+        {"mapping.op_placement": place, "mapping.ofa_kernel": ofa}
+        for place, ofa in itertools.product(("edge", "node", "node_except_input"), ("off", "crop+transform"))
+    ],
+    "darts_nds": [
+        {"mapping.op_placement": place, "mapping.ofa_kernel": ofa, "mapping.bn_affine": affine}
+        for place, ofa, affine in [
+            ("edge", "off", False),
+            ("node", "crop", True),
+            ("node_except_input", "crop+transform", True),
+        ]
+    ],
 }
 CASES = [(space, edits) for space, all_edits in MAPPINGS.items() for edits in all_edits]
 
@@ -67,17 +82,25 @@ def test_subnet_equals_standalone_in_double_precision(space, edits, track):
         torch.testing.assert_close(network(images, arch), expected, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize(("space", "shape"), [
-    ("nasbench101", {"channels": 128, "layers": 3, "in_channels": 3, "num_classes": 10}),
-    ("nasbench101", {"channels": 13, "layers": 2, "in_channels": 1, "num_classes": 4}),
-    ("nasbench201", {"channels": 16, "layers": 5, "in_channels": 3, "num_classes": 10}),
-    ("nasbench201", {"channels": 5, "layers": 1, "in_channels": 1, "num_classes": 120}),
-    ("darts_nds", {"channels": 6, "layers": 5, "in_channels": 1, "num_classes": 10}),
-])
+@pytest.mark.parametrize(
+    ("space", "shape"),
+    [
+        ("nasbench101", {"channels": 128, "layers": 3, "in_channels": 3, "num_classes": 10}),
+        ("nasbench101", {"channels": 13, "layers": 2, "in_channels": 1, "num_classes": 4}),
+        ("nasbench201", {"channels": 16, "layers": 5, "in_channels": 3, "num_classes": 10}),
+        ("nasbench201", {"channels": 5, "layers": 1, "in_channels": 1, "num_classes": 120}),
+        ("darts_nds", {"channels": 6, "layers": 5, "in_channels": 1, "num_classes": 10}),
+    ],
+)
 def test_built_networks_have_the_analytic_parameter_count(space, shape):
     archs = drawn(space, Plan(), 100 if shape["channels"] in (16, 128) else 25)
-    plan = Plan().edited({"mapping.channels": shape["channels"], "mapping.layers": shape["layers"],
-                          "mapping.op_placement": "node" if space == "nasbench101" else "edge"})
+    plan = Plan().edited(
+        {
+            "mapping.channels": shape["channels"],
+            "mapping.layers": shape["layers"],
+            "mapping.op_placement": "node" if space == "nasbench101" else "edge",
+        }
+    )
     expected, _ = costs(archs, **shape)
     for arch, count in zip(archs, expected, strict=True):
         with torch.device("meta"):
@@ -86,11 +109,13 @@ def test_built_networks_have_the_analytic_parameter_count(space, shape):
 
 
 def test_published_darts_v2_has_its_published_size():
-    genotype = ("Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), "
-                "('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], "
-                "normal_concat=[2, 3, 4, 5], reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), "
-                "('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), "
-                "('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5])")
+    genotype = (
+        "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), "
+        "('sep_conv_3x3', 1), ('skip_connect', 0), ('skip_connect', 0), ('dil_conv_3x3', 2)], "
+        "normal_concat=[2, 3, 4, 5], reduce=[('max_pool_3x3', 0), ('max_pool_3x3', 1), ('skip_connect', 2), "
+        "('max_pool_3x3', 1), ('max_pool_3x3', 0), ('skip_connect', 2), ('skip_connect', 2), "
+        "('max_pool_3x3', 1)], reduce_concat=[2, 3, 4, 5])"
+    )
     plan = Plan().edited({"mapping.channels": 36, "mapping.layers": 20})
     network = build_network("darts_nds", plan, 10, arch=get_space("darts_nds").parse(genotype))
     assert sum(p.numel() for p in network.parameters()) == 3_349_342

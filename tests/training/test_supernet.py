@@ -4,13 +4,14 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from torch.nn import functional as F
+
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.nets.norm import BatchNorm
 from nas_lightning.plan import Plan
 from nas_lightning.ranking.evaluator import evaluation_batches, score
 from nas_lightning.spaces import get_space
 from nas_lightning.training import StandaloneModule, SuperNetModule, load_network
-from torch.nn import functional as F
 
 SMALL = {
     "nasbench101": {"mapping.channels": 6, "mapping.layers": 1, "mapping.op_placement": "node"},
@@ -20,8 +21,15 @@ SMALL = {
 
 
 def small_plan(space="nasbench201", **protocol):
-    return Plan().edited({**SMALL[space], "protocol.epochs": 1, "protocol.batch_size": 50, "protocol.train_portion": 0.2,
-                          **{f"protocol.{k}": v for k, v in protocol.items()}})
+    return Plan().edited(
+        {
+            **SMALL[space],
+            "protocol.epochs": 1,
+            "protocol.batch_size": 50,
+            "protocol.train_portion": 0.2,
+            **{f"protocol.{k}": v for k, v in protocol.items()},
+        }
+    )
 
 
 def data_for(plan, seed=0):
@@ -31,9 +39,18 @@ def data_for(plan, seed=0):
 
 
 def trainer_for(plan, *callbacks, **options):
-    return pl.Trainer(accelerator="cpu", devices=1, logger=False, max_epochs=plan.protocol.epochs,
-                      enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
-                      limit_val_batches=0, callbacks=list(callbacks), **options)
+    return pl.Trainer(
+        accelerator="cpu",
+        devices=1,
+        logger=False,
+        max_epochs=plan.protocol.epochs,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        callbacks=list(callbacks),
+        **options,
+    )
 
 
 def train(plan, space="nasbench201", seed=0, *callbacks):
@@ -60,8 +77,9 @@ def test_parameters_of_paths_not_sampled_do_not_move():
 
             # All edges are convolutions 1x1 in the first step, so that momentum is there, and pooling afterwards.
             text = "nor_conv_1x1" if step == 0 else "avg_pool_3x3"
-            return StepPaths((get_space("nasbench201").parse(
-                "|{0}~0|+|{0}~0|{0}~1|+|{0}~0|{0}~1|{0}~2|".format(text)),), 1.0)
+            return StepPaths(
+                (get_space("nasbench201").parse(f"|{text}~0|+|{text}~0|{text}~1|+|{text}~0|{text}~1|{text}~2|"),), 1.0
+            )
 
     module = OnePath("nasbench201", plan, 10, 1, 0)
     start = {name: p.detach().clone() for name, p in module.network.named_parameters()}
@@ -122,8 +140,10 @@ def test_tracking_changes_evaluation_only():
 
 
 def test_recalibrated_statistics_are_the_exact_moments():
-    plan, arch = small_plan(), get_space("nasbench201").parse(
-        "|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|")
+    plan, arch = (
+        small_plan(),
+        get_space("nasbench201").parse("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|"),
+    )
     module, data = SuperNetModule("nasbench201", plan, 10, 1, 0), data_for(plan)
     images = data.normalize(data.train_set.images[:120])
     seen = []
@@ -146,8 +166,11 @@ def test_recalibrated_statistics_are_the_exact_moments():
     x = torch.cat(seen[:3])
     torch.testing.assert_close(mean, x.mean((0, 2, 3)).float())
     torch.testing.assert_close(variance, x.var((0, 2, 3), correction=0).float())
-    assert all(layer.pool is None and layer.statistics == "batch"
-               for layer in module.network.modules() if isinstance(layer, BatchNorm))
+    assert all(
+        layer.pool is None and layer.statistics == "batch"
+        for layer in module.network.modules()
+        if isinstance(layer, BatchNorm)
+    )
 
 
 @pytest.mark.parametrize("mode", ["batch", "recalibrate"])
@@ -178,8 +201,10 @@ def test_checkpoint_rebuilds_the_network_without_heuristics(tmp_path):
     assert Plan.from_dict(identity["plan"]) == plan
     data, arch = data_for(plan), get_space("nasbench101").sample(np.random.default_rng(0))
     batches = evaluation_batches(data.held_out(), data.normalize, 100, None, "cpu")
-    assert (score(network, [arch], batches).negative_cross_entropy
-            == score(module.network, [arch], batches).negative_cross_entropy)
+    assert (
+        score(network, [arch], batches).negative_cross_entropy
+        == score(module.network, [arch], batches).negative_cross_entropy
+    )
     (tmp_path / "cut.ckpt").write_bytes((tmp_path / "a.ckpt").read_bytes()[:1000])
     with pytest.raises(ValueError, match="damaged or not a PyTorch checkpoint"):
         load_network(tmp_path / "cut.ckpt")
@@ -193,7 +218,8 @@ def test_checkpoint_rebuilds_the_network_without_heuristics(tmp_path):
 def test_standalone_network_learns():
     plan = small_plan(epochs=30, learning_rate=0.1)
     arch = get_space("nasbench201").parse(
-        "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|")
+        "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
+    )
     module, data = StandaloneModule("nasbench201", plan, 10, 1, 0, arch), data_for(plan)
     batches = evaluation_batches(data.held_out("test"), data.normalize, 100, None, "cpu")
     before = score(module.network, [arch], batches).accuracy[0]

@@ -17,8 +17,10 @@ import pytorch_lightning as pl
 import torch
 from rich.console import Console
 
+from nas_lightning.benchmarks import write_table
 from nas_lightning.compose import Job
-from nas_lightning.main import data_module, open_folder, quiet_lightning, result_of, standalone_accuracy
+from nas_lightning.modes.common import data_module, open_folder, quiet_lightning, result_of
+from nas_lightning.modes.standalone import standalone_accuracy
 from nas_lightning.progress import new_progress
 from nas_lightning.ranking.architecture_sets import architecture_set
 from nas_lightning.ranking.uncertainty import noise_ceiling
@@ -44,12 +46,22 @@ def train_one(job: Job, data: Any, arch: Any, seed: int) -> dict[str, Any]:
     """Train one architecture with one seed; accuracies as fractions, wall time in seconds."""
     started = time.perf_counter()
     data.seed = seed
-    module = StandaloneModule(job.config["space"]["name"], job.plan, data.source.num_classes, data.source.in_channels,
-                              seed, arch)
-    trainer = pl.Trainer(accelerator=job.config["trainer"]["accelerator"], devices=1, logger=False,
-                         max_epochs=job.plan.protocol.epochs, enable_checkpointing=False, enable_progress_bar=False,
-                         enable_model_summary=False, limit_val_batches=0, num_sanity_val_steps=0,
-                         precision=job.config["trainer"]["precision"], default_root_dir=job.folder)
+    module = StandaloneModule(
+        job.config["space"]["name"], job.plan, data.source.num_classes, data.source.in_channels, seed, arch
+    )
+    trainer = pl.Trainer(
+        accelerator=job.config["trainer"]["accelerator"],
+        devices=1,
+        logger=False,
+        max_epochs=job.plan.protocol.epochs,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        num_sanity_val_steps=0,
+        precision=job.config["trainer"]["precision"],
+        default_root_dir=job.folder,
+    )
     trainer.fit(module, datamodule=data)
     module.to(trainer.strategy.root_device)
     row: dict[str, Any] = {"architecture": str(arch), "seed": seed}
@@ -91,8 +103,9 @@ def build_table(job: Job) -> dict[str, Any]:
     data.setup()
     open_folder(job, data)
     done = {(row["architecture"], row["seed"]) for row in journal_rows(job.folder)}
-    tasks = [(str(arch), seed) for seed in range(wanted["seeds"]) for arch in architectures
-             if (str(arch), seed) not in done]
+    tasks = [
+        (str(arch), seed) for seed in range(wanted["seeds"]) for arch in architectures if (str(arch), seed) not in done
+    ]
     workers = max(1, min(wanted["workers"], len(tasks)))
     with new_progress(Console(stderr=True)) as progress:
         bar = progress.add_task("Training", total=len(architectures) * wanted["seeds"], completed=len(done), note="")
@@ -108,32 +121,50 @@ def build_table(job: Job) -> dict[str, Any]:
 
 def merge(job: Job, architectures: list[Any], data: Any) -> dict[str, Any]:
     """One row per architecture with every seed kept; writes the table and the run's result."""
-    from nas_lightning.benchmarks import write_table
-
     rows = {(row["architecture"], row["seed"]): row for row in journal_rows(job.folder)}
     seeds, names = range(job.config["table"]["seeds"]), [str(a) for a in architectures]
-    test, validation = ([[rows[name, seed][split] for seed in seeds] for name in names]
-                        for split in ("test", "validation"))
+    test, validation = (
+        [[rows[name, seed][split] for seed in seeds] for name in names] for split in ("test", "validation")
+    )
     seconds = sum(rows[name, seed]["seconds"] for name in names for seed in seeds)
     test_mean = np.mean(test, axis=1)
     space, mapping = get_space(job.config["space"]["name"]), job.plan.mapping
-    params, macs = costs(architectures, channels=mapping.channels, layers=mapping.layers,
-                         num_classes=data.source.num_classes, in_channels=data.source.in_channels,
-                         image_size=int(data.test_set.images.shape[1]))
+    params, macs = costs(
+        architectures,
+        channels=mapping.channels,
+        layers=mapping.layers,
+        num_classes=data.source.num_classes,
+        in_channels=data.source.in_channels,
+        image_size=int(data.test_set.images.shape[1]),
+    )
     ceiling = noise_ceiling(np.array(test)) if len(seeds) > 1 else None
     spread = np.quantile(test_mean, [0, 0.05, 0.5, 0.95, 1])
-    facts = {"plan": job.plan.as_dict(), "data": data.record(), "cost_core_seconds": round(seconds, 1),
-             "noise_ceiling_tau": None if ceiling is None else round(ceiling.tau, 4),
-             "noise_ceiling_seeds_per_half": None if ceiling is None else ceiling.seeds_per_half,
-             "test_accuracy_quantiles_0_5_50_95_100": [round(float(q), 4) for q in spread],
-             "architectures": f"random{len(names)}_seed{job.config['table']['sample_seed']} of unique classes"}
+    facts = {
+        "plan": job.plan.as_dict(),
+        "data": data.record(),
+        "cost_core_seconds": round(seconds, 1),
+        "noise_ceiling_tau": None if ceiling is None else round(ceiling.tau, 4),
+        "noise_ceiling_seeds_per_half": None if ceiling is None else ceiling.seeds_per_half,
+        "test_accuracy_quantiles_0_5_50_95_100": [round(float(q), 4) for q in spread],
+        "architectures": f"random{len(names)}_seed{job.config['table']['sample_seed']} of unique classes",
+    }
     out = Path(job.config["table"]["out"] or job.folder / "table.parquet")
-    write_table(out, space=space.name, dataset=data.source.name, architectures=architectures,
-                columns={"test_accuracy": test_mean, "validation_accuracy": np.mean(validation, axis=1),
-                         "test_accuracy_seeds": np.array(test), "validation_accuracy_seeds": np.array(validation),
-                         "params": params, "macs": macs,
-                         "train_seconds": np.array([[rows[n, s]["seconds"] for s in seeds] for n in names]).mean(1)},
-                metadata={"source": "nas-lightning mode=table", **facts})
+    write_table(
+        out,
+        space=space.name,
+        dataset=data.source.name,
+        architectures=architectures,
+        columns={
+            "test_accuracy": test_mean,
+            "validation_accuracy": np.mean(validation, axis=1),
+            "test_accuracy_seeds": np.array(test),
+            "validation_accuracy_seeds": np.array(validation),
+            "params": params,
+            "macs": macs,
+            "train_seconds": np.array([[rows[n, s]["seconds"] for s in seeds] for n in names]).mean(1),
+        },
+        metadata={"source": "nas-lightning mode=table", **facts},
+    )
     steps = len(names) * len(seeds) * job.plan.protocol.epochs * len(data.loader())
     result = {**result_of(job, "table", data, steps, steps), "metrics": {**facts, "table": out.name}}
     write_atomically(job.folder / RESULT, to_json(result))

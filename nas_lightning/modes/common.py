@@ -1,0 +1,164 @@
+"""What the modes of train.py share: data, Trainer, logger, run folder, the common part of a result."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import OmegaConf
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+from nas_lightning.compose import Job
+from nas_lightning.data.module import ImageDataModule
+from nas_lightning.heuristic import changed
+from nas_lightning.logging.facts import RunFacts
+from nas_lightning.logging.loggers import RunLogger, open_logger
+from nas_lightning.progress import RunProgress
+from nas_lightning.runs import SCHEMA_VERSION, environment, to_json, write_atomically
+from nas_lightning.training import NetworkModule
+
+logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its start-up hints say nothing about the run
+
+
+def data_module(job: Job) -> ImageDataModule:
+    """The images with the plan's batch size and train portion."""
+    data, protocol = job.config["data"], job.plan.protocol
+    return ImageDataModule(
+        data["name"],
+        data["root"],
+        protocol.batch_size,
+        protocol.train_portion,
+        job.config["seed"],
+        data["split_seed"],
+        data["max_train_images"],
+        data["augment"],
+        data["download"],
+    )
+
+
+def logger_of(job: Job, kind: str) -> RunLogger:
+    """The logger that the configuration names."""
+    config = job.config
+    facts = RunFacts(
+        job.folder,
+        job.hash,
+        kind,
+        config["space"]["name"],
+        config["data"]["name"],
+        config["seed"],
+        job.plan.as_dict(),
+        {h.factor: h.settings() for h in job.heuristics if h.settings()},
+        config["ablation"],
+        config["study"],
+        config["recipe"],
+        {"evaluation": config["evaluation"]},
+    )
+    return open_logger(config["logger"]["name"], facts, project=config["logger"]["project"])
+
+
+def build_trainer(job: Job, callbacks: list[pl.Callback], logger: RunLogger) -> pl.Trainer:
+    """Lightning's Trainer with our callbacks; the ModelCheckpoint keeps the last and the one before it."""
+    wanted = job.config["trainer"]
+    devices: Any = wanted["devices"]
+    devices = json.loads(devices) if devices.startswith("[") else devices if devices == "auto" else int(devices)
+    folder = job.folder / "checkpoints"
+    checkpoint = ModelCheckpoint(
+        dirpath=folder,
+        filename="{epoch}",
+        every_n_epochs=wanted["checkpoint_every"],
+        save_top_k=1,
+        monitor=None,
+        save_last=True,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )
+    return pl.Trainer(
+        accelerator=wanted["accelerator"],
+        devices=devices,
+        strategy="auto" if wanted["strategy"] == "single" else wanted["strategy"],
+        num_nodes=wanted["num_nodes"],
+        precision=wanted["precision"],
+        deterministic=wanted["deterministic"],
+        max_epochs=job.plan.protocol.epochs,
+        logger=logger.lightning,
+        callbacks=[*callbacks, checkpoint],
+        enable_model_summary=False,
+        enable_progress_bar=True,
+        limit_val_batches=0,
+        num_sanity_val_steps=0,
+        default_root_dir=job.folder,
+        inference_mode=False,
+    )
+
+
+def fit(
+    job: Job, module: NetworkModule, data: ImageDataModule, callbacks: list[pl.Callback], logger: RunLogger
+) -> pl.Trainer:
+    """Train from the last checkpoint of the run folder, or from the start; saves the final state."""
+    progress = RunProgress()
+    if not job.config["trainer"]["progress_bar"]:
+        progress.disable()
+    trainer = build_trainer(job, [progress, *callbacks], logger)
+    last = job.folder / "checkpoints" / "last.ckpt"
+    with quiet_lightning():
+        trainer.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
+    final = job.folder / "checkpoints" / "final.ckpt"
+    if trainer.is_global_zero and not final.exists():
+        trainer.save_checkpoint(final, weights_only=False)
+    return trainer
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Silence hints that do not concern a run whose batches are tensors in memory."""
+    with warnings.catch_warnings():
+        for message in (
+            ".*does not have many workers.*",
+            ".*Checkpoint directory.*",
+            ".*LeafSpec.*",
+            ".*smaller than the logging interval.*",
+            ".*GPU available but not used.*",
+            ".*is deprecated.*",
+        ):
+            warnings.filterwarnings("ignore", message)
+        yield
+
+
+def result_of(job: Job, kind: str, data: ImageDataModule, passes: int, steps: int) -> dict[str, Any]:
+    """What every result file says, whatever the mode."""
+    config = job.config
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "kind": kind,
+        "status": "complete",
+        "reason": None,
+        "run_hash": job.hash,
+        "space": config["space"]["name"],
+        "dataset": config["data"]["name"],
+        "seed": config["seed"],
+        "plan": job.plan.as_dict(),
+        "heuristics": {h.factor: h.settings() for h in job.heuristics if h.settings()},
+        "changed": {name: list(values) for name, values in changed(job.base, job.plan).items()},
+        "ablation": config["ablation"],
+        "study": config["study"],
+        "recipe": config["recipe"],
+        "data": data.record(),
+        "cost": {
+            "epochs": job.plan.protocol.epochs,
+            "steps": steps,
+            "passes": passes,
+            "images": passes * job.plan.protocol.batch_size,
+        },
+    }
+
+
+def open_folder(job: Job, data: ImageDataModule) -> None:
+    """Create the run folder with its configuration and environment."""
+    write_atomically(job.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(job.config)).encode())
+    write_atomically(job.folder / "environment.json", to_json(environment(data.record(), torch.get_num_threads())))

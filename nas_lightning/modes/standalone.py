@@ -1,0 +1,65 @@
+"""mode=standalone: one architecture with weights of its own."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from nas_lightning.compose import Job
+from nas_lightning.data.module import ImageDataModule
+from nas_lightning.evaluation import MetricsFile
+from nas_lightning.modes.common import data_module, fit, logger_of, open_folder, result_of
+from nas_lightning.ranking.evaluator import evaluation_batches, score
+from nas_lightning.runs import RESULT, to_json, write_atomically
+from nas_lightning.spaces import get_space
+from nas_lightning.training import NetworkModule, StandaloneModule
+
+
+def train_standalone(job: Job) -> dict[str, Any]:
+    """mode=standalone: train one architecture from scratch; accuracies on held-out and test images."""
+    config, started = job.config, time.perf_counter()
+    if not config["architecture"]:
+        raise ValueError("mode=standalone needs architecture='…', in the field's string form of the space")
+    arch = get_space(config["space"]["name"]).parse(config["architecture"])
+    data = data_module(job)
+    data.setup()
+    module = StandaloneModule(
+        config["space"]["name"], job.plan, data.source.num_classes, data.source.in_channels, config["seed"], arch
+    )
+    open_folder(job, data)
+    with logger_of(job, "standalone") as logger:
+        trainer = fit(job, module, data, [MetricsFile(job.folder / "metrics.csv", 1)], logger)
+        module.to(trainer.strategy.root_device)
+        metrics = {
+            split: standalone_accuracy(module, data, split, config["evaluation"]["batch_size"])
+            for split in ("validation", "test")
+            if split == "test" or len(data.validation_set)
+        }
+        write_atomically(job.folder / "timings.json", to_json({"total_s": time.perf_counter() - started}))
+        result = {
+            **result_of(job, "standalone", data, trainer.global_step, trainer.global_step),
+            "architecture": str(arch),
+            "parameters": sum(p.numel() for p in module.network.parameters()),
+            "metrics": metrics,
+        }
+        logger.finish(result)
+        write_atomically(job.folder / RESULT, to_json(result))
+    return result
+
+
+def standalone_accuracy(module: NetworkModule, data: ImageDataModule, split: str, batch_size: int) -> dict[str, float]:
+    """Accuracy and −cross-entropy of a stand-alone network on a split, by the plan's evaluation statistics."""
+    images = data.held_out(split)
+    batches = evaluation_batches(images, data.normalize, min(batch_size, len(images)), None, module.device)
+    protocol = module.plan.protocol
+    calibration = (
+        [data.loader(module.device).batch(s)[0] for s in range(protocol.bn_recalibration_batches)]
+        if protocol.bn_evaluation == "recalibrate"
+        else []
+    )
+    scores = score(module.network, [module.network.arch], batches, protocol.bn_evaluation, calibration)
+    return {
+        "accuracy": float(scores.accuracy[0]),
+        "negative_cross_entropy": float(scores.negative_cross_entropy[0]),
+        "n_images": sum(len(labels) for _, labels in batches),
+    }

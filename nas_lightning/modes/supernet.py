@@ -1,0 +1,109 @@
+"""mode=supernet: train the shared weights, rank sub-nets by them, say how far to trust the ranking."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from nas_lightning.benchmarks import Benchmark
+from nas_lightning.compose import Job
+from nas_lightning.data.module import ImageDataModule
+from nas_lightning.evaluation import TOP_K, Evaluation, MetricsFile, RankingCallback
+from nas_lightning.modes.common import data_module, fit, logger_of, open_folder, result_of
+from nas_lightning.progress import new_progress
+from nas_lightning.ranking.evaluator import Scores, evaluation_batches
+from nas_lightning.ranking.plot import scatter
+from nas_lightning.runs import RESULT, to_json, write_atomically
+from nas_lightning.training import SuperNetModule
+
+
+def open_benchmark(job: Job) -> Benchmark | None:
+    """The table to rank against, checked against space and data set; None for benchmark=none."""
+    wanted = job.config["benchmark"]
+    if wanted["name"] is None:
+        return None
+    table = Benchmark.open(
+        wanted["name"], space=job.config["space"]["name"], root=wanted["root"], dataset=wanted["dataset"]
+    )
+    if table.dataset != job.config["data"]["name"]:
+        raise ValueError(
+            f"table {wanted['name']} holds {table.dataset} accuracies but data={job.config['data']['name']}; "
+            "choose a benchmark of the same data set, or benchmark=none"
+        )
+    return table
+
+
+def evaluation_of(job: Job, data: ImageDataModule, benchmark: Benchmark | None) -> Evaluation:
+    """What is scored, and how; refuses early what could only fail after the training."""
+    wanted, space = job.config["evaluation"], job.config["space"]["name"]
+    evaluation_batches(data.held_out(), data.normalize, wanted["batch_size"], wanted["images"], "cpu")
+    return Evaluation(
+        space,
+        job.plan,
+        data,
+        wanted["architectures"],
+        wanted["batch_size"],
+        wanted["images"],
+        wanted["score"],
+        wanted["threshold"],
+        wanted["top_k"] or TOP_K[space],
+        benchmark,
+    )
+
+
+def train_supernet(job: Job) -> dict[str, Any]:
+    """Train, rank, and write the run folder; result.json comes last."""
+    config, started = job.config, time.perf_counter()
+    data, benchmark = data_module(job), open_benchmark(job)
+    data.setup()
+    module = SuperNetModule(
+        config["space"]["name"], job.plan, data.source.num_classes, data.source.in_channels, config["seed"]
+    )
+    evaluation = evaluation_of(job, data, benchmark)
+    open_folder(job, data)
+    passes = module.sampler.passes_per_step()
+    with logger_of(job, "train") as logger:
+        callbacks = [
+            *job.heuristics,
+            RankingCallback(evaluation, config["evaluation"]["every"]),
+            MetricsFile(job.folder / "metrics.csv", passes),
+        ]
+        trainer = fit(job, module, data, callbacks, logger)
+        trained = time.perf_counter()
+        with new_progress() as progress:
+            task = progress.add_task("Ranking", total=len(evaluation.architectures), note="")
+            scores = evaluation.scores(
+                module.to(trainer.strategy.root_device), lambda done: progress.update(task, completed=done)
+            )
+        summary = evaluation.summary(scores)
+        evaluation.write_table(job.folder / "ranking.parquet", scores)
+        picture = draw(job, evaluation, scores) if benchmark is not None else None
+        logger.ranking("final", evaluation.names, scores.accuracy.tolist(), evaluation.truth.tolist(), picture)
+        ended = time.perf_counter()
+        write_atomically(
+            job.folder / "timings.json",
+            to_json({"training_s": trained - started, "evaluation_s": ended - trained, "total_s": ended - started}),
+        )
+        table = None if benchmark is None else {"name": config["benchmark"]["name"], "sha256": benchmark.sha256}
+        result = {
+            **result_of(job, "train", data, trainer.global_step * passes, trainer.global_step),
+            "evaluation": evaluation.record(),
+            "benchmark": table,
+            **summary,
+        }
+        logger.finish(result)
+        write_atomically(job.folder / RESULT, to_json(result))
+    return result
+
+
+def draw(job: Job, evaluation: Evaluation, scores: Scores) -> Path:
+    """ranking.png: super-net against stand-alone accuracy."""
+    return scatter(
+        job.folder / "ranking.png",
+        scores.accuracy,
+        evaluation.truth,
+        f"{job.config['space']['name']}, {job.config['data']['name']}",
+        evaluation.top_k,
+        ids=evaluation.names,
+    )
