@@ -150,7 +150,7 @@ def darts_cost(arch: DartsArchitecture, *, channels: int = 36, layers: int = 20,
         if reduction:
             width *= 2
         if reduced:  # the input before last is twice as large: factorised reduction by two strided convolutions
-            cost.conv(before_last, 2 * (width // 2), 1, _half(size_before_last)**2)
+            cost.conv(before_last, width, 1, _half(size_before_last)**2)
         else:
             cost.conv(before_last, width, 1, size_before_last**2)
         cost.conv(last, width, 1, size * size)
@@ -171,7 +171,7 @@ def _darts_operation(cost: _Cost, op: int, width: int, pixels: int, strided: boo
         cost.depthwise(width, kernel, pixels, times)
         cost.conv(width, width, 1, pixels, times)
     elif op == 3 and strided:
-        cost.conv(width, 2 * (width // 2), 1, pixels)
+        cost.conv(width, width, 1, pixels)
 
 
 def costs(archs: Sequence[Any], *, channels: int | None = None, layers: int | None = None, num_classes: int = 10,

@@ -10,6 +10,7 @@ from nas_lightning.nets.build import build_network
 from nas_lightning.plan import Plan
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.cost import costs
+from torch.utils.flop_counter import FlopCounterMode
 
 SMALL = {
     "nasbench101": {"mapping.channels": 11, "mapping.layers": 1, "mapping.op_placement": "node"},
@@ -89,10 +90,10 @@ def test_subnet_equals_standalone_in_double_precision(space, edits, track):
         ("nasbench101", {"channels": 13, "layers": 2, "in_channels": 1, "num_classes": 4}),
         ("nasbench201", {"channels": 16, "layers": 5, "in_channels": 3, "num_classes": 10}),
         ("nasbench201", {"channels": 5, "layers": 1, "in_channels": 1, "num_classes": 120}),
-        ("darts_nds", {"channels": 6, "layers": 5, "in_channels": 1, "num_classes": 10}),
+        ("darts_nds", {"channels": 7, "layers": 5, "in_channels": 1, "num_classes": 10}),
     ],
 )
-def test_built_networks_have_the_analytic_parameter_count(space, shape):
+def test_built_networks_have_the_analytic_parameters_and_macs(space, shape):
     archs = drawn(space, Plan(), 100 if shape["channels"] in (16, 128) else 25)
     plan = Plan().edited(
         {
@@ -101,11 +102,16 @@ def test_built_networks_have_the_analytic_parameter_count(space, shape):
             "mapping.op_placement": "node" if space == "nasbench101" else "edge",
         }
     )
-    expected, _ = costs(archs, **shape)
-    for arch, count in zip(archs, expected, strict=True):
+    params, macs = costs(archs, image_size=32, **shape)
+    image = torch.empty(2, shape["in_channels"], 32, 32, device="meta")
+    for arch, n_params, n_macs in zip(archs, params, macs, strict=True):
         with torch.device("meta"):
             network = build_network(space, plan, shape["num_classes"], shape["in_channels"], arch)
-        assert sum(p.numel() for p in network.parameters()) == count, str(arch)
+        assert sum(p.numel() for p in network.parameters()) == n_params, str(arch)
+        with FlopCounterMode(display=False) as counter:
+            network(image)
+        # 2 images, 2 operations a multiply-accumulate; the benchmark also counts the classifier's bias, one a class.
+        assert counter.get_total_flops() == 2 * 2 * (n_macs - shape["num_classes"]), str(arch)
 
 
 def test_published_darts_v2_has_its_published_size():
