@@ -90,11 +90,11 @@ def test_one_search_prints_what_it_found(folder):
 
 def test_kills_leave_no_trace_in_the_result(folder):
     """SIGKILL at several moments of a search of some seconds; the last run ends with the undisturbed run's bytes."""
-    long = ("algorithm=regularized_evolution", "seed=3", *SMALL, "budget.amount=10000", "baseline_seeds=0")
+    long = ("algorithm=regularized_evolution", "seed=3", *SMALL, "budget.amount=6000", "baseline_seeds=0")
     whole = command(folder, *long, "runs=whole")
     assert whole.returncode == 0, whole.stderr
     kills = 0
-    for progress in (1, 40_000, 900_000, 2_000_000):  # bytes of the journal at which to kill
+    for progress in (1, 900_000):  # bytes of the journal at which to kill
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "search.py"), *long, "runs=killed"], cwd=folder, stdout=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
@@ -107,7 +107,7 @@ def test_kills_leave_no_trace_in_the_result(folder):
             time.sleep(0.001)
         process.wait()
         assert not list((folder / "killed").rglob("result.json"))
-    assert kills == 4
+    assert kills == 2
     assert command(folder, *long, "runs=killed").returncode == 0
     for name in ("result.json", "search.csv"):
         one, other = (next((folder / runs).rglob(name)).read_bytes() for runs in ("whole", "killed"))
