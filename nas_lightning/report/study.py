@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -213,11 +214,17 @@ def _condition(about: dict[str, Any], runs: list[Run], reference: dict[str, str]
         key = json.dumps({f: signature.get(f) for f in changes}, sort_keys=True)
         grouped.setdefault(key, Setting(factor, name, [], changes)).runs.append(run)
     rank = {REFERENCE: 0, COMBINATION: 2}
-    settings = sorted(grouped.values(), key=lambda s: (rank.get(s.factor, 1), s.factor, s.setting))
+    settings = sorted(grouped.values(), key=lambda s: (rank.get(s.factor, 1), s.factor, _natural(s.setting)))
     for setting in settings:
         setting.runs.sort(key=lambda run: (run.seed, str(run.path)))
     factors = {f: named(f, reference) for f in reference}
     return Condition(about["space"], about["dataset"], "", about, settings, factors)
+
+
+def _natural(name: str) -> list[tuple[float, str]]:
+    """Sorts b64 before b128."""
+    parts = re.split(r"(\d+(?:\.\d+)?)", name)
+    return [(float(part), "") if i % 2 else (-1.0, part) for i, part in enumerate(parts)]
 
 
 def short(settings: Any) -> str:
