@@ -23,7 +23,7 @@ def command(folder, *arguments, script="search.py"):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     target = [str(ROOT / script)] if script.endswith(".py") else ["-m", script]
     return subprocess.run(
-        [sys.executable, *target, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+        [sys.executable, *target, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=280
     )
 
 
