@@ -19,7 +19,7 @@ from nas_lightning.ranking.checks import paired
 from nas_lightning.ranking.correlation import kendall_tau
 
 # Above this many architectures the pair matrix (n² bytes and its float copy) costs more than sorting every replicate.
-_PAIR_MATRIX_LIMIT = 3000
+_PAIR_MATRIX_LIMIT = 1000
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def tau_of_counts(predictions: np.ndarray, truth: np.ndarray, counts: np.ndarray
     if len(predictions) > _PAIR_MATRIX_LIMIT:
         repeat = (np.repeat(np.arange(len(predictions)), row) for row in counts)
         return np.array([kendall_tau(predictions[index], truth[index]) for index in repeat])
-    # float64 holds these sums exactly: they stay below 3000² · the largest count.
+    # float64 holds these sums exactly: they stay below 1000² · the largest count².
     w = counts.astype(np.float64)
     sign_x = np.sign(predictions[:, None] - predictions[None, :])
     sign_y = np.sign(truth[:, None] - truth[None, :])
