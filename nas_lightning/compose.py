@@ -100,7 +100,7 @@ def compose(cfg: DictConfig) -> Job:
         "plan": plan.as_dict(),
         "data": data,
         "benchmark": benchmark,
-        "evaluation": config["evaluation"],
+        "evaluation": {k: v for k, v in config["evaluation"].items() if k != "diagnostics"},
         "seed": config["seed"],
         "precision": config["trainer"]["precision"],
         "world_size": world_size(config["trainer"]),

@@ -75,6 +75,8 @@ class EvaluationSchema:
     """accuracy or negative_cross_entropy: what the headline ranks by; both are always stored."""
     threshold: float = 0.001
     """Bin width of the sparse Kendall tau, as a fraction of accuracy."""
+    diagnostics: bool = False
+    """Also write diagnostics.parquet: parameters, MACs, latency on this machine, optimization gap per architecture."""
     top_k: int | None = None
     """K of the final search performance; null takes the space's (5, 10 on NAS-Bench-201)."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,12 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
-import torch
-from pytorch_lightning import LightningModule, Trainer
 
 from nas_lightning.benchmarks import Benchmark
 from nas_lightning.data.module import ImageDataModule
+from nas_lightning.latency import measured_latency
 from nas_lightning.plan import Plan
 from nas_lightning.ranking.architecture_sets import architecture_set
 from nas_lightning.ranking.baselines import free_baselines, linear_operation_counts
@@ -93,6 +90,13 @@ class Evaluation:
             image_size=int(self.data.held_out().images.shape[1]),
         )
 
+    def validation_truth(self) -> np.ndarray | None:
+        """Stand-alone validation accuracies [n] for the proxy ceiling, None where the table has none."""
+        assert self.benchmark is not None
+        if not any(metric == "validation_accuracy" for metric, _ in self.benchmark.metrics):
+            return None
+        return self.benchmark.accuracies(self.architectures, "validation_accuracy")
+
     def summary(self, scores: Scores) -> dict[str, Any]:
         """The record of result.json: metrics, baselines, ceiling. Empty metrics where there is no table."""
         space = get_space(self.space)
@@ -111,6 +115,8 @@ class Evaluation:
             self.names,
             [*baselines, *([linear] if linear else [])],
             seed_accuracies=self.benchmark.seed_accuracies(self.architectures),
+            seed_metric=self.benchmark.seed_metric,
+            validation=self.validation_truth(),
             table_accuracies=self.benchmark.accuracies(self.benchmark.architectures()),
             top_k=self.top_k,
             threshold=self.threshold,
@@ -130,95 +136,47 @@ class Evaluation:
 
     def write_table(self, path: Path, scores: Scores) -> None:
         """ranking.parquet: one row per architecture, in the order of the set."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
         space, (params, macs) = get_space(self.space), self.costs()
         seeds = None if self.benchmark is None else self.benchmark.seed_accuracies(self.architectures)
-        lists = [
-            None if row is None else [float(v) for v in row]
-            for row in (seeds if seeds is not None else [None] * len(self.names))
-        ]
-        table = pa.table(
-            {
-                "architecture": self.names,
-                "key": [space.key(a) for a in self.architectures],
-                "supernet_accuracy": scores.accuracy,
-                "supernet_negative_cross_entropy": scores.negative_cross_entropy,
-                "standalone_accuracy": self.truth,
-                "standalone_seed_accuracies": pa.array(lists, pa.list_(pa.float64())),
-                "params": params,
-                "macs": macs,
-            }
-        )
-        buffer = io.BytesIO()
-        pq.write_table(table, buffer)
-        write_atomically(path, buffer.getvalue())
-
-
-class RankingCallback(pl.Callback):
-    """Ranks the super-net every `every` epochs without disturbing its training.
-
-    Fires: end of a training epoch, before the metrics file is written. Scoring restores train mode, batch-norm
-    statistics and draws no random number, so that the weights are bit-identical with and without it.
-    """
-
-    def __init__(self, evaluation: Evaluation, every: int) -> None:
-        super().__init__()
-        self.evaluation, self.every = evaluation, every
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        epoch = trainer.current_epoch + 1
-        if self.every and epoch % self.every == 0:
-            for name, value in self.evaluation.epoch_metrics(self.evaluation.scores(pl_module)).items():
-                pl_module.log(f"rank/{name}", torch.tensor(value, dtype=torch.float64), rank_zero_only=True)
-
-
-class MetricsFile(pl.Callback):
-    """metrics.csv: one row per epoch, rewritten atomically, so that a resumed run continues it exactly.
-
-    Fires: end of a training epoch, after all other callbacks have logged. The rows travel in the checkpoint.
-    """
-
-    def __init__(self, path: Path, passes_per_step: int) -> None:
-        super().__init__()
-        self.path, self.passes_per_step = path, passes_per_step
-        self.rows: list[dict[str, float]] = []
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        logged = {
-            name: float(value)
-            for name, value in trainer.callback_metrics.items()
-            if not name.endswith(("_step", "_epoch"))
+        columns = {
+            "architecture": self.names,
+            "key": [space.key(a) for a in self.architectures],
+            "supernet_accuracy": scores.accuracy,
+            "supernet_negative_cross_entropy": scores.negative_cross_entropy,
+            "standalone_accuracy": self.truth,
+            "standalone_seed_accuracies": [None] * len(self.names) if seeds is None else seeds.tolist(),
+            "params": params,
+            "macs": macs,
         }
-        step = trainer.global_step
-        stale = {name for name in logged if name.startswith("rank/")} if self._was_not_ranked(trainer) else set()
-        self.rows.append(
-            {
-                "epoch": trainer.current_epoch + 1,
-                "step": step,
-                "passes": step * self.passes_per_step,
-                **{name: value for name, value in logged.items() if name not in stale},
-            }
-        )
-        if trainer.is_global_zero:
-            self.write()
+        write_atomically(path, parquet_bytes(columns))
 
-    def _was_not_ranked(self, trainer: Trainer) -> bool:
-        """callback_metrics keep the last value; only the epochs that ranked may show one."""
-        ranking = [c for c in trainer.callbacks if isinstance(c, RankingCallback)]  # type: ignore[attr-defined]
-        return not (ranking and ranking[0].every and (trainer.current_epoch + 1) % ranking[0].every == 0)
+    def write_diagnostics(self, path: Path, scores: Scores, module: Any) -> None:
+        """diagnostics.parquet: what each architecture costs, and how far its shared weights are from its own training.
 
-    def write(self) -> None:
-        names = list(dict.fromkeys(name for row in self.rows for name in row))
-        text = io.StringIO()
-        writer = csv.DictWriter(text, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(self.rows)
-        write_atomically(self.path, text.getvalue().encode())
+        Apart from ranking.parquet, since latencies differ from run to run. `optimization_gap` is super-net minus
+        stand-alone accuracy (Xie et al., A Battle to Shrink the Optimization Gap), NaN where the table lacks it.
+        """
+        size = int(self.data.held_out().images.shape[1])
+        params, macs = self.costs()
+        columns = {
+            "architecture": self.names,
+            "params": params,
+            "macs": macs,
+            "latency_ms": measured_latency(module.network, self.architectures, size),
+            "optimization_gap": scores.accuracy - self.truth,
+        }
+        write_atomically(path, parquet_bytes(columns))
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"rows": [dict(row) for row in self.rows]}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.rows = [dict(row) for row in state_dict["rows"]]
+def parquet_bytes(columns: dict[str, Any]) -> bytes:
+    """A Parquet file of these columns."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    table = pa.table(columns)
+    seeds = table.schema.get_field_index("standalone_seed_accuracies")
+    if seeds >= 0:  # all null where the truth keeps no seeds: the type stays the same
+        table = table.set_column(seeds, "standalone_seed_accuracies", table[seeds].cast(pa.list_(pa.float64())))
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    return buffer.getvalue()

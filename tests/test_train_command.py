@@ -125,14 +125,28 @@ def test_a_table_is_built_resumed_and_opened(tmp_path):
 
     overrides = ["mode=table", "table.architectures=4", "table.workers=2", f"table.out={tmp_path / 'mine.parquet'}"]
     train(job(tmp_path / "runs", *overrides, "table.seeds=1"))
+    with (only_folder(tmp_path / "runs") / "journal.jsonl").open("a") as file:
+        file.write('{"architecture": "cut by a ki')
     result = train(job(tmp_path / "runs", *overrides, "table.seeds=2", "force=true"))
-    journal = [line for p in only_folder(tmp_path / "runs").glob("journal*") for line in p.read_text().splitlines()]
-    assert len(journal) == 8  # the first seed was not trained again
+    journal = (only_folder(tmp_path / "runs") / "journal.jsonl").read_text().split()
+    assert sum(word == '"seed":' for word in journal) == 8  # the first seed was not trained again
     table = Benchmark.open(tmp_path / "mine.parquet", space="nasbench201")
     assert len(table) == 4
     assert table.seed_accuracies(table.architectures()).shape == (4, 2)
     assert table.dataset == "digits"
     assert result["metrics"]["noise_ceiling_seeds_per_half"] == 1
+
+
+def test_diagnostics_add_costs_latency_and_the_optimization_gap(tmp_path):
+    train(job(tmp_path, "evaluation.diagnostics=true"))
+    folder = only_folder(tmp_path)
+    found = pq.read_table(folder / "diagnostics.parquet").to_pydict()
+    ranking = pq.read_table(folder / "ranking.parquet").to_pydict()
+    assert found["architecture"] == ranking["architecture"]
+    assert found["params"] == ranking["params"]
+    assert min(found["latency_ms"]) > 0
+    rows = zip(ranking["supernet_accuracy"], ranking["standalone_accuracy"], strict=True)
+    assert found["optimization_gap"] == [shared - alone for shared, alone in rows]
 
 
 def test_an_ablation_that_does_not_apply_is_recorded(tmp_path):

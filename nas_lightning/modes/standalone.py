@@ -7,7 +7,7 @@ from typing import Any
 
 from nas_lightning.compose import Job
 from nas_lightning.data.module import ImageDataModule
-from nas_lightning.evaluation import MetricsFile
+from nas_lightning.epoch_callbacks import MetricsFile
 from nas_lightning.modes.common import data_module, fit, logger_of, open_folder, result_of
 from nas_lightning.ranking.evaluator import evaluation_batches, score
 from nas_lightning.runs import RESULT, to_json, write_atomically

@@ -9,7 +9,8 @@ from typing import Any
 from nas_lightning.benchmarks import Benchmark
 from nas_lightning.compose import Job
 from nas_lightning.data.module import ImageDataModule
-from nas_lightning.evaluation import TOP_K, Evaluation, MetricsFile, RankingCallback
+from nas_lightning.epoch_callbacks import MetricsFile, RankingCallback
+from nas_lightning.evaluation import TOP_K, Evaluation
 from nas_lightning.modes.common import data_module, fit, logger_of, open_folder, result_of
 from nas_lightning.progress import new_progress
 from nas_lightning.ranking.evaluator import Scores, evaluation_batches
@@ -78,6 +79,8 @@ def train_supernet(job: Job) -> dict[str, Any]:
             )
         summary = evaluation.summary(scores)
         evaluation.write_table(job.folder / "ranking.parquet", scores)
+        if config["evaluation"]["diagnostics"]:
+            evaluation.write_diagnostics(job.folder / "diagnostics.parquet", scores, module)
         picture = draw(job, evaluation, scores) if benchmark is not None else None
         logger.ranking("final", evaluation.names, scores.accuracy.tolist(), evaluation.truth.tolist(), picture)
         ended = time.perf_counter()

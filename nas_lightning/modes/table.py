@@ -29,20 +29,32 @@ from nas_lightning.spaces import get_space
 from nas_lightning.spaces.cost import costs
 from nas_lightning.training import StandaloneModule
 
-JOURNAL = "journal-{}.jsonl"
+JOURNAL = "journal.jsonl"
 
 
 def journal_rows(folder: Path) -> Iterator[dict[str, Any]]:
-    """Complete rows of all journals; a line cut by a kill is passed over, and its training is repeated."""
-    for path in sorted(folder.glob(JOURNAL.format("*"))):
-        for line in path.read_text().splitlines():
-            try:
-                yield json.loads(line)
-            except ValueError:
-                continue
+    """Complete rows of the journal; a line cut by a kill is passed over, and its training is repeated."""
+    path = folder / JOURNAL
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            yield json.loads(line)
+        except ValueError:
+            continue
 
 
-def train_one(job: Job, data: Any, arch: Any, seed: int) -> dict[str, Any]:
+def append_row(folder: Path, row: dict[str, Any]) -> None:
+    """One row in one write to a file opened for appending, so that workers may share it.
+
+    It starts with a line end: a line that a kill has cut cannot swallow it.
+    """
+    handle = os.open(folder / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(handle, f"\n{json.dumps(row)}\n".encode())
+    finally:
+        os.close(handle)
+
+
+def train_one(job: Job, data: Any, arch: Any, seed: int, devices: int | list[int] = 1) -> dict[str, Any]:
     """Train one architecture with one seed; accuracies as fractions, wall time in seconds."""
     started = time.perf_counter()
     data.seed = seed
@@ -51,7 +63,7 @@ def train_one(job: Job, data: Any, arch: Any, seed: int) -> dict[str, Any]:
     )
     trainer = pl.Trainer(
         accelerator=job.config["trainer"]["accelerator"],
-        devices=1,
+        devices=devices,
         logger=False,
         max_epochs=job.plan.protocol.epochs,
         enable_checkpointing=False,
@@ -71,17 +83,14 @@ def train_one(job: Job, data: Any, arch: Any, seed: int) -> dict[str, Any]:
 
 
 def work(job: Job, worker: int, tasks: list[tuple[str, int]]) -> int:
-    """One worker process: train its tasks in turn, one journal line each."""
+    """One worker process: train its tasks in turn, one journal line each; GPUs are dealt out in turn."""
     torch.set_num_threads(1)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    if torch.cuda.device_count() > 1:
-        torch.cuda.set_device(worker % torch.cuda.device_count())
+    gpus = torch.cuda.device_count() if job.config["trainer"]["accelerator"] in ("auto", "gpu", "cuda") else 0
     space, data = get_space(job.config["space"]["name"]), data_module(job)
-    with quiet_lightning(), (job.folder / JOURNAL.format(f"{os.getpid()}-{worker}")).open("a") as journal:
+    with quiet_lightning():
         for text, seed in tasks:
-            row = train_one(job, data, space.parse(text), seed)
-            journal.write(json.dumps(row) + "\n")
-            journal.flush()
+            append_row(job.folder, train_one(job, data, space.parse(text), seed, [worker % gpus] if gpus else 1))
     return len(tasks)
 
 

@@ -1,4 +1,4 @@
-"""Where shared tables are, a cache of its own for every test session, and small tables to look at."""
+"""Where shared tables are, and small tables to look at."""
 
 import os
 from pathlib import Path
@@ -8,18 +8,6 @@ import pytest
 
 from nas_lightning.benchmarks import Benchmark, write_table
 from nas_lightning.spaces import get_space
-
-
-@pytest.fixture(autouse=True, scope="session")
-def own_cache(tmp_path_factory):
-    """Converted tables go into a temporary folder, not into the user's cache."""
-    folder = tmp_path_factory.mktemp("cache")
-    before = os.environ.get("NAS_LIGHTNING_CACHE")
-    os.environ["NAS_LIGHTNING_CACHE"] = str(folder)
-    yield folder
-    os.environ.pop("NAS_LIGHTNING_CACHE")
-    if before is not None:
-        os.environ["NAS_LIGHTNING_CACHE"] = before
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,12 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from nas_lightning.nets.build import build_network
 from nas_lightning.plan import Plan
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.cost import costs
-from torch.utils.flop_counter import FlopCounterMode
 
 SMALL = {
     "nasbench101": {"mapping.channels": 11, "mapping.layers": 1, "mapping.op_placement": "node"},

@@ -1,0 +1,83 @@
+"""Callbacks that are no heuristics: the ranking during training, and metrics.csv."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning import LightningModule, Trainer
+
+from nas_lightning.evaluation import Evaluation
+from nas_lightning.runs import write_atomically
+
+
+class RankingCallback(pl.Callback):
+    """Ranks the super-net every `every` epochs without disturbing its training.
+
+    Fires: end of a training epoch, before the metrics file is written. Scoring restores train mode, batch-norm
+    statistics and draws no random number, so that the weights are bit-identical with and without it.
+    """
+
+    def __init__(self, evaluation: Evaluation, every: int) -> None:
+        super().__init__()
+        self.evaluation, self.every = evaluation, every
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        if self.every and epoch % self.every == 0:
+            for name, value in self.evaluation.epoch_metrics(self.evaluation.scores(pl_module)).items():
+                pl_module.log(f"rank/{name}", torch.tensor(value, dtype=torch.float64), rank_zero_only=True)
+
+
+class MetricsFile(pl.Callback):
+    """metrics.csv: one row per epoch, rewritten atomically, so that a resumed run continues it exactly.
+
+    Fires: end of a training epoch, after all other callbacks have logged. The rows travel in the checkpoint.
+    """
+
+    def __init__(self, path: Path, passes_per_step: int) -> None:
+        super().__init__()
+        self.path, self.passes_per_step = path, passes_per_step
+        self.rows: list[dict[str, float]] = []
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        logged = {
+            name: float(value)
+            for name, value in trainer.callback_metrics.items()
+            if not name.endswith(("_step", "_epoch"))
+        }
+        step = trainer.global_step
+        stale = {name for name in logged if name.startswith("rank/")} if self._was_not_ranked(trainer) else set()
+        self.rows.append(
+            {
+                "epoch": trainer.current_epoch + 1,
+                "step": step,
+                "passes": step * self.passes_per_step,
+                **{name: value for name, value in logged.items() if name not in stale},
+            }
+        )
+        if trainer.is_global_zero:
+            self.write()
+
+    def _was_not_ranked(self, trainer: Trainer) -> bool:
+        """callback_metrics keep the last value; only the epochs that ranked may show one."""
+        ranking = [c for c in trainer.callbacks if isinstance(c, RankingCallback)]  # type: ignore[attr-defined]
+        return not (ranking and ranking[0].every and (trainer.current_epoch + 1) % ranking[0].every == 0)
+
+    def write(self) -> None:
+        names = list(dict.fromkeys(name for row in self.rows for name in row))
+        text = io.StringIO()
+        writer = csv.DictWriter(text, names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.rows)
+        write_atomically(self.path, text.getvalue().encode())
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"rows": [dict(row) for row in self.rows]}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.rows = [dict(row) for row in state_dict["rows"]]
