@@ -71,7 +71,7 @@ def _cells(record: Mapping[str, Any], wide: bool) -> list[str]:
     random = record["probability_beats_random"]
     return [
         _number(record["kendall_tau"], 3),
-        "–" if interval["low"] is None else f"{interval['low']:.2f}…{interval['high']:.2f}",
+        "–" if interval["low"] is None else f"{interval['low']:.2f},{interval['high']:.2f}",
         _number(record["sparse_kendall_tau"], 3),
         *([_number(record["spearman"], 3)] if wide else []),
         _number(record["kendall_tau_top10pct"], 2),
