@@ -90,6 +90,9 @@ def compose(cfg: DictConfig) -> Job:
     base = Plan.from_dict(config["plan"])
     plan = fold(base, space, heuristics)
     check_mapping(space, plan)
+    if config["trainer"]["strategy"] != "single" or world_size(config["trainer"]) != 1:
+        # Lightning's DDP wrapper expects every parameter to have a gradient, which a sampled path never gives.
+        raise PlanError(f"trainer.strategy={config['trainer']['strategy']} is not supported yet; train with single")
     if config["seed"] < 0:
         raise PlanError(f"seed={config['seed']} is negative; seeds are 0 or larger")
     data = {k: v for k, v in config["data"].items() if k not in ("root", "download")}

@@ -88,7 +88,7 @@ class TrainerSchema:
     devices: str = "1"
     """Number of devices (processes on a CPU), or a list of GPU indices."""
     strategy: str = "single"
-    """single, or ddp: one process per device, the same paths everywhere, gradients averaged."""
+    """single: one process on one device. Several are refused until their gradients are tested."""
     num_nodes: int = 1
     precision: str = "32-true"
     """32-true, bf16-mixed, 64-true."""

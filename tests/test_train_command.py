@@ -170,6 +170,7 @@ BAD = [
     (["evaluation.batch_size=5000"], "do not fill one evaluation batch"),
     (["heuristics/wsbn=on"], "only nasbench101"),
     (["seed=-1"], "negative"),
+    (["trainer.strategy=ddp"], "is not supported yet"),
 ]
 
 
