@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,13 +66,18 @@ def build_heuristics(config: dict[str, Any]) -> list[Heuristic]:
     return found
 
 
-def world_size(trainer: dict[str, Any]) -> int:
-    """Processes of the run: results depend on it, since every rank normalises its own shard."""
-    if trainer["strategy"] == "single":
-        return 1
-    devices = str(trainer["devices"])
-    count = len(devices.strip("[]").split(",")) if "," in devices else int(devices)
-    return count * int(trainer["num_nodes"])
+def refuse_several_processes(trainer: dict[str, Any]) -> None:
+    """Lightning's DDP wrapper expects every parameter to have a gradient, which a sampled path never gives."""
+    for name, allowed in (
+        ("strategy", trainer["strategy"] == "single"),
+        ("num_nodes", trainer["num_nodes"] == 1),
+        ("devices", re.fullmatch(r"1|\[\d+\]", trainer["devices"]) is not None),
+    ):
+        if not allowed:
+            raise PlanError(
+                f"trainer.{name}={trainer[name]} is not supported yet; train with strategy=single, num_nodes=1 and "
+                "devices=1 (or one GPU by its index, such as devices='[0]')"
+            )
 
 
 def compose(cfg: DictConfig) -> Job:
@@ -90,9 +96,7 @@ def compose(cfg: DictConfig) -> Job:
     base = Plan.from_dict(config["plan"])
     plan = fold(base, space, heuristics)
     check_mapping(space, plan)
-    if config["trainer"]["strategy"] != "single" or world_size(config["trainer"]) != 1:
-        # Lightning's DDP wrapper expects every parameter to have a gradient, which a sampled path never gives.
-        raise PlanError(f"trainer.strategy={config['trainer']['strategy']} is not supported yet; train with single")
+    refuse_several_processes(config["trainer"])
     if config["seed"] < 0:
         raise PlanError(f"seed={config['seed']} is negative; seeds are 0 or larger")
     data = {k: v for k, v in config["data"].items() if k not in ("root", "download")}
@@ -106,7 +110,7 @@ def compose(cfg: DictConfig) -> Job:
         "evaluation": {k: v for k, v in config["evaluation"].items() if k != "diagnostics"},
         "seed": config["seed"],
         "precision": config["trainer"]["precision"],
-        "world_size": world_size(config["trainer"]),
+        "world_size": 1,  # results depend on it: every rank normalises its own shard
         "architecture": config["architecture"],
         "ablation": config["ablation"],
     }

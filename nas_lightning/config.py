@@ -86,7 +86,7 @@ class TrainerSchema:
     accelerator: str = "auto"
     """cpu, gpu or auto."""
     devices: str = "1"
-    """Number of devices (processes on a CPU), or a list of GPU indices."""
+    """1, or one GPU by its index in a list, such as [0]."""
     strategy: str = "single"
     """single: one process on one device. Several are refused until their gradients are tested."""
     num_nodes: int = 1

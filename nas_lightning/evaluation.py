@@ -23,9 +23,6 @@ from nas_lightning.sampling import admissible
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.cost import costs
 
-TOP_K = {"nasbench101": 5, "nasbench201": 10, "darts_nds": 5}
-"""K of the final search performance (Yu21)."""
-
 
 @dataclass
 class Evaluation:

@@ -10,6 +10,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from nas_lightning.ranking.summary import SPACE_TOP_K
 from nas_lightning.runs import RunError
 from nas_lightning.search.benchmark_objective import benchmark_objective, open_table
 from nas_lightning.search.budget import Budget
@@ -17,9 +18,6 @@ from nas_lightning.search.objective import Objective
 from nas_lightning.search.runner import SearchPlan, run_search
 from nas_lightning.search.trial import SearchError
 from nas_lightning.spaces import get_space
-
-TOP_K = {"nasbench101": 5, "nasbench201": 10, "darts_nds": 5}
-"""K of the final search performance (Yu21)."""
 
 console = Console()
 
@@ -54,7 +52,7 @@ def _search(cfg: DictConfig) -> dict[str, Any]:
         single_fidelity=config["single_fidelity"],
         parallel=config["parallel"],
         deterministic=config["deterministic"],
-        top_k=TOP_K[space] if config["top_k"] is None else config["top_k"],
+        top_k=SPACE_TOP_K[space] if config["top_k"] is None else config["top_k"],
         baseline_seeds=config["baseline_seeds"],
         study=config["study"],
     )

@@ -66,7 +66,7 @@ def build_trainer(job: Job, callbacks: list[pl.Callback], logger: RunLogger) -> 
     """Lightning's Trainer with our callbacks; the ModelCheckpoint keeps the last and the one before it."""
     wanted = job.config["trainer"]
     devices: Any = wanted["devices"]
-    devices = json.loads(devices) if devices.startswith("[") else devices if devices == "auto" else int(devices)
+    devices = json.loads(devices) if devices.startswith("[") else int(devices)
     folder = job.folder / "checkpoints"
     checkpoint = ModelCheckpoint(
         dirpath=folder,

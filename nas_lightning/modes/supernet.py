@@ -10,11 +10,12 @@ from nas_lightning.benchmarks import Benchmark
 from nas_lightning.compose import Job
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.epoch_callbacks import MetricsFile, RankingCallback
-from nas_lightning.evaluation import TOP_K, Evaluation
+from nas_lightning.evaluation import Evaluation
 from nas_lightning.modes.common import data_module, fit, logger_of, open_folder, result_of
 from nas_lightning.progress import new_progress
 from nas_lightning.ranking.evaluator import Scores, evaluation_batches
 from nas_lightning.ranking.plot import scatter
+from nas_lightning.ranking.summary import SPACE_TOP_K
 from nas_lightning.runs import RESULT, to_json, write_atomically
 from nas_lightning.training import SuperNetModule
 
@@ -48,7 +49,7 @@ def evaluation_of(job: Job, data: ImageDataModule, benchmark: Benchmark | None) 
         wanted["images"],
         wanted["score"],
         wanted["threshold"],
-        wanted["top_k"] or TOP_K[space],
+        wanted["top_k"] or SPACE_TOP_K[space],
         benchmark,
     )
 
