@@ -47,6 +47,8 @@ class DataSchema:
     """Use only so many of the official training images (training and held-out together)."""
     augment: bool = True
     """Random crop (and flip where the images allow it) of training images."""
+    image_size: int | None = None
+    """Average all images down to this side, a cheaper proxy: computation falls with its square; null keeps them."""
     download: bool = False
     """Let torchvision fetch a missing data set."""
 

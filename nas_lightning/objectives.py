@@ -84,8 +84,9 @@ class StandaloneTrainer:
     exactly where it stopped.
     """
 
-    def __init__(self, space: str, plan: Plan, data: ImageDataModule, trainer: dict[str, Any], batch_size: int,
-                 final_seeds: int):
+    def __init__(
+        self, space: str, plan: Plan, data: ImageDataModule, trainer: dict[str, Any], batch_size: int, final_seeds: int
+    ):
         if final_seeds < 1:
             raise SearchError(f"objective.final_seeds={final_seeds}: the top K need at least one stand-alone training")
         self.space, self.plan, self.data, self.trainer = space, plan, data, trainer
@@ -193,9 +194,7 @@ class SupernetObjective(Objective):
         self.data = data(self.plan)
         self.data.setup()
         size = settings["batch_size"]
-        self._batches = evaluation_batches(
-            self.data.held_out(), self.data.normalize, size, settings["images"], device
-        )
+        self._batches = evaluation_batches(self.data.held_out(), self.data.normalize, size, settings["images"], device)
         low = min(max(1, settings["screening_batches"]), len(self._batches))
         self.fidelities = Fidelities("images", tuple(size * n for n in range(low, len(self._batches) + 1)))
         self._size, self.settings, self.cost_unit = size, settings, cost_unit
@@ -293,8 +292,14 @@ class TrainingObjective(Objective):
 
     name = "training"
 
-    def __init__(self, standalone: StandaloneTrainer, seed: int, min_epochs: int | None, cost_unit: str,
-                 measures: Sequence[str] = ()):
+    def __init__(
+        self,
+        standalone: StandaloneTrainer,
+        seed: int,
+        min_epochs: int | None,
+        cost_unit: str,
+        measures: Sequence[str] = (),
+    ):
         check_cost_unit(cost_unit, ("evaluations", "epochs", "seconds"), self.name)
         full = standalone.plan.protocol.epochs
         low = full if min_epochs is None else min_epochs
@@ -356,6 +361,7 @@ def data_module(config: dict[str, Any], plan: Plan, data: dict[str, Any]) -> Ima
         data["max_train_images"],
         data["augment"],
         config["data"]["download"],
+        data.get("image_size"),
     )
 
 
@@ -373,13 +379,13 @@ def supernet_objective(
     """
     checkpoint, given = Path(config["checkpoint"]), config["data"]
     trained = trained_data(checkpoint) if checkpoint.is_file() else None
-    for key in ("name", "split_seed", "max_train_images"):
-        if trained is not None and trained.get(key) != given[key]:
+    for key in ("name", "split_seed", "max_train_images", "image_size"):
+        if trained is not None and trained.get(key) != given.get(key):
             right = "null" if trained.get(key) is None else trained[key]
             setting = f"{'data' if key == 'name' else f'data.{key}'}={right}"
             raise SearchError(
-                f"the super-net of {checkpoint} was trained with {setting}, not {given[key]}: say {setting}, or images "
-                "that trained it would score it"
+                f"the super-net of {checkpoint} was trained with {setting}, not {given.get(key)}: say {setting}, or "
+                "images that trained it would score it"
             )
     standalone = None
     if settings["train_top_k"]:

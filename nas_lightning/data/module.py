@@ -91,7 +91,8 @@ class ImageDataModule(pl.LightningDataModule):
 
     A permutation drawn from `split_seed` alone orders the official training images (the first `max_train_images` of it,
     where given); the first ⌊train_portion · N⌋ train, the rest is held out. Scores for ranking come from the held-out
-    part, never from the test images.
+    part, never from the test images. `image_size` averages all images down to a smaller side, a cheaper proxy (Zhou et
+    al., EcoNAS, arXiv 2001.01233, section 3).
     """
 
     def __init__(
@@ -105,13 +106,14 @@ class ImageDataModule(pl.LightningDataModule):
         max_train_images: int | None = None,
         augment: bool = True,
         download: bool = False,
+        image_size: int | None = None,
     ) -> None:
         super().__init__()
         self.source = get_source(name, download)
         self.root, self.batch_size, self.train_portion = Path(root), batch_size, train_portion
         self.seed, self.split_seed, self.max_train_images = seed, split_seed, max_train_images
         self.normalize = Normalize(self.source.mean, self.source.std)
-        self.augment = Augment(self.source.padding, self.source.flip) if augment else Augment(0, False)
+        self.image_size, self.augmented = image_size, augment
         self.train_set: ImageSet | None = None
 
     def setup(self, stage: str | None = None) -> None:
@@ -119,6 +121,12 @@ class ImageDataModule(pl.LightningDataModule):
         if self.train_set is not None:
             return
         official, self.test_set = self.source.read(self.root)
+        side = official.images.shape[1]
+        if self.image_size is not None:
+            official, self.test_set = official.resized(self.image_size), self.test_set.resized(self.image_size)
+        # The crop shifts by the same share of the image at every size.
+        padding = round(self.source.padding * official.images.shape[1] / side)
+        self.augment = Augment(padding, self.source.flip) if self.augmented else Augment(0, False)
         order = np.random.default_rng((self.split_seed, len(official))).permutation(len(official))
         if self.max_train_images is not None:
             if not 0 < self.max_train_images <= len(official):
@@ -140,6 +148,7 @@ class ImageDataModule(pl.LightningDataModule):
         assert self.train_set is not None, "setup() first"
         return {
             "dataset": self.source.name,
+            "image_size": int(self.train_set.images.shape[1]),
             "split_seed": self.split_seed,
             "train_images": len(self.train_set),
             "validation_images": len(self.validation_set),

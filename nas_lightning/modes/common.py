@@ -39,6 +39,7 @@ def data_module(job: Job) -> ImageDataModule:
         data["max_train_images"],
         data["augment"],
         data["download"],
+        data["image_size"],
     )
 
 

@@ -94,6 +94,7 @@ def test_normalisation_is_channels_last_and_exact():
         ({"train_portion": 0.01}, "fewer than one batch"),
         ({"train_portion": 0.0001}, "no image to train on"),
         ({"max_train_images": 5000}, "out of range"),
+        ({"image_size": 3}, "choose one of 1, 2, 4, 8"),
         ({"name": "digit"}, "choose one of digits, cifar10"),
         ({"name": "cifar10", "root": "/nonexistent"}, "put the official folder cifar-10-batches-py there"),
         ({"name": "imagenet16_120", "root": "/nonexistent"}, "put the official batch file train_data_batch_1"),
@@ -102,6 +103,18 @@ def test_normalisation_is_channels_last_and_exact():
 def test_bad_data_is_one_sentence(changes, words):
     with pytest.raises(DataError, match=words):
         digits(**changes).loader()
+
+
+def test_smaller_images_are_block_means_of_every_part():
+    whole, small = digits(augment=False), digits(augment=False, image_size=4)
+    whole.setup(), small.setup()
+    for part in ("train_set", "validation_set", "test_set"):
+        full, shrunk = getattr(whole, part), getattr(small, part)
+        blocks = full.images.double().unflatten(1, (4, 2)).unflatten(3, (4, 2)).mean((2, 4))
+        assert shrunk.images.shape == (len(full), 4, 4, 1)
+        assert (shrunk.images.double() - blocks).abs().max() <= 0.5
+        assert torch.equal(shrunk.labels, full.labels)
+    assert small.record()["image_size"] == 4
 
 
 def test_scores_need_held_out_images():
