@@ -81,6 +81,10 @@ class EvaluationSchema:
     """Also write diagnostics.parquet: parameters, MACs, latency on this machine, optimization gap per architecture."""
     top_k: int | None = None
     """K of the final search performance; null takes the space's (5, 10 on NAS-Bench-201)."""
+    fuse: list[str] = field(default_factory=list)
+    """Free baselines (parameters, macs, depth) to rank-average with the score, as one more predictor of its own name."""
+    batch_norm: str | None = None
+    """mode=evaluate: batch, tracked or recalibrate; null takes the checkpoint's. Elsewhere heuristics/batch_norm says."""
 
 
 @dataclass
@@ -99,6 +103,10 @@ class TrainerSchema:
     progress_bar: bool = True
     checkpoint_every: int = 10
     """Epochs between checkpoints; the last epoch is always saved."""
+    checkpoint_every_steps: int | None = None
+    """Optimizer steps between checkpoints, in the middle of an epoch too; null saves by epochs and minutes alone."""
+    checkpoint_minutes: float | None = 10.0
+    """Minutes of training after which a checkpoint is saved at the next step; null switches the clock off."""
     threads: int | None = None
     """CPU threads of PyTorch; null leaves its default."""
 
@@ -135,7 +143,7 @@ class TrainConfig:
     """python train.py: train one super-net and rank it (mode=supernet), one architecture (standalone), or a table."""
 
     mode: str = "supernet"
-    """supernet, standalone or table."""
+    """supernet, standalone, table, or evaluate (score with trained super-nets, without training)."""
     space: SpaceSchema = field(default_factory=SpaceSchema)
     data: DataSchema = field(default_factory=DataSchema)
     benchmark: BenchmarkSchema = field(default_factory=BenchmarkSchema)
@@ -146,6 +154,8 @@ class TrainConfig:
     trainer: TrainerSchema = field(default_factory=TrainerSchema)
     logger: LoggerSchema = field(default_factory=LoggerSchema)
     table: TableSchema = field(default_factory=TableSchema)
+    checkpoint: Any = None
+    """mode=evaluate: a .ckpt file or run folder, or a list of them, whose rankings are then fused too."""
     architecture: str | None = None
     """mode=standalone: the architecture, in the field's string form."""
     recipe: str | None = None

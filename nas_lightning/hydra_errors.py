@@ -1,6 +1,7 @@
 """What a user sees when a command line is wrong: one sentence, the valid names beneath it, and an exit code.
 
-Exit codes: 0 done, 1 a bug or a crash (with its traceback), 2 wrong input (one sentence), 130 interrupted.
+Exit codes: 0 done, 1 a bug or a crash (with its traceback), 2 wrong input or a disk that refuses (one sentence), 75
+ended by SIGTERM and 130 by Ctrl-C: the same command goes on.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-INPUT_ERROR, INTERRUPTED = 2, 130
+from nas_lightning.interruption import INTERRUPTED, Stopped, stoppable
+
+INPUT_ERROR = 2
 
 
 def valid_names(error: BaseException) -> str | None:
@@ -55,7 +58,8 @@ def run_main(main: Callable[[], Any], input_errors: tuple[type[BaseException], .
     """
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     try:
-        main()
+        with stoppable():
+            main()
     except (HydraException, OmegaConfBaseException) as error:
         print(describe(error), file=sys.stderr)
         sys.exit(INPUT_ERROR)
@@ -63,6 +67,9 @@ def run_main(main: Callable[[], Any], input_errors: tuple[type[BaseException], .
         if not getattr(error, "was_printed", False):
             print(f"error: {error}", file=sys.stderr)
         sys.exit(INPUT_ERROR)
+    except Stopped as stop:
+        print(stop, file=sys.stderr)
+        sys.exit(stop.exit_code)
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from here", file=sys.stderr)
         sys.exit(INTERRUPTED)

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 import traceback
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
 from nas_lightning.compose import Job, compose
 from nas_lightning.heuristic import NotApplicableError
+from nas_lightning.interruption import stoppable
 from nas_lightning.modes.standalone import train_standalone
 from nas_lightning.modes.supernet import train_supernet
 from nas_lightning.modes.table import build_table
 from nas_lightning.ranking.terminal import render_table
-from nas_lightning.runs import RESULT, SCHEMA_VERSION, finished, run_hash, to_json, write_atomically
+from nas_lightning.runs import (
+    RESULT,
+    SCHEMA_VERSION,
+    RunError,
+    finished,
+    held,
+    run_hash,
+    to_json,
+    write_atomically,
+)
 
 MODES = {"supernet": train_supernet, "standalone": train_standalone, "table": build_table}
 ERROR = "error.txt"
@@ -41,17 +53,36 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     if result is not None:
         console.print("This run is complete; repeat it with force=true.", highlight=False)
     else:
-        if job.config["force"]:
-            discard(job.folder)
-        (job.folder / ERROR).unlink(missing_ok=True)
-        try:
-            result = MODES[job.config["mode"]](job)
-        except Exception:
-            if job.folder.is_dir():
-                write_atomically(job.folder / ERROR, traceback.format_exc().encode())
-            raise
+        result = run(job)
     report(job, result)
     return result
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Train what is not complete, alone in its folder; SIGTERM and Ctrl-C end it tidily.
+
+    A full disk, a folder that cannot be written or has vanished is a RunError: one sentence, and the same command goes
+    on once it is mended.
+    """
+    is_first = getattr(rank_zero_only, "rank", 0) == 0
+    with stoppable(), ExitStack() as stack:
+        try:
+            if is_first:
+                stack.enter_context(held(job.folder))
+                if job.config["force"]:
+                    discard(job.folder)
+                (job.folder / ERROR).unlink(missing_ok=True)
+            return MODES[job.config["mode"]](job)
+        except Exception as error:
+            if is_first and (job.folder / "config.yaml").exists():
+                with suppress(OSError):  # on a full disk there may be no room for it
+                    write_atomically(job.folder / ERROR, traceback.format_exc().encode())
+            if isinstance(error, OSError):
+                where = f"{error.filename}: " if error.filename else ""
+                raise RunError(
+                    f"{where}{error.strerror or error}; the same command goes on once this is mended"
+                ) from error
+            raise
 
 
 def report(job: Job, result: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -10,7 +11,8 @@ import shlex
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,8 +27,11 @@ class RunError(ValueError):
     """A run folder that cannot be used; the message says why and what to do."""
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write next to `path`, flush to disk, then rename: `path` holds the old content or the new, never a part."""
+def write_atomically(path: Path, content: bytes | memoryview) -> None:
+    """Write next to `path`, flush to disk, then rename: `path` holds the old content or the new, never a part.
+
+    A kill can leave the hidden file it was written to; `sweep_up` removes it. Raises OSError.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -36,9 +41,50 @@ def write_atomically(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)  # mkstemp makes it private
         os.replace(temporary, path)
+        _synchronise(path.parent)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _synchronise(folder: Path) -> None:
+    """Flush a folder's entries, so that a rename outlives a power failure; not every file system can."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    with suppress(OSError):
+        os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def sweep_up(folder: Path) -> None:
+    """Remove what kills have left half-written in a run folder; call it with the folder held."""
+    for part in (folder, folder / "checkpoints"):
+        for name in ("*.json", "*.yaml", "*.csv", "*.txt", "*.parquet", "*.png", "*.npz", "*.ckpt"):
+            for leftover in part.glob(f".{name}.????????"):
+                leftover.unlink(missing_ok=True)
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep a run folder to this process while the block runs; the end of the process, a kill too, gives it back.
+
+    Raises RunError where another process holds it. Only the rank that writes calls it. A folder that is still empty at
+    the end is removed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"another process is at work in {folder}; wait for it, or end it") from None
+        except OSError:
+            pass  # a file system without locks: the user has to take care
+        sweep_up(folder)
+        yield
+    finally:
+        os.close(descriptor)
+        with suppress(OSError):
+            folder.rmdir()
 
 
 def to_json(value: Any) -> bytes:

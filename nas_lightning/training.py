@@ -16,6 +16,7 @@ import torch.distributed
 from torch import Tensor
 from torch.nn import functional as F
 
+from nas_lightning.checkpoint_file import CHECKPOINT_KEY, FORMAT, CheckpointError, read_checkpoint
 from nas_lightning.nets.base import Network
 from nas_lightning.nets.build import build_network
 from nas_lightning.plan import Plan
@@ -25,7 +26,6 @@ from nas_lightning.spaces import get_space
 from nas_lightning.spaces.cost import parameters
 
 COMPLEXITY_STREAM = 13
-CHECKPOINT_KEY = "nas_lightning"
 
 
 class NetworkModule(pl.LightningModule):
@@ -104,7 +104,7 @@ class NetworkModule(pl.LightningModule):
         # In the last batch and not at the epoch's end, since callbacks read the metrics before the module's own hook.
         # One log call an epoch: every call costs about as much as a small network's operation.
         if self.trainer.is_last_batch:
-            loss = torch.stack(self._losses).float().mean()
+            loss = torch.stack([loss.to(self.device) for loss in self._losses]).float().mean()
             self.log("train_loss", loss, on_step=False, on_epoch=True, sync_dist=self.trainer.world_size > 1)
             self.log("learning_rate", self.scheduled_rate(self.global_step - 1), on_step=False, on_epoch=True)
             self._losses.clear()
@@ -120,7 +120,18 @@ class NetworkModule(pl.LightningModule):
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint[CHECKPOINT_KEY] = self.identity
+        checkpoint[CHECKPOINT_KEY] = {"format": FORMAT, **self.identity, "epoch_losses": self.epoch_losses()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        losses = checkpoint[CHECKPOINT_KEY]["epoch_losses"]
+        self._losses = list(losses[self.global_rank].unbind()) if losses is not None else []
+
+    def epoch_losses(self) -> Tensor | None:
+        """The losses so far of an epoch that is not at its end, [ranks, n]: they travel in the checkpoint."""
+        if not self._losses:
+            return None
+        gathered: Any = self.all_gather(torch.stack(self._losses))
+        return gathered.reshape(-1, len(self._losses)).cpu()
 
 
 class SuperNetModule(NetworkModule):
@@ -164,28 +175,30 @@ class StandaloneModule(NetworkModule):
 def load_network(path: str | Any, device: torch.device | str = "cpu") -> tuple[Network, dict[str, Any]]:
     """The network of a checkpoint, rebuilt from the plan inside it without any heuristic, and its identity.
 
-    The file is read with ``weights_only``. Raises ValueError for a file that is damaged or no checkpoint of ours.
+    The file is verified and read with ``weights_only``, and nothing is built before the shapes in it are known to fit
+    the plan: no configuration inside it is ever instantiated. Raises CheckpointError.
     """
-    try:
-        checkpoint = torch.load(path, map_location=device, weights_only=True)
-    except FileNotFoundError:
-        raise ValueError(f"checkpoint {path} does not exist; give the path of a .ckpt file of a run folder") from None
-    except Exception as error:  # torch raises many kinds for a damaged or hostile archive
-        raise ValueError(f"checkpoint {path} is damaged or not a PyTorch checkpoint; use another one") from error
-    if CHECKPOINT_KEY not in checkpoint:
-        raise ValueError(f"checkpoint {path} was not written by nas-lightning (it has no {CHECKPOINT_KEY!r} entry)")
+    checkpoint = read_checkpoint(path, device)
     identity = checkpoint[CHECKPOINT_KEY]
-    space = get_space(identity["space"])
-    arch = None if identity["architecture"] is None else space.parse(identity["architecture"])
-    network = build_network(
-        identity["space"], Plan.from_dict(identity["plan"]), identity["num_classes"], identity["in_channels"], arch
-    )
-    prefix = "network."
-    network.load_state_dict(
-        {
+    try:
+        space = get_space(identity["space"])
+        arch = None if identity["architecture"] is None else space.parse(identity["architecture"])
+        plan, classes, channels = Plan.from_dict(identity["plan"]), identity["num_classes"], identity["in_channels"]
+        prefix = "network."
+        weights = {
             name.removeprefix(prefix): value
             for name, value in checkpoint["state_dict"].items()
             if name.startswith(prefix)
         }
-    )
+        with torch.device("meta"):  # a plan of absurd size costs no memory here
+            outline = build_network(identity["space"], plan, classes, channels, arch).state_dict()
+        if {n: t.shape for n, t in outline.items()} != {n: t.shape for n, t in weights.items()}:
+            raise ValueError("the weights have other names or shapes than the plan")
+        network = build_network(identity["space"], plan, classes, channels, arch)
+        network.load_state_dict(weights)
+    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"checkpoint {path} contradicts itself ({type(error).__name__}: {str(error).splitlines()[0]}); use "
+            "another one"
+        ) from error
     return network.to(device).to(memory_format=torch.channels_last), identity

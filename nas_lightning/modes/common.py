@@ -12,8 +12,8 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
-from pytorch_lightning.callbacks import ModelCheckpoint
 
+from nas_lightning.checkpoints import FINAL, FOLDER, AtomicCheckpointIO, Checkpoints, resume_point
 from nas_lightning.compose import Job
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.heuristic import changed
@@ -64,20 +64,12 @@ def logger_of(job: Job, kind: str) -> RunLogger:
 
 
 def build_trainer(job: Job, callbacks: list[pl.Callback], logger: RunLogger) -> pl.Trainer:
-    """Lightning's Trainer with our callbacks; the ModelCheckpoint keeps the last and the one before it."""
+    """Lightning's Trainer with our callbacks and checkpoints."""
     wanted = job.config["trainer"]
     devices: Any = wanted["devices"]
     devices = json.loads(devices) if devices.startswith("[") else int(devices)
-    folder = job.folder / "checkpoints"
-    checkpoint = ModelCheckpoint(
-        dirpath=folder,
-        filename="{epoch}",
-        every_n_epochs=wanted["checkpoint_every"],
-        save_top_k=1,
-        monitor=None,
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
+    checkpoints = Checkpoints(
+        job.folder / FOLDER, wanted["checkpoint_every"], wanted["checkpoint_every_steps"], wanted["checkpoint_minutes"]
     )
     return pl.Trainer(
         accelerator=wanted["accelerator"],
@@ -88,7 +80,8 @@ def build_trainer(job: Job, callbacks: list[pl.Callback], logger: RunLogger) -> 
         deterministic=wanted["deterministic"],
         max_epochs=job.plan.protocol.epochs,
         logger=logger.lightning,
-        callbacks=[*callbacks, checkpoint],
+        callbacks=[*callbacks, checkpoints],
+        plugins=[AtomicCheckpointIO()],
         enable_model_summary=False,
         enable_progress_bar=True,
         limit_val_batches=0,
@@ -106,12 +99,11 @@ def fit(
     if not job.config["trainer"]["progress_bar"]:
         progress.disable()
     trainer = build_trainer(job, [progress, *callbacks], logger)
-    last = job.folder / "checkpoints" / "last.ckpt"
+    point = resume_point(job.folder / FOLDER, writes=trainer.is_global_zero)
     with quiet_lightning():
-        trainer.fit(module, datamodule=data, ckpt_path=last if last.exists() else None, weights_only=True)
-    final = job.folder / "checkpoints" / "final.ckpt"
-    if trainer.is_global_zero and not final.exists():
-        trainer.save_checkpoint(final, weights_only=False)
+        trainer.fit(module, datamodule=data, ckpt_path=point, weights_only=True)
+        if not job.plan.protocol.epochs:  # no epoch has saved its end
+            trainer.save_checkpoint(job.folder / FOLDER / FINAL)
     return trainer
 
 
