@@ -77,7 +77,7 @@ def _mean_macs(space: str, mapping: Mapping, sampling: str, paths: int, image_si
     sampler = PathSampler(
         space, Plan().edited({**names, "protocol.sampling": sampling, "protocol.paths_per_step": paths}), seed=0
     )
-    shape = {"channels": mapping.channels, "layers": mapping.layers, "image_size": image_size}
+    shape: dict[str, Any] = {"channels": mapping.channels, "layers": mapping.layers, "image_size": image_size}
     per_step = [sampler.paths(step).architectures for step in range(DRAWS)]
     trained = costs([arch for archs in per_step for arch in archs], **shape)[1].mean()
     rng = np.random.default_rng(0)
