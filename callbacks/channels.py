@@ -6,7 +6,10 @@ from nas_lightning.heuristic import Heuristic
 
 
 class Channels(Heuristic):
-    """Initial width C; later stages keep their multiples of it.
+    """Initial width C, `value` or `scale` times the starting point's; later stages keep their multiples of it.
+
+    Mechanism: the stem has C output channels (DARTS: 3 C, its cells' nodes C), the stages C, 2C and 4C; so all shared
+    kernels [out, in, k, k] shrink on both axes.
 
     Source: Yu21, low-fidelity factors. Fires: before the network is built (plan). Cost: about quadratic in C for large
     C. Does not: change the stand-alone networks of the table that the super-net is ranked against.
@@ -16,5 +19,5 @@ class Channels(Heuristic):
     factor = "channels"
     fields = ("mapping.channels",)
 
-    def __init__(self, value: int | None = None) -> None:
-        super().__init__(channels=value)
+    def __init__(self, value: int | None = None, scale: float | None = None) -> None:
+        super().__init__(scale=scale, channels=value)

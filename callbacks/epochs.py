@@ -6,7 +6,9 @@ from nas_lightning.heuristic import Heuristic
 
 
 class Epochs(Heuristic):
-    """Passes over the training part; the learning-rate schedule stretches with it.
+    """Passes over the training part: `value`, or `scale` times the starting point's; the schedule stretches with it.
+
+    Mechanism: epochs · ⌊n_train / batch⌋ optimizer steps, over which the learning rate falls once from peak to minimum.
 
     Source: Yu21, hyper-parameters. Fires: before the Trainer is built (plan). Cost: time in proportion.
     Does not: count several paths of one step as several epochs; compare by passes (result.json, cost) as well.
@@ -16,5 +18,5 @@ class Epochs(Heuristic):
     factor = "epochs"
     fields = ("protocol.epochs",)
 
-    def __init__(self, value: int | None = None) -> None:
-        super().__init__(epochs=value)
+    def __init__(self, value: int | None = None, scale: float | None = None) -> None:
+        super().__init__(scale=scale, epochs=value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
@@ -18,9 +19,10 @@ class Heuristic(Callback):
     """One factor of super-net training, isolated.
 
     A subclass names its `factor` and the plan `fields` it owns, and hands `Heuristic.__init__` the values it sets; None
-    leaves a field to the starting point of the space or recipe. train.py folds the edits of all heuristics before it
-    builds data, network and Trainer, since Lightning's own hooks come too late for batch size, train portion and
-    epochs. A heuristic that acts during training does so through Lightning's hooks; it knows the plan and no other
+    leaves a field to the starting point of the space or recipe. `scale` multiplies the starting point's number in
+    place of replacing it, so that one setting serves recipes of any size. train.py folds the edits of all heuristics
+    before it builds data, network and Trainer, since Lightning's own hooks come too late for batch size, train portion
+    and epochs. A heuristic that acts during training does so through Lightning's hooks; it knows the plan and no other
     heuristic.
     """
 
@@ -29,22 +31,51 @@ class Heuristic(Callback):
     changes_draws: ClassVar[bool] = False
     """Whether toggling this heuristic changes the drawn batches or paths (else two runs draw the same ones)."""
 
-    def __init__(self, **values: Any) -> None:
+    def __init__(self, *, scale: float | None = None, **values: Any) -> None:
         super().__init__()
         leaves = {field.split(".")[1]: field for field in self.fields}
         assert set(values) <= set(leaves), f"{type(self).__name__} sets a field that it does not own"
         self.values: dict[str, Any] = {leaves[name]: value for name, value in values.items() if value is not None}
+        self.scale = scale
+        if scale is not None and self.values:
+            raise PlanError(
+                f"heuristics.{self.factor}.scale={scale:g} and heuristics.{self.factor}.value="
+                f"{next(iter(self.values.values()))} both set {self.fields[0]}; give only one of them"
+            )
+        if scale is not None and not 0 < scale <= 1000:
+            raise PlanError(
+                f"heuristics.{self.factor}.scale={scale:g} is out of range; it must be above 0 and at most 1000"
+            )
 
-    def settings(self) -> dict[str, Any]:
-        """The fields this heuristic sets, ``{"protocol.learning_rate": 0.05}``."""
-        return dict(self.values)
+    @property
+    def active(self) -> bool:
+        """Whether it sets any field."""
+        return bool(self.values) or self.scale is not None
+
+    def settings(self, plan: Plan) -> dict[str, Any]:
+        """The fields this heuristic sets on the starting point `plan`, ``{"protocol.learning_rate": 0.05}``.
+
+        A scaled whole number is rounded (halves up) and at least 1. Raises NotApplicableError where the rounding
+        leaves it as it was.
+        """
+        if self.scale is None:
+            return dict(self.values)
+        field = self.fields[0]
+        before = plan.flat()[field]
+        after = max(1, math.floor(before * self.scale + 0.5))
+        if after == before:
+            raise NotApplicableError(
+                f"heuristics/{self.factor} with scale={self.scale:g} does not apply to {field}={before}: rounded to a "
+                f"whole number it stays {before}; set heuristics.{self.factor}.value"
+            )
+        return {field: after}
 
     def check(self, plan: Plan, space: str) -> None:
         """Refuse a setting that the space does not have (NotApplicableError) or that contradicts (PlanError)."""
 
     def edit(self, plan: Plan) -> Plan:
         """The plan with this heuristic's fields set."""
-        return plan.edited(self.settings())
+        return plan.edited(self.settings(plan))
 
 
 def owners(heuristics: Iterable[Heuristic]) -> dict[str, str]:
@@ -67,18 +98,16 @@ def fold(plan: Plan, space: str, heuristics: Iterable[Heuristic]) -> Plan:
     """The plan after the edits of all heuristics; their order does not matter, since no field has two owners.
 
     All edits are applied together, so that settings which only fit in combination (tracked statistics and their use)
-    are judged once, as a whole; then every heuristic checks the result. Raises PlanError.
+    are judged once, as a whole. Raises PlanError, NotApplicableError where a setting does not apply to the space.
     """
     heuristics = list(heuristics)
     owners(heuristics)
     edits: dict[str, Any] = {}
     for heuristic in heuristics:
-        edits.update(heuristic.settings())
-    for heuristic in heuristics:
-        if heuristic.values:
+        if heuristic.active:
             heuristic.check(plan, space)
-    resolved = plan.edited(edits)
-    return resolved
+            edits.update(heuristic.settings(plan))
+    return plan.edited(edits)
 
 
 def changed(before: Plan, after: Plan) -> Mapping[str, tuple[Any, Any]]:

@@ -12,7 +12,11 @@ from nas_lightning.plan import Plan, PlanError
 
 CONF = Path(__file__).parents[2] / "conf"
 FILES = sorted((CONF / "heuristics").glob("*/*.yaml"))
-BASE = {"nasbench101": Plan().edited({"mapping.op_placement": "node"}), "nasbench201": Plan(), "darts_nds": Plan()}
+BASE = {
+    "nasbench101": Plan().edited({"mapping.op_placement": "node"}),
+    "nasbench201": Plan(),
+    "darts_nds": Plan().edited({"mapping.layers": 12}),
+}
 
 INAPPLICABLE = {
     ("dynamic_channel", "nasbench201"),
@@ -53,13 +57,28 @@ def test_a_setting_changes_its_own_fields_alone(path):
         applicable += 1
         before, after = plan.flat(), edited.flat()
         assert {name for name in before if before[name] != after[name]} <= set(heuristic.fields)
-        assert all(after[name] == value for name, value in heuristic.settings().items())
+        assert all(after[name] == value for name, value in heuristic.settings(plan).items())
     assert applicable
 
 
 def test_every_setting_but_default_has_an_ablation_file():
     expected = {f"{p.parent.name}_{p.stem}" for p in FILES if p.stem != "default"} | {"baseline"}
     assert {p.stem for p in (CONF / "ablation").glob("*.yaml")} == expected
+
+
+def test_a_scale_multiplies_the_starting_point_and_is_refused_where_it_changes_nothing():
+    from callbacks.channels import Channels
+    from callbacks.layers import Layers
+
+    assert fold(Plan().edited({"mapping.channels": 5}), "nasbench201", [Channels(scale=0.5)]).mapping.channels == 3
+    with pytest.raises(NotApplicableError, match=r"scale=0\.5 does not apply to mapping\.layers=1"):
+        fold(Plan().edited({"mapping.layers": 1}), "nasbench201", [Layers(scale=0.5)])
+    with pytest.raises(NotApplicableError, match="2 cells does not apply to space=darts_nds"):
+        fold(Plan().edited({"mapping.layers": 4}), "darts_nds", [Layers(scale=0.5)])
+    with pytest.raises(PlanError, match=r"scale=2 and heuristics\.channels\.value=8 both set mapping\.channels"):
+        Channels(value=8, scale=2)
+    with pytest.raises(PlanError, match="scale=0 is out of range"):
+        Channels(scale=0)
 
 
 def test_two_owners_of_one_field_are_refused():
