@@ -6,9 +6,12 @@ import json
 import logging
 import multiprocessing
 import os
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +22,14 @@ from rich.console import Console
 
 from nas_lightning.benchmarks import write_table
 from nas_lightning.compose import Job
+from nas_lightning.interruption import SIGNALS, Stopped
 from nas_lightning.modes.common import data_module, open_folder, quiet_lightning, result_of
 from nas_lightning.modes.standalone import standalone_accuracy
 from nas_lightning.progress import new_progress
 from nas_lightning.ranking.architecture_sets import architecture_set
 from nas_lightning.ranking.uncertainty import noise_ceiling
-from nas_lightning.runs import RESULT, to_json, write_atomically
+from nas_lightning.runs import RESULT, RunError, to_json, write_atomically
+from nas_lightning.search.journal import seal, unseal
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.cost import costs
 from nas_lightning.training import StandaloneModule
@@ -33,13 +38,16 @@ JOURNAL = "journal.jsonl"
 
 
 def journal_rows(folder: Path) -> Iterator[dict[str, Any]]:
-    """Complete rows of the journal; a line cut by a kill is passed over, and its training is repeated."""
+    """Rows of the journal whose checksum fits; a line cut by a kill is passed over, and its training is repeated."""
     path = folder / JOURNAL
-    for line in path.read_text().splitlines() if path.exists() else ():
-        try:
-            yield json.loads(line)
-        except ValueError:
-            continue
+    for line in path.read_bytes().split(b"\n") if path.exists() else ():
+        with suppress(ValueError):
+            yield unseal(line)
+
+
+def finished_tasks(folder: Path) -> set[tuple[str, int]]:
+    """(architecture, seed) of the trainings that are in the journal."""
+    return {(row["architecture"], row["seed"]) for row in journal_rows(folder)}
 
 
 def append_row(folder: Path, row: dict[str, Any]) -> None:
@@ -49,9 +57,31 @@ def append_row(folder: Path, row: dict[str, Any]) -> None:
     """
     handle = os.open(folder / JOURNAL, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
-        os.write(handle, f"\n{json.dumps(row)}\n".encode())
+        os.write(handle, b"\n" + seal(json.dumps(row)))
+        os.fsync(handle)
     finally:
         os.close(handle)
+
+
+class Leash(pl.Callback):
+    """Ends a worker's training when its parent has died (killed, it can tell nobody) or wants to end.
+
+    Fires: end of a batch. In the parent's own process it does nothing: signals arrive there.
+    """
+
+    parent: int | None = None
+    stop: Any = None
+
+    @classmethod
+    def attach(cls, parent: int, stop: Any) -> None:
+        """Initialise a worker: signals to the process group are the parent's to answer."""
+        cls.parent, cls.stop = parent, stop
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+
+    def on_train_batch_end(self, *_: Any) -> None:
+        if self.parent is not None and (os.getppid() != self.parent or self.stop.is_set()):
+            raise Stopped(signal.SIGTERM)
 
 
 def train_one(job: Job, data: Any, arch: Any, seed: int, devices: int | list[int] = 1) -> dict[str, Any]:
@@ -65,6 +95,7 @@ def train_one(job: Job, data: Any, arch: Any, seed: int, devices: int | list[int
         accelerator=job.config["trainer"]["accelerator"],
         devices=devices,
         logger=False,
+        callbacks=[Leash()],
         max_epochs=job.plan.protocol.epochs,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -83,7 +114,8 @@ def train_one(job: Job, data: Any, arch: Any, seed: int, devices: int | list[int
 
 
 def work(job: Job, worker: int, tasks: list[tuple[str, int]]) -> int:
-    """One worker process: train its tasks in turn, one journal line each; GPUs are dealt out in turn."""
+    """Train one worker's tasks in turn, one journal line each; GPUs are dealt out in turn."""
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     gpus = torch.cuda.device_count() if job.config["trainer"]["accelerator"] in ("auto", "gpu", "cuda") else 0
@@ -91,7 +123,26 @@ def work(job: Job, worker: int, tasks: list[tuple[str, int]]) -> int:
     with quiet_lightning():
         for text, seed in tasks:
             append_row(job.folder, train_one(job, data, space.parse(text), seed, [worker % gpus] if gpus else 1))
+    torch.set_num_threads(threads)
     return len(tasks)
+
+
+def share_out(job: Job, tasks: list[tuple[str, int]], workers: int, show: Callable[[], None]) -> None:
+    """Train `tasks` in `workers` processes, which end with this one, whatever ends it."""
+    context = multiprocessing.get_context("spawn")
+    stop = context.Event()
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=Leash.attach, initargs=(os.getpid(), stop))
+    with pool:
+        try:
+            pending = {pool.submit(work, job, w, tasks[w::workers]) for w in range(workers)}
+            while pending:
+                finished, pending = wait(pending, timeout=2)
+                for future in finished:
+                    future.result()
+                show()
+        except BaseException:
+            stop.set()
+            raise
 
 
 def chosen_architectures(job: Job) -> list[Any]:
@@ -111,20 +162,28 @@ def build_table(job: Job) -> dict[str, Any]:
     data = data_module(job)
     data.setup()
     open_folder(job, data)
-    done = {(row["architecture"], row["seed"]) for row in journal_rows(job.folder)}
+    done = finished_tasks(job.folder)
     tasks = [
         (str(arch), seed) for seed in range(wanted["seeds"]) for arch in architectures if (str(arch), seed) not in done
     ]
     workers = max(1, min(wanted["workers"], len(tasks)))
     with new_progress(Console(stderr=True)) as progress:
         bar = progress.add_task("Training", total=len(architectures) * wanted["seeds"], completed=len(done), note="")
-        with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-            pending = {pool.submit(work, job, w, tasks[w::workers]) for w in range(workers)} if tasks else set()
-            while pending:
-                finished, pending = wait(pending, timeout=2)
-                for future in finished:
-                    future.result()
-                progress.update(bar, completed=sum(1 for _ in journal_rows(job.folder)))
+
+        def show() -> None:
+            progress.update(bar, completed=len(finished_tasks(job.folder)))
+
+        try:
+            if workers > 1:
+                share_out(job, tasks, workers, show)
+            else:
+                work(job, 0, tasks)
+        except BrokenProcessPool as error:
+            raise RunError(
+                "a worker process has died (killed, perhaps for want of memory: try fewer table.workers); the same "
+                "command goes on"
+            ) from error
+        show()
     return merge(job, architectures, data)
 
 
@@ -175,6 +234,8 @@ def merge(job: Job, architectures: list[Any], data: Any) -> dict[str, Any]:
         metadata={"source": "nas-lightning mode=table", **facts},
     )
     steps = len(names) * len(seeds) * job.plan.protocol.epochs * len(data.loader())
+    write_atomically(job.folder / "timings.json", to_json({"total_s": round(seconds, 1)}))
+    facts.pop("cost_core_seconds")  # no result file holds a time
     result = {**result_of(job, "table", data, steps, steps), "metrics": {**facts, "table": out.name}}
     write_atomically(job.folder / RESULT, to_json(result))
     return result

@@ -1,0 +1,345 @@
+"""Kills at chosen moments: a run is killed (SIGKILL) again and again, and must end with the undisturbed run's bytes.
+
+One process imports everything once and forks a child for every attempt, so that an attempt costs its training and
+nothing else; the child is a process of its own, and SIGKILL is final for it. The moments are counted events of the
+child, which makes them reproducible and lets them hit what a clock seldom hits, such as between writing a file and
+renaming it: a training step, a scoring, opening, writing (half of it), flushing and renaming a file.
+
+    python tests/reliability/faults.py --kills 25 --seed 0 --out outcomes.json [scenario …]
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[2]
+KINDS = ("step", "score", "checkpoint", "journal", "result")
+LIMIT_S = 600  # an attempt that lasts longer hangs
+
+
+class Moments:
+    """Counts the events of this process by kind; at the `number`-th event of `kind` it kills the process."""
+
+    def __init__(self, folder: Path, kind: str | None, number: int) -> None:
+        self.folder, self.kind, self.number = str(folder), kind, number
+        self.seen: Counter[str] = Counter()
+        self.names: dict[int, str] = {}
+
+    def happen(self, kind: str, before_death: Callable[[], Any] | None = None) -> None:
+        self.seen[kind] += 1
+        if kind == self.kind and self.seen[kind] == self.number:
+            if before_death is not None:
+                before_death()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def kind_of(self, path: Any) -> str | None:
+        if not isinstance(path, str | bytes | os.PathLike) or not os.fsdecode(path).startswith(self.folder):
+            return None
+        name = os.path.basename(os.fsdecode(path))
+        return "checkpoint" if ".ckpt" in name else "journal" if name.startswith("journal") else "result"
+
+    def watch(self) -> None:
+        """Patch this (forked) process: nothing of it reaches the parent."""
+        import torch
+        from torch.nn import functional
+
+        def audit(event: str, arguments: tuple[Any, ...]) -> None:
+            if event in ("open", "os.rename", "os.remove"):
+                if event == "open" and not (arguments[2] & (os.O_WRONLY | os.O_RDWR)):
+                    return
+                kind = self.kind_of(arguments[0])
+                if kind is not None:
+                    self.happen(kind)
+
+        def of_descriptor(descriptor: int) -> str | None:
+            with suppress(OSError):
+                return self.kind_of(os.readlink(f"/proc/self/fd/{descriptor}"))
+            return None
+
+        plain_write, plain_fsync, plain_loss = os.write, os.fsync, functional.cross_entropy
+
+        def write(descriptor: int, content: Any) -> int:
+            kind = of_descriptor(descriptor)
+            if kind is not None:
+                self.happen(kind, lambda: plain_write(descriptor, bytes(content)[: len(content) // 2]))
+            return plain_write(descriptor, content)
+
+        def fsync(descriptor: int) -> None:
+            kind = of_descriptor(descriptor)
+            if kind is not None:
+                self.happen(kind)
+            plain_fsync(descriptor)
+
+        def loss(*arguments: Any, **options: Any) -> Any:
+            self.happen("step" if torch.is_grad_enabled() else "score")
+            return plain_loss(*arguments, **options)
+
+        sys.addaudithook(audit)
+        os.write, os.fsync, functional.cross_entropy = write, fsync, loss  # type: ignore[assignment]
+
+
+def attempt(task: Callable[[], Any], folder: Path, kind: str | None = None, number: int = 0) -> tuple[str, Counter]:
+    """Run `task` in a child. Returns ``killed``, ``finished`` or ``failed: …``, and the events (of a whole attempt)."""
+    report = tempfile.TemporaryFile("w+")  # noqa: SIM115  the child writes it, too
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            import torch
+
+            torch.set_num_threads(1)
+            quiet = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(quiet, 1), os.dup2(quiet, 2)
+            moments = Moments(folder, kind, number)
+            moments.watch()
+            task()
+            json.dump(moments.seen, report)
+            code = 0
+        except BaseException as error:
+            report.write(f"{type(error).__name__}: {error}")
+        finally:
+            report.flush()
+            os._exit(code)
+    deadline = time.monotonic() + LIMIT_S
+    while True:
+        done, status = os.waitpid(pid, os.WNOHANG)
+        if done:
+            break
+        if time.monotonic() > deadline:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            return "failed: it hangs", Counter()
+        time.sleep(0.005)
+    report.seek(0)
+    said = report.read()
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        return "killed", Counter()
+    if os.WEXITSTATUS(status):
+        return f"failed: {said}", Counter()
+    return "finished", Counter(json.loads(said))
+
+
+# --- what a folder must look like ------------------------------------------------------------------------------------
+
+
+def looks_wrong(folder: Path) -> list[str]:
+    """Files below `folder` that look complete and are not, after a kill at whatever moment."""
+    import pyarrow.parquet as pq
+    from matplotlib.image import imread
+
+    from nas_lightning.checkpoint_file import read_checkpoint
+
+    readers: dict[str, Callable[[Path], Any]] = {
+        ".ckpt": read_checkpoint,
+        ".json": lambda path: json.loads(path.read_text()),
+        ".parquet": pq.read_table,
+        ".png": imread,
+        ".yaml": lambda path: path.read_bytes().decode().index("\n"),
+        ".csv": lambda path: path.read_text().splitlines()[0],
+    }
+    wrong = []
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.name.startswith(".") and path.suffix in readers:
+            try:
+                readers[path.suffix](path)
+            except Exception as error:
+                wrong.append(f"{path.name}: {type(error).__name__}: {error}")
+    for result in folder.rglob("result.json"):
+        needed = {
+            "train": ("config.yaml", "environment.json", "metrics.csv", "ranking.parquet", "checkpoints/final.ckpt"),
+            "table": ("config.yaml", "environment.json", "table.parquet"),
+            "search": ("config.yaml", "environment.json", "search.csv"),
+        }[json.loads(result.read_text())["kind"]]
+        wrong += [f"result.json without {name}" for name in needed if not (result.parent / name).is_file()]
+    return wrong
+
+
+def content(folder: Path) -> dict[str, Any]:
+    """What must be equal to the last bit: result files as bytes, checkpoints and tables as values, times left out."""
+    import pyarrow.parquet as pq
+
+    from nas_lightning.checkpoint_file import read_checkpoint
+
+    (run,) = [path.parent for path in folder.rglob("result.json")]
+    found: dict[str, Any] = {}
+    for name in ("result.json", "ranking.parquet", "metrics.csv", "search.csv", "ranking.png"):
+        if (run / name).exists():
+            found[name] = (run / name).read_bytes()
+    if (run / "table.parquet").exists():
+        table = pq.read_table(run / "table.parquet")
+        found["table.parquet"] = {n: table[n].to_pylist() for n in table.column_names if "seconds" not in n}
+    if (run / "checkpoints/final.ckpt").exists():
+        checkpoint = read_checkpoint(run / "checkpoints/final.ckpt")
+        found["final.ckpt"] = {k: checkpoint[k] for k in ("state_dict", "optimizer_states", "global_step", "epoch")}
+        found["final.ckpt"]["callbacks"] = {k: v for k, v in checkpoint["callbacks"].items() if "MetricsFile" in k}
+    return found
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal to the last bit, tensors included."""
+    import torch
+
+    if isinstance(one, torch.Tensor):
+        return isinstance(other, torch.Tensor) and one.dtype == other.dtype and torch.equal(one, other)
+    if isinstance(one, dict):
+        return isinstance(other, dict) and one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    return bool(one == other) or (one != one and other != other)
+
+
+# --- the scenarios ---------------------------------------------------------------------------------------------------
+
+TINY = (
+    "plan.protocol.epochs=4",
+    "plan.protocol.train_portion=0.1",
+    "plan.protocol.batch_size=20",
+    "plan.mapping.channels=4",
+    "plan.mapping.layers=1",
+    "evaluation.images=100",
+    "trainer=cpu",
+    "trainer.progress_bar=false",
+    "trainer.threads=1",
+    "trainer.checkpoint_every=2",
+    "trainer.checkpoint_every_steps=3",
+)
+MOST = {
+    "nasbench201": (
+        "heuristics/sampling=fairnas",
+        "heuristics/ofa_kernel=crop_transform",
+        "heuristics/dropout=both",
+        "heuristics/op_placement=node_except_input",
+        "heuristics/batch_norm=tracked_affine",
+        "heuristics/learning_rate=complexity_aware",
+        "heuristics/weight_decay=wd1e3",
+    ),
+    "nasbench101": (
+        "heuristics/sampling=multipath",
+        "heuristics/dynamic_channel=shuffle",
+        "heuristics/ofa_kernel=crop_transform",
+        "heuristics/wsbn=on",
+        "heuristics/dropout=both",
+        "heuristics/batch_norm=recalibrate",
+        "heuristics/learning_rate=complexity_aware",
+        "heuristics/weight_decay=wd1e3",
+    ),
+    "darts_nds": (
+        "heuristics/sampling=sandwich",
+        "heuristics/ofa_kernel=crop_transform",
+        "heuristics/dropout=both",
+        "heuristics/batch_norm=tracked_affine",
+        "heuristics/learning_rate=complexity_aware",
+        "heuristics/weight_decay=wd1e3",
+        "plan.mapping.layers=3",
+    ),
+}
+"""Per space, every heuristic that it has and that goes with the others, none at its default."""
+
+NASBENCH201_ARCH = "architecture='|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|'"
+SCENARIOS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
+    # name: (script, overrides, kinds of moments)
+    "nasbench201": ("train", (*TINY, "space=nasbench201", *MOST["nasbench201"], "evaluation.every=2",
+                              "evaluation.architectures=random10_seed0"), ("step", "checkpoint", "score", "result")),
+    "nasbench101": ("train", (*TINY, "space=nasbench101", *MOST["nasbench101"], "evaluation.every=2",
+                              "evaluation.architectures=random10_seed0"), ("step", "checkpoint", "score", "result")),
+    "darts_nds": ("train", (*TINY, "space=darts_nds", *MOST["darts_nds"], "evaluation.every=2",
+                            "evaluation.architectures=random10_seed0"), ("step", "checkpoint", "score", "result")),
+    "evaluation": ("train", (*TINY, "evaluation.architectures=random60_seed0", "plan.protocol.epochs=1"),
+                   ("score", "result")),
+    "table": ("train", (*TINY, "mode=table", "table.architectures=6", "table.seeds=2", "table.workers=1",
+                        "plan.protocol.epochs=1"), ("journal", "step", "result")),
+    "search": ("search", ("algorithm=regularized_evolution", "budget.amount=120", "baseline_seeds=2",
+                          "progress_bar=false"), ("journal", "result")),
+}  # fmt: skip
+
+
+def task_of(script: str, overrides: tuple[str, ...], folder: Path) -> Callable[[], Any]:
+    """The job as the command line composes it, ready to be called in a child."""
+    from hydra import compose, initialize_config_dir
+
+    from nas_lightning import config, search_config
+
+    (config if script == "train" else search_config).register()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        composed = compose(script, [*overrides, f"runs={folder}"])
+    if script == "train":
+        from nas_lightning.main import train
+
+        return lambda: train(composed)
+    from nas_lightning.search_main import search
+
+    return lambda: search(composed)
+
+
+def attack(name: str, kills: int, seed: int, folder: Path) -> dict[str, Any]:
+    """Undisturbed once, then killed `kills` times; a run that ends between two kills is compared, and begun anew."""
+    script, overrides, kinds = SCENARIOS[name]
+    outcome, events = attempt(task_of(script, overrides, folder / "whole"), folder / "whole")
+    if outcome != "finished":
+        return {"scenario": name, "kills": {}, "wrong": [f"undisturbed: {outcome}"]}
+    expected = content(folder / "whole")
+    rng, done, wrong, ends, lives = np.random.default_rng((seed, *name.encode())), Counter[str](), [], 0, 0
+    while sum(done.values()) < kills or lives:
+        target = folder / f"killed{ends}"
+        kind = kinds[sum(done.values()) % len(kinds)] if sum(done.values()) < kills and lives < 4 else None
+        number = 0 if kind is None else int(rng.integers(1, max(2, events[kind] // (2 if kind == "step" else 1) + 1)))
+        outcome, _ = attempt(task_of(script, overrides, target), target, kind, number)
+        if outcome == "killed":
+            done[str(kind)] += 1
+            lives += 1
+            wrong += [f"{name}, killed at {kind} {number}: {what}" for what in looks_wrong(target)]
+            continue
+        if outcome != "finished":
+            wrong.append(f"{name}, after {lives} kills: {outcome}")
+        elif lives:
+            wrong += [f"{name}: {what}" for what in looks_wrong(target)]
+            found = content(target)
+            unequal = [n for n in {*expected, *found} if not same(expected.get(n), found.get(n))]
+            wrong += [f"{name}, after {lives} kills: {n} differs" for n in unequal]
+        leftovers = [p.name for p in target.rglob(".*.*") if p.is_file()]
+        wrong += [f"{name}: {leftover} is left over" for leftover in leftovers]
+        ends, lives = ends + 1, 0
+        if len(wrong) > 20 or ends > 20 * kills:
+            break
+    return {"scenario": name, "kills": dict(done), "ended_runs": ends, "events": dict(events), "wrong": wrong}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scenarios", nargs="*", help=f"of {', '.join(SCENARIOS)}; all without")
+    parser.add_argument("--kills", type=int, default=5, help="per scenario")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="JSON of the outcomes")
+    wanted = parser.parse_args()
+    sys.path[:0] = [str(ROOT)]
+    for module in ("main", "search_main", "ranking.plot", "benchmarks"):  # imported once, for all children
+        importlib.import_module(f"nas_lightning.{module}")
+    for module in ("sklearn.datasets", "matplotlib.pyplot", "pyarrow.parquet", "scipy.stats"):
+        importlib.import_module(module)
+
+    outcomes = []
+    for name in wanted.scenarios or SCENARIOS:
+        with tempfile.TemporaryDirectory(prefix="faults-") as folder:
+            outcomes.append(attack(name, wanted.kills, wanted.seed, Path(folder)))
+            print(json.dumps(outcomes[-1]), flush=True)
+    if wanted.out:
+        wanted.out.write_text(json.dumps(outcomes, indent=1) + "\n")
+    return int(any(outcome["wrong"] for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
