@@ -14,6 +14,10 @@ register()
 @hydra.main(version_base="1.3", config_path="conf", config_name="search")
 def main(cfg: DictConfig) -> Any:
     """Heavy imports wait until an objective needs them, so that --help and searches on tables start at once."""
+    if cfg.dry_run:
+        from nas_lightning.sweep.dry_run import dry_run
+
+        return dry_run(cfg)
     from nas_lightning.search_main import search
 
     return search(cfg)

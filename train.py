@@ -14,6 +14,10 @@ register()
 @hydra.main(version_base="1.3", config_path="conf", config_name="train")
 def main(cfg: DictConfig) -> Any:
     """Heavy imports wait until a job starts, so that --help and --cfg answer at once."""
+    if cfg.dry_run:
+        from nas_lightning.sweep.dry_run import dry_run
+
+        return dry_run(cfg)
     from nas_lightning.main import train
 
     return train(cfg)

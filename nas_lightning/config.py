@@ -166,6 +166,8 @@ class TrainConfig:
     """Seed of initial weights, order, augmentation and paths."""
     force: bool = False
     """Repeat a run that is already complete."""
+    dry_run: bool = False
+    """Only print the jobs, which of them are done, and the estimated cost; start nothing, write nothing."""
     runs: str = "runs"
     """Folder of the run folders."""
 

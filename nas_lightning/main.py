@@ -109,18 +109,24 @@ def discard(folder: Path) -> None:
         checkpoint.unlink()
 
 
+def not_applicable_folder(config: dict[str, Any]) -> Path:
+    """Where an ablation is recorded that its space does not have; the seed makes no difference."""
+    ablation = config["ablation"]
+    where = f"{config['space']['name']}_{config['data']['name']}_{ablation['factor']}-{ablation['setting']}"
+    return Path(config["runs"]) / (config["study"] or "") / f"{where}_not-applicable"
+
+
 def record_not_applicable(cfg: DictConfig, reason: str) -> dict[str, Any]:
     """An ablation whose setting the space does not have: a result file that says so, and no training."""
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     ablation, space = config["ablation"], config["space"]["name"]
-    name = f"{space}_{config['data']['name']}_{ablation['factor']}-{ablation['setting']}_not-applicable"
-    folder = Path(config["runs"]) / (config["study"] or "") / name
+    folder = not_applicable_folder(config)
     result = {
         "schema_version": SCHEMA_VERSION,
         "kind": "train",
         "status": "not_applicable",
         "reason": reason,
-        "run_hash": run_hash({"not_applicable": name}),
+        "run_hash": run_hash({"not_applicable": folder.name}),
         "space": space,
         "dataset": config["data"]["name"],
         "seed": config["seed"],

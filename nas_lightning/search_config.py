@@ -101,6 +101,8 @@ class SearchConfig:
     force: bool = False
     """Repeat a search that is already complete."""
     progress_bar: bool = True
+    dry_run: bool = False
+    """Only print the jobs and which of them are done; start nothing, write nothing."""
     runs: str = "runs"
     """Folder of the run folders."""
 

@@ -42,25 +42,12 @@ def search(cfg: DictConfig) -> dict[str, Any]:
 
 def _search(cfg: DictConfig) -> dict[str, Any]:
     config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    settings = dict(config["algorithm"])
-    space = get_space(config["space"]["name"]).name
-    plan = SearchPlan(
-        algorithm=settings.pop("name"),
-        budget=Budget(config["budget"]["unit"], config["budget"]["amount"]),
-        seed=config["seed"],
-        settings=settings,
-        single_fidelity=config["single_fidelity"],
-        parallel=config["parallel"],
-        deterministic=config["deterministic"],
-        top_k=SPACE_TOP_K[space] if config["top_k"] is None else config["top_k"],
-        baseline_seeds=config["baseline_seeds"],
-        study=config["study"],
-    )
+    plan = plan_of(config)
     objective = make_objective(config, plan)
     result, folder, was_there = run_search(
         plan,
         objective,
-        Path(config["runs"]) / (config["study"] or "search"),
+        study_folder(config),
         dataset=objective.dataset,
         benchmark=objective.benchmark_record(),
         config_yaml=OmegaConf.to_yaml(OmegaConf.create(config)),
@@ -75,6 +62,35 @@ def _search(cfg: DictConfig) -> dict[str, Any]:
     else:
         report(result, folder, was_there)
     return result
+
+
+def plan_of(config: dict[str, Any]) -> SearchPlan:
+    """The search that the configuration asks for. Raises SearchError for settings that contradict each other."""
+    settings = dict(config["algorithm"])
+    space = get_space(config["space"]["name"]).name
+    return SearchPlan(
+        algorithm=settings.pop("name"),
+        budget=Budget(config["budget"]["unit"], config["budget"]["amount"]),
+        seed=config["seed"],
+        settings=settings,
+        single_fidelity=config["single_fidelity"],
+        parallel=config["parallel"],
+        deterministic=config["deterministic"],
+        top_k=SPACE_TOP_K[space] if config["top_k"] is None else config["top_k"],
+        baseline_seeds=config["baseline_seeds"],
+        study=config["study"],
+    )
+
+
+def study_folder(config: dict[str, Any]) -> Path:
+    """The folder of the run folders."""
+    return Path(config["runs"]) / (config["study"] or "search")
+
+
+def describe_search(config: dict[str, Any]) -> Path:
+    """The run folder of the search that the configuration asks for, found without searching."""
+    plan = plan_of(config)
+    return study_folder(config) / plan.run_name(make_objective(config, plan))
 
 
 def make_objective(config: dict[str, Any], plan: SearchPlan) -> Objective:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from hydra.core.utils import JobReturn, JobStatus
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
@@ -127,22 +126,19 @@ def print_summary(rows: list[dict[str, Any]]) -> None:
 
 
 class SweepSummary(Callback):
-    """Hydra callback: at the end of a multirun, the summary of all searches of its study and the jobs that failed.
+    """Hydra callback: at the end of a multirun, the summary of all searches of its study.
 
     Hydra skips ``on_multirun_end`` when a job has failed, so the end of the process prints what was not printed yet.
     """
 
     def __init__(self) -> None:
         self._folder: Path | None = None
-        self._failed: list[str] = []
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        if config.dry_run:
+            return
         self._folder = Path(config.runs) / (config.study or "search")
         atexit.register(self._print)
-
-    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
-        if job_return.status == JobStatus.FAILED:
-            self._failed.append(" ".join(job_return.overrides or []))
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         self._print()
@@ -154,5 +150,3 @@ class SweepSummary(Callback):
         self._folder = None
         if rows:
             print_summary(rows)
-        if self._failed:
-            print(f"{len(self._failed)} jobs of this sweep failed:", *self._failed, sep="\n  ")

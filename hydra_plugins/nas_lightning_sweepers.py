@@ -1,0 +1,7 @@
+"""Sweepers of nas-lightning: Hydra accepts plugins from this namespace alone, so they are named here and live there."""
+
+from nas_lightning.sweep.sweeper import StudySweep
+
+
+class StudySweeper(StudySweep):
+    """hydra/sweeper=study, the default: every combination."""

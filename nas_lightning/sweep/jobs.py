@@ -1,0 +1,115 @@
+"""The jobs of a sweep before any of them starts: their folders, their state on disk, what they cost."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from nas_lightning.report.runs import COMPLETE, FAILED, NOT_APPLICABLE, UNFINISHED, Run, read_run
+from nas_lightning.runs import run_hash
+
+MISSING = "missing"
+STATES = (COMPLETE, NOT_APPLICABLE, FAILED, UNFINISHED, MISSING)
+SETTLED = (COMPLETE, NOT_APPLICABLE)
+"""States that no further call changes."""
+
+UNIMPORTANT = ("runs", "study", "force", "dry_run", "logger", "progress_bar")
+
+
+@dataclass(frozen=True)
+class Description:
+    """What one configuration asks for, found without training: the run folder, and why it would be refused."""
+
+    folder: Path
+    seconds: float | None = None
+    """Estimated seconds of the whole job on this machine; None where nobody can tell."""
+    refusal: str | None = None
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job of a sweep: what was typed, and what it asks for."""
+
+    overrides: tuple[str, ...]
+    title: str
+    """The overrides that tell this job from the others."""
+    folder: Path
+    seconds: float | None
+    refusal: str | None
+    refused_folder: Path
+    """Where the error of this job is kept while its configuration has no run folder."""
+    force: bool
+
+    def run(self) -> Run:
+        """The run folder as it is now; a folder that is not there, or holds nothing yet, is missing."""
+        if not self.folder.is_dir():
+            return Run(self.folder, MISSING, "")
+        run = read_run(self.folder)
+        begun = (self.folder / "config.yaml").exists()
+        return Run(self.folder, MISSING, "") if run.status == UNFINISHED and not begun else run
+
+    def is_settled(self) -> bool:
+        """Whether nothing is left to do: complete or not applicable, and no repetition asked for."""
+        return not self.force and self.run().status in SETTLED
+
+
+def unsettled(jobs: Iterable[Job]) -> list[Job]:
+    """What is left to do, one job a run folder: an ablation that does not apply has one for all its seeds."""
+    return list({job.folder: job for job in jobs if not job.is_settled()}.values())
+
+
+def varying(jobs: Iterable[Sequence[str]]) -> list[str]:
+    """The keys whose values differ between the overrides of several jobs, in the order typed."""
+    values: dict[str, set[str]] = {}
+    for overrides in jobs:
+        for override in overrides:
+            key, _, value = override.partition("=")
+            values.setdefault(key, set()).add(value)
+    return [key for key, found in values.items() if len(found) > 1]
+
+
+def count_states(runs: Iterable[Run]) -> dict[str, int]:
+    """Number of runs in each of STATES, in that order; states without any are left out."""
+    counts = Counter(run.status for run in runs)
+    return {state: counts[state] for state in STATES if counts[state]}
+
+
+def describe(cfg: DictConfig) -> Description:
+    """What train.py or search.py would do with `cfg`; search.py's has an algorithm. Never raises for bad input."""
+    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    try:
+        return _search(config) if "algorithm" in config else _train(cfg, config)
+    except Exception as error:  # the job itself will raise it again, and keep the traceback
+        return Description(refused_folder(config), refusal=f"{error}" or type(error).__name__)
+
+
+def refused_folder(config: dict[str, Any]) -> Path:
+    """Folder for the error of a configuration that is refused before it has a run folder."""
+    important = {key: value for key, value in config.items() if key not in UNIMPORTANT}
+    name = f"refused_{config['space']['name']}_{config['data']['name']}_seed{config['seed']}_{run_hash(important)}"
+    return Path(config["runs"]) / (config["study"] or ("search" if "algorithm" in config else "")) / name
+
+
+def _train(cfg: DictConfig, config: dict[str, Any]) -> Description:
+    from nas_lightning.compose import compose
+    from nas_lightning.heuristic import NotApplicableError
+    from nas_lightning.main import not_applicable_folder
+
+    try:
+        job = compose(cfg)
+    except NotApplicableError:
+        if config["ablation"] is None:
+            raise
+        return Description(not_applicable_folder(config), 0.0)
+    return Description(job.folder)
+
+
+def _search(config: dict[str, Any]) -> Description:
+    from nas_lightning.search_main import describe_search
+
+    return Description(describe_search(config))

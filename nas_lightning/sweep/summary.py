@@ -1,0 +1,149 @@
+"""What a sweep says: its jobs before anything starts, and at the end what is done, failed, missing."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from nas_lightning.report.runs import COMPLETE, FAILED, NOT_APPLICABLE, Run
+from nas_lightning.sweep.jobs import Job, count_states, unsettled, varying
+
+MOST_ROWS = 60
+"""Longer tables leave out the rows in which every job is done."""
+MOST_ERRORS = 20
+
+
+def in_words(seconds: float) -> str:
+    """A duration with the unit that suits it."""
+    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
+        if seconds >= 1.5 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} seconds"
+
+
+def cost_in_words(jobs: Sequence[Job], processes: int) -> str:
+    """The estimated cost of running `jobs`, side by side in `processes`."""
+    known = [job.seconds for job in jobs if job.seconds is not None]
+    if not jobs:
+        return "nothing to run"
+    if not known:
+        return "cost not known"
+    total = sum(known)
+    words = f"about {in_words(total / processes)}"
+    if processes > 1:
+        words += f" on {processes} processes ({in_words(total)} in all)"
+    unknown = len(jobs) - len(known)
+    return words + (f", without {unknown} jobs whose cost is not known" if unknown else "")
+
+
+def grouped(jobs: Sequence[Job]) -> dict[tuple[str, ...], list[Job]]:
+    """Jobs that differ in nothing but their seed: the values of the varying keys -> jobs, in the order typed."""
+    keys = [key for key in varying([job.overrides for job in jobs]) if key != "seed"]
+    groups: dict[tuple[str, ...], list[Job]] = {}
+    for job in jobs:
+        typed = {key: value for key, _, value in (override.partition("=") for override in job.overrides)}
+        groups.setdefault(tuple(typed.get(key, "") for key in keys), []).append(job)
+    return groups
+
+
+def print_jobs(jobs: Sequence[Job], processes: int) -> None:
+    """The dry run: every group of jobs, its states and its cost; nothing is run."""
+    todo = unsettled(jobs)
+    _print_groups(jobs, "cost to run", lambda members: cost_in_words(unsettled(members), 1), keep_all=True)
+    for job in jobs:
+        if job.refusal is not None:
+            _print(f"Will fail: {job.title}: {job.refusal}")
+    print_start(jobs, todo, processes)
+    _print("This was a dry run: nothing was started, nothing was written.")
+
+
+def print_start(jobs: Sequence[Job], todo: Sequence[Job], processes: int) -> None:
+    """One line before anything starts."""
+    counts = ", ".join(f"{n} {state}" for state, n in count_states(job.run() for job in jobs).items())
+    _print(f"{len(jobs)} jobs: {counts}. To run: {len(todo)}, {cost_in_words(todo, processes)}.")
+
+
+def print_summary(jobs: Sequence[Job], skipped: int) -> None:
+    """What is done, failed and missing, with the result of each group; then the errors."""
+    runs = {job: job.run() for job in jobs}
+    _print_groups(jobs, "result", lambda members: _result_in_words([runs[job] for job in members]))
+    if skipped:
+        _print(f"{skipped} of these jobs were done before and not repeated; force=true repeats them.")
+    failed = [(job, run) for job, run in runs.items() if run.status == FAILED]
+    for job, run in failed[:MOST_ERRORS]:
+        _print(f"Failed: {job.title}\n  {run.reason}\n  traceback: {job.folder / 'error.txt'}")
+    if len(failed) > MOST_ERRORS:
+        _print(f"… and {len(failed) - MOST_ERRORS} more failed.")
+    counts = count_states(runs.values())
+    _print(f"{len(jobs)} jobs: " + ", ".join(f"{n} {state}" for state, n in counts.items()) + ".")
+    if set(counts) - {COMPLETE, NOT_APPLICABLE}:
+        _print("The same command runs what is failed, unfinished or missing, and nothing else.")
+
+
+def _result_in_words(runs: Sequence[Run]) -> str:
+    """The headline of the complete runs of one group, mean ± standard deviation over their seeds."""
+    heads = [headline(run.result) for run in runs if run.status == COMPLETE]
+    values = [value for head in heads if head is not None for value in [head[1]]]
+    if not values:
+        return ""
+    name = next(head[0] for head in heads if head is not None)
+    spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
+    return f"{name} {statistics.mean(values):.4f}{spread} (n = {len(values)})"
+
+
+def headline(result: dict[str, Any]) -> tuple[str, float] | None:
+    """The one number of a result: its ranking's tau, the accuracy that was found, or the test accuracy."""
+    metrics = result.get("metrics") or {}
+    score = (result.get("evaluation") or {}).get("score", "accuracy")
+    for name, path in (
+        ("tau", (score, "kendall_tau")),
+        ("found", ("found", "truth")),
+        ("accuracy", ("test", "accuracy")),
+    ):
+        value: Any = metrics
+        for key in path:
+            value = value.get(key) if isinstance(value, dict) else None
+        if isinstance(value, int | float):
+            return name, float(value)
+    return None
+
+
+def _print_groups(
+    jobs: Sequence[Job], last: str, words: Callable[[Sequence[Job]], str], keep_all: bool = False
+) -> None:
+    from rich.box import SIMPLE
+    from rich.table import Table
+
+    keys = [key for key in varying([job.overrides for job in jobs]) if key != "seed"]
+    groups = grouped(jobs)
+    shown = groups
+    if len(groups) > MOST_ROWS and not keep_all:
+        shown = {g: m for g, m in groups.items() if {job.run().status for job in m} - {COMPLETE, NOT_APPLICABLE}}
+    table = Table(box=SIMPLE)
+    for key in keys:
+        table.add_column(key, overflow="fold")
+    states = list(count_states(job.run() for job in jobs))
+    for heading in ("jobs", *states):
+        table.add_column(heading, justify="right")
+    table.add_column(last, overflow="fold")
+    for values, members in shown.items():
+        counts = count_states(job.run() for job in members)
+        cells = [str(counts.get(state, "")) for state in states]
+        table.add_row(*values, str(len(members)), *cells, words(members))
+    if table.row_count:
+        _console().print(table)
+    if len(shown) < len(groups):
+        _print(f"{len(groups) - len(shown)} settings whose jobs are all done are left out of this table.")
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    console.width = max(console.width, 110)  # numbers that are cut off are of no use in a log file
+    return console
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)

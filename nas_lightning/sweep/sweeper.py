@@ -1,0 +1,141 @@
+"""The sweeper behind `-m`: Hydra's own order of jobs, but finished ones are skipped and failed ones stop nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+
+from nas_lightning.runs import write_atomically
+from nas_lightning.sweep import summary
+from nas_lightning.sweep.jobs import COMPLETE, FAILED, SETTLED, Job, unsettled
+from nas_lightning.sweep.planner import Planner
+from nas_lightning.sweep.task import ERROR, Share, SweepTask, visible_gpus
+
+JOBS_FAILED = 1
+"""Exit code of a sweep in which a job failed."""
+
+
+class StudySweep(BasicSweeper):
+    """Every combination of the swept values, as Hydra's basic sweeper makes them; launched by any launcher.
+
+    Jobs whose result is on disk are not launched. Failed jobs keep their traceback in their folder; the others go on,
+    and the table at the end says what is done, failed and missing, whatever ended the sweep.
+    """
+
+    def setup(self, *, hydra_context: HydraContext, task_function: Callable[..., Any], config: DictConfig) -> None:
+        self.task_function = task_function
+        super().setup(hydra_context=hydra_context, task_function=task_function, config=config)
+        assert self.launcher is not None
+        self.processes = _processes(config)
+        """Jobs that run side by side in processes of this machine; 1 where the launcher does not say."""
+
+    def combinations(self, arguments: Sequence[str]) -> list[list[str]]:
+        """The overrides of every job."""
+        assert self.hydra_context is not None
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        params = [f"{key}={value}" for key, value in self.params.items()]
+        (jobs,) = self.split_arguments(parser.parse_overrides([*params, *arguments]), None)
+        return jobs
+
+    def planner(self) -> Planner:
+        assert self.config is not None
+        assert self.hydra_context is not None
+        return Planner(self.config, self.hydra_context.config_loader, write=not self.config.dry_run)
+
+    def sweep(self, arguments: list[str]) -> Any:
+        """Plan, launch what is not settled, and say what became of it; exits with JOBS_FAILED where jobs failed."""
+        assert self.config is not None
+        jobs = self.planner().plan(self.combinations(arguments))
+        todo = unsettled(jobs)
+        if self.config.dry_run:
+            summary.print_jobs(jobs, self.processes)
+            return []
+        summary.print_start(jobs, todo, self.processes)
+        settled_before = sum(job.is_settled() for job in jobs)
+        started = time.time()
+        try:
+            self.launch(todo)
+        finally:  # also when Ctrl-C or SIGTERM ends the sweep
+            summary.print_summary(jobs, settled_before)
+        failed = [job for job in todo if not _is_done(job, started)]
+        if failed:
+            sys.exit(JOBS_FAILED)  # what failed is in the summary
+        return []
+
+    def launch(self, jobs: Sequence[Job], first: int = 0) -> None:
+        """Run the jobs, numbered from `first`. A process that dies takes its own job with it, not the sweep."""
+        if not jobs:
+            return
+        assert self.launcher is not None
+        places = Path(tempfile.mkdtemp(prefix="nas-lightning-"))
+        share = Share(places, self.processes, visible_gpus()) if self.processes > 1 else None
+        for job in jobs:
+            if job.refusal is None and (job.refused_folder / ERROR).exists():
+                shutil.rmtree(job.refused_folder)  # its configuration was mended
+        started = time.time()
+        queue, suspects = list(jobs), []
+        numbers = {job: first + i for i, job in enumerate(jobs)}
+
+        launcher: Any = self.launcher
+        size = self.max_batch_size or max(len(jobs), 1)
+
+        def launch(batch: Sequence[Job]) -> None:
+            start = numbers[batch[0]]
+            about = {start + i: (job.folder, job.title) for i, job in enumerate(batch)}
+            launcher.task_function = SweepTask(self.task_function, about, first + len(jobs), share)
+            launcher.launch([list(job.overrides) for job in batch], initial_job_idx=start)
+
+        try:
+            while queue:
+                try:
+                    for i in range(0, len(queue), size):
+                        launch(queue[i : i + size])
+                    queue = []
+                except BrokenProcessPool:  # killed, out of memory, crashed: one of those that were under way
+                    left = [job for job in queue if not _is_done(job, started) and not _has_failed(job, started)]
+                    suspects += left[: self.processes]
+                    queue = left[self.processes :]
+            for job in suspects:
+                try:
+                    launch([job])
+                except BrokenProcessPool as error:
+                    write_atomically(job.folder / ERROR, f"The process of this job died: {error}\n".encode())
+        finally:
+            shutil.rmtree(places, ignore_errors=True)
+
+
+def _is_done(job: Job, started: float) -> bool:
+    """Whether the job is settled; one that was to be repeated must have a result from after `started`."""
+    run = job.run()
+    if run.status not in SETTLED:
+        return False
+    return not job.force or run.status != COMPLETE or (job.folder / "result.json").stat().st_mtime >= started - 1
+
+
+def _has_failed(job: Job, started: float) -> bool:
+    """Whether the job has failed since `started`."""
+    return (
+        job.run().status == FAILED
+        and (job.folder / ERROR).exists()
+        and ((job.folder / ERROR).stat().st_mtime >= started - 1)
+    )
+
+
+def _processes(config: DictConfig) -> int:
+    wanted = config.hydra.launcher.get("n_jobs")
+    if wanted is None:
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(wanted) if wanted > 0 else max(1, cores + 1 + int(wanted))
