@@ -36,6 +36,7 @@ WSBN = ("off", "on", "per_input")
 OP_PLACEMENT = ("edge", "node", "node_except_input")
 SAMPLING = ("random_a", "random_nas", "fairnas", "sandwich")
 SCHEDULES = ("cosine", "linear", "constant", "step")
+INITIALIZATIONS = ("kaiming_normal", "kaiming_uniform")
 BN_EVALUATION = ("batch", "tracked", "recalibrate")
 
 
@@ -116,6 +117,9 @@ class Protocol:
     """Training batches for the recalibration."""
     label_smoothing: float = 0.0
     """Mass of the target distribution spread over all classes."""
+    initialization: str = "kaiming_normal"
+    """Convolution kernels at the start: kaiming_normal (fan-out), or kaiming_uniform with PyTorch's a = √5, √6 times
+    smaller at equal fans; before batch-norm the effective learning rate grows with the inverse square of the norm."""
 
     def __post_init__(self) -> None:
         _in_range("protocol.epochs", self.epochs, 0, 1_000_000)
@@ -134,6 +138,7 @@ class Protocol:
         _one_of("protocol.bn_evaluation", self.bn_evaluation, BN_EVALUATION)
         _in_range("protocol.bn_recalibration_batches", self.bn_recalibration_batches, 1, 1_000_000)
         _in_range("protocol.label_smoothing", self.label_smoothing, 0, 0.99)
+        _one_of("protocol.initialization", self.initialization, INITIALIZATIONS)
         if self.learning_rate_min > self.learning_rate:
             raise PlanError(
                 f"protocol.learning_rate_min={self.learning_rate_min:g} is above protocol.learning_rate="

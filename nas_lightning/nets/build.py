@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+from torch import nn
 
 from nas_lightning.nets.base import Network
 from nas_lightning.nets.darts import DartsNetwork
+from nas_lightning.nets.kernel import SharedKernel
 from nas_lightning.nets.nasbench101 import NB101Network
 from nas_lightning.nets.nasbench201 import NB201Network
 from nas_lightning.plan import Plan, PlanError
@@ -45,4 +49,15 @@ def build_network(space: str, plan: Plan, num_classes: int, in_channels: int = 3
     Raises PlanError where the plan does not fit the space.
     """
     check_mapping(space, plan)
-    return NETWORKS[space](plan.mapping, num_classes, in_channels, plan.protocol.track_running_stats, arch)
+    network = NETWORKS[space](plan.mapping, num_classes, in_channels, plan.protocol.track_running_stats, arch)
+    if plan.protocol.initialization == "kaiming_uniform":
+        redraw_kernels(network)
+    return network
+
+
+def redraw_kernels(network: Network) -> None:
+    """Every convolution kernel anew from torch's global generator, uniform in ±1/√fan_in, as `nn.Conv2d` draws it."""
+    for module in network.modules():
+        if isinstance(module, SharedKernel):
+            for weight in module.weights.values():
+                nn.init.kaiming_uniform_(weight, a=math.sqrt(5))
