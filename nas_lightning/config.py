@@ -82,9 +82,9 @@ class EvaluationSchema:
     top_k: int | None = None
     """K of the final search performance; null takes the space's (5, 10 on NAS-Bench-201)."""
     fuse: list[str] = field(default_factory=list)
-    """Free baselines (parameters, macs, depth) to rank-average with the score, as one more predictor of its own name."""
+    """Free baselines (parameters, macs, depth) to rank-average with the score, as one more predictor with a name."""
     batch_norm: str | None = None
-    """mode=evaluate: batch, tracked or recalibrate; null takes the checkpoint's. Elsewhere heuristics/batch_norm says."""
+    """mode=evaluate: batch, tracked or recalibrate; null takes the checkpoint's. Else see heuristics/batch_norm."""
 
 
 @dataclass
@@ -92,10 +92,13 @@ class TrainerSchema:
     accelerator: str = "auto"
     """cpu, gpu or auto."""
     devices: str = "1"
-    """1, or one GPU by its index in a list, such as [0]."""
+    """Processes per machine, one device each, or the GPUs by their indices in a list, such as [0,1]."""
     strategy: str = "single"
-    """single: one process on one device. Several are refused until their gradients are tested."""
+    """single: one process on one device. ddp: devices x num_nodes processes, that share every (global) batch."""
     num_nodes: int = 1
+    """Machines; above 1 the processes are started by torchrun or SLURM."""
+    sync_batchnorm: bool = False
+    """Normalise with the moments of the global batch, not with those of the process's own part of it."""
     precision: str = "32-true"
     """32-true, bf16-mixed, 64-true."""
     deterministic: bool = False

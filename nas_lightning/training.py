@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-import torch.distributed
 from torch import Tensor
 from torch.nn import functional as F
 
 from nas_lightning.checkpoint_file import CHECKPOINT_KEY, FORMAT, CheckpointError, read_checkpoint
+from nas_lightning.collectives import average
 from nas_lightning.nets.base import Network
 from nas_lightning.nets.build import build_network
+from nas_lightning.nets.norm import running_statistics
 from nas_lightning.plan import Plan
 from nas_lightning.sampling import PathSampler, StepPaths
 from nas_lightning.schedule import learning_rate
@@ -90,15 +91,15 @@ class NetworkModule(pl.LightningModule):
         return learning_rate(self.plan.protocol, step, per_epoch, per_epoch * self.plan.protocol.epochs)
 
     def average_gradients(self, active: list[torch.nn.Parameter]) -> None:
-        """Mean over the ranks. All ranks train the same paths, so that `active` is the same list everywhere."""
+        """Mean over the ranks. All ranks train the same paths, so that `active` is the same list everywhere.
+
+        Running statistics are averaged with the gradients: every rank has moved them by its own part of the batch.
+        """
         if self.trainer.world_size == 1:
             return
         gradients = [p.grad for p in active if p.grad is not None]
-        flat = torch.cat([g.flatten() for g in gradients])
-        torch.distributed.all_reduce(flat)
-        flat /= self.trainer.world_size
-        for gradient, mean in zip(gradients, flat.split([g.numel() for g in gradients]), strict=True):
-            gradient.copy_(mean.view_as(gradient))
+        with torch.no_grad():
+            average([*gradients, *running_statistics(self.network)])
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         # In the last batch and not at the epoch's end, since callbacks read the metrics before the module's own hook.

@@ -19,11 +19,15 @@ from nas_lightning.data.module import ImageDataModule
 from nas_lightning.heuristic import changed
 from nas_lightning.logging.facts import RunFacts
 from nas_lightning.logging.loggers import RunLogger, open_logger
+from nas_lightning.nets.norm import synchronise
 from nas_lightning.progress import RunProgress
+from nas_lightning.ranks import current
 from nas_lightning.runs import SCHEMA_VERSION, environment, to_json, write_atomically
+from nas_lightning.strategy import connect, strategy_of
 from nas_lightning.training import NetworkModule
 
-logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)  # its start-up hints say nothing about the run
+for name in ("pytorch_lightning", "lightning_fabric"):  # their start-up hints say nothing about the run
+    logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def data_module(job: Job) -> ImageDataModule:
@@ -74,7 +78,7 @@ def build_trainer(job: Job, callbacks: list[pl.Callback], logger: RunLogger) -> 
     return pl.Trainer(
         accelerator=wanted["accelerator"],
         devices=devices,
-        strategy="auto" if wanted["strategy"] == "single" else wanted["strategy"],
+        strategy=strategy_of(wanted),
         num_nodes=wanted["num_nodes"],
         precision=wanted["precision"],
         deterministic=wanted["deterministic"],
@@ -98,9 +102,12 @@ def fit(
     progress = RunProgress()
     if not job.config["trainer"]["progress_bar"]:
         progress.disable()
+    if job.config["trainer"]["sync_batchnorm"] and current().size > 1:
+        synchronise(module.network)
     trainer = build_trainer(job, [progress, *callbacks], logger)
-    point = resume_point(job.folder / FOLDER, writes=trainer.is_global_zero)
     with quiet_lightning():
+        # All ranks go on from rank 0's choice: the files may change while the others start.
+        point = connect(trainer, resume_point(job.folder / FOLDER) if current().is_first else None)
         trainer.fit(module, datamodule=data, ckpt_path=point, weights_only=True)
         if not job.plan.protocol.epochs:  # no epoch has saved its end
             trainer.save_checkpoint(job.folder / FOLDER / FINAL)
@@ -118,6 +125,7 @@ def quiet_lightning() -> Iterator[None]:
             ".*smaller than the logging interval.*",
             ".*GPU available but not used.*",
             ".*is deprecated.*",
+            ".*sync_dist=True.*",  # what is not averaged over the ranks is the same on all of them
         ):
             warnings.filterwarnings("ignore", message)
         yield
@@ -152,6 +160,8 @@ def result_of(job: Job, kind: str, data: ImageDataModule, passes: int, steps: in
 
 
 def open_folder(job: Job, data: ImageDataModule) -> None:
-    """Create the run folder with its configuration and environment."""
+    """Create the run folder with its configuration and environment; rank 0 does."""
+    if not current().is_first:
+        return
     write_atomically(job.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(job.config)).encode())
     write_atomically(job.folder / "environment.json", to_json(environment(data.record(), torch.get_num_threads())))

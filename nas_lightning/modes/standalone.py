@@ -29,6 +29,8 @@ def train_standalone(job: Job) -> dict[str, Any]:
     open_folder(job, data)
     with logger_of(job, "standalone") as logger:
         trainer = fit(job, module, data, [MetricsFile(job.folder / "metrics.csv", 1)], logger)
+        if not trainer.is_global_zero:
+            return {}
         module.to(trainer.strategy.root_device)
         metrics = {
             split: standalone_accuracy(module, data, split, config["evaluation"]["batch_size"])

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nas_lightning.collectives import position
 from nas_lightning.plan import Mapping
 
 # Second word of a draw's key, so that draws of different purpose with one seed never coincide.
@@ -57,11 +58,15 @@ class Network(nn.Module):
         generator.manual_seed((seed * 1_000_003 + step) * 16 + DROPOUT_STREAM)
 
     def _uniform(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Uniform numbers [B, …] of this step: of W ranks, rank r takes rows r, r + W, … of the global batch's."""
+        rank, size = position()
         generator = self._generators.get(like.device)
         if generator is None:
             generator = self._generators.setdefault(like.device, torch.Generator(like.device))
             self._seed(generator)
-        return torch.rand(shape, generator=generator, device=like.device, dtype=torch.float32).to(like.dtype)
+        shape = (shape[0] * size, *shape[1:])
+        numbers = torch.rand(shape, generator=generator, device=like.device, dtype=torch.float32)
+        return numbers[rank::size].to(like.dtype)
 
     def drop_path(self, x: Tensor, cell: int, n_cells: int) -> Tensor:
         """Zero the whole output [B, C, H, W] of cell `cell` for a random subset of the samples.

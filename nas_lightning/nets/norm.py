@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nas_lightning.collectives import gathered
 from nas_lightning.nets.channels import ChannelCut
 
 EPSILON = 1e-5
@@ -35,6 +36,7 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_mean", torch.zeros(channels) if track else None)
         self.register_buffer("running_var", torch.ones(channels) if track else None)
         self.statistics = "batch"
+        self.synchronised = False  # train with the moments of the global batch, not of this rank's part
         self.pool: list[Tensor] | None = None  # [count, Σ mean, Σ (var + mean²)], each [width] but the count
 
     def affine(self, cut: ChannelCut | None = None) -> tuple[Tensor | None, Tensor | None]:
@@ -58,16 +60,22 @@ class BatchNorm(nn.Module):
         """Move the running statistics towards the batch's, PyTorch's convention: unbiased variance, momentum 0.1."""
         with torch.no_grad():
             variance, mean = torch.var_mean(x.float(), dim=(0, 2, 3), correction=1)
-            for buffer, value in zip(self.tracked(), (mean, variance), strict=True):
-                if cut is None:
-                    buffer.lerp_(value.to(buffer.dtype), MOMENTUM)
-                else:
-                    cut.put(buffer, cut.take(buffer).lerp(value.to(buffer.dtype), MOMENTUM))
+            self.move((mean, variance), cut)
+
+    def move(self, moments: tuple[Tensor, Tensor], cut: ChannelCut | None) -> None:
+        """Move the running statistics towards a mean and an unbiased variance, [width] each."""
+        for buffer, value in zip(self.tracked(), moments, strict=True):
+            if cut is None:
+                buffer.lerp_(value.to(buffer.dtype), MOMENTUM)
+            else:
+                cut.put(buffer, cut.take(buffer).lerp(value.to(buffer.dtype), MOMENTUM))
 
     def forward(self, x: Tensor, cut: ChannelCut | None = None) -> Tensor:
         weight, bias = self.affine(cut)
         if not self.training:
             return self.evaluate(x, weight, bias, cut)
+        if self.synchronised:
+            return self.train_together(x, weight, bias, cut)
         if self.running_mean is None:
             return F.batch_norm(x, None, None, weight, bias, training=True, eps=EPSILON)
         mean, variance = self.tracked(cut)
@@ -76,6 +84,29 @@ class BatchNorm(nn.Module):
             cut.put(self.running_mean, mean)
             cut.put(self.running_var, variance)  # type: ignore[arg-type]
         return out
+
+    def train_together(self, x: Tensor, weight: Tensor | None, bias: Tensor | None, cut: ChannelCut | None) -> Tensor:
+        """Normalise by the moments over all ranks' x, whose shapes are equal; gradients pass through the exchange.
+
+        With mean_r and var_r of rank r: mean = Σ mean_r / W, var = Σ (var_r + (mean_r − mean)²) / W, without the
+        cancellation of the difference of squares.
+        """
+        moments = gathered(
+            torch.stack(torch.var_mean(x.float() if x.dtype.itemsize < 4 else x, (0, 2, 3), correction=0))
+        )
+        variances, means = moments[:, 0], moments[:, 1]  # [W, width] each
+        mean = means.mean(0)
+        variance = variances.mean(0) + (means - mean).square().mean(0)
+        if self.running_mean is not None:
+            count = len(moments) * x.numel() // x.shape[1]
+            self.move((mean.detach(), variance.detach() * (count / (count - 1))), cut)
+        scale = torch.rsqrt(variance + EPSILON)
+        if weight is not None and bias is not None:
+            scale = scale * weight
+            shift = bias - mean * scale
+        else:
+            shift = -mean * scale
+        return x * scale.to(x.dtype)[:, None, None] + shift.to(x.dtype)[:, None, None]
 
     def evaluate(self, x: Tensor, weight: Tensor | None, bias: Tensor | None, cut: ChannelCut | None) -> Tensor:
         """Normalise by the statistics chosen for evaluation."""
@@ -163,6 +194,17 @@ class WeightSharingBatchNorm(nn.Module):
 def batch_norms(module: nn.Module) -> Iterator[BatchNorm]:
     """Every BatchNorm below `module`."""
     return (layer for layer in module.modules() if isinstance(layer, BatchNorm))
+
+
+def running_statistics(module: nn.Module) -> list[Tensor]:
+    """Every running mean and variance below `module`."""
+    return [t for layer in batch_norms(module) for t in (layer.running_mean, layer.running_var) if t is not None]
+
+
+def synchronise(module: nn.Module) -> None:
+    """Let every batch-norm below `module` train with the moments of the global batch."""
+    for layer in batch_norms(module):
+        layer.synchronised = True
 
 
 def set_statistics(module: nn.Module, statistics: str) -> None:

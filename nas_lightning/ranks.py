@@ -1,0 +1,317 @@
+"""The processes of one run: which of them this one is, who starts the others, and how all of them end together.
+
+Rank 0 alone prints and writes. The other ranks are started by torchrun, by SLURM (``srun``), or, where neither has, by
+rank 0 itself, which then watches them: one that dies ends the run, and they never outlive rank 0.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stderr
+from types import FrameType
+from typing import Any, Literal
+
+from nas_lightning.interruption import SIGNALS, Stopped
+
+PARENT = "NAS_LIGHTNING_PARENT"
+"""Variable that tells a rank started by rank 0 which process that is."""
+
+LAUNCH_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", PARENT)
+"""What a launch puts into the environment; the next job of a sweep must not take it for its own."""
+
+TIDY_S, NOTICE_S, HARD_S = 2.0, 10.0, 20.0
+"""Seconds: for a rank to end when asked; for a dying rank to be gone; for rank 0 to leave after a rank has died."""
+
+Trainer = Mapping[str, Any]
+
+
+class RankFailedError(RuntimeError):
+    """Another rank of this run has died."""
+
+
+def device_count(trainer: Trainer) -> int:
+    """Processes per node that ``trainer.devices`` asks for: ``4``, or a list of GPUs such as ``[0,2]``.
+
+    Raises ValueError for anything else.
+    """
+    text = str(trainer["devices"])
+    try:
+        devices = json.loads(text)
+    except ValueError:
+        devices = None
+    if type(devices) is int and devices > 0:
+        return devices
+    if isinstance(devices, list) and devices and all(type(d) is int and d >= 0 for d in devices):
+        distinct = len(set(devices))
+        if distinct == len(devices):
+            return distinct
+    raise ValueError(f"trainer.devices={text} is neither a number of processes nor a list of GPUs; say 2, or '[0,1]'")
+
+
+def world_size(trainer: Trainer) -> int:
+    """Number of ranks. Raises ValueError for contradictions within the settings, or with who started this process."""
+    size = int(trainer["num_nodes"]) * device_count(trainer)
+    strategy = trainer["strategy"]
+    if strategy not in ("single", "ddp"):
+        raise ValueError(f"trainer.strategy={strategy} is unknown; choose single or ddp")
+    if trainer["num_nodes"] < 1:
+        raise ValueError(f"trainer.num_nodes={trainer['num_nodes']} is no number of machines; it is 1 or larger")
+    if strategy == "single" and size > 1:
+        raise ValueError(
+            f"trainer.devices={trainer['devices']} and trainer.num_nodes={trainer['num_nodes']} ask for {size} "
+            "processes, and trainer.strategy=single is one; say trainer=ddp"
+        )
+    if str(trainer["devices"]).startswith("[") and trainer["accelerator"] == "cpu":
+        raise ValueError(f"trainer.devices={trainer['devices']} lists GPUs, but trainer.accelerator=cpu; give a number")
+    started = started_outside(strategy)
+    if started is not None and started != size:
+        who = "SLURM" if launcher(strategy) == "slurm" else "torchrun"
+        wanted = "trainer=ddp and " if strategy == "single" else ""
+        raise ValueError(
+            f"{who} has started {started} processes but the settings ask for {size}; say {wanted}trainer.devices and "
+            "trainer.num_nodes whose product is the number of processes"
+        )
+    return size
+
+
+def launcher(strategy: str = "ddp") -> Literal["torchrun", "slurm", "lightning"]:
+    """Who starts the ranks. A single process may well run inside a SLURM job of several tasks."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return "torchrun"
+    interactive = os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
+    if strategy == "ddp" and int(os.environ.get("SLURM_NTASKS", "1")) > 1 and not interactive:
+        return "slurm"
+    return "lightning"
+
+
+def started_outside(strategy: str) -> int | None:
+    """Number of processes that torchrun or SLURM has started; None where this run starts its own."""
+    name = {"torchrun": "WORLD_SIZE", "slurm": "SLURM_NTASKS"}.get(launcher(strategy))
+    return None if name is None else int(os.environ[name])
+
+
+def rank_of(trainer: Trainer) -> int:
+    """The global rank of this process."""
+    if trainer["strategy"] != "ddp":
+        return 0
+    name = {"torchrun": "RANK", "slurm": "SLURM_PROCID"}.get(launcher())
+    if name is not None:
+        return int(os.environ[name])
+    return int(os.environ.get("NODE_RANK", "0")) * device_count(trainer) + int(os.environ.get("LOCAL_RANK", "0"))
+
+
+def is_started_by_rank_0() -> bool:
+    """Whether this process is one of the others of a run that has started them itself."""
+    return PARENT in os.environ
+
+
+def silence_other_ranks() -> None:
+    """Drop the standard output of every rank but the first; errors still go to the standard error."""
+    if is_started_by_rank_0() or (launcher() != "lightning" and rank_of({"strategy": "ddp"}) != 0):
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115  stays open as long as the process
+
+
+class Ranks:
+    """The ranks of one run, as one of them sees them."""
+
+    def __init__(self, rank: int, size: int, outside: bool) -> None:
+        self.rank, self.size, self.outside = rank, size, outside
+        self.others: list[subprocess.Popen[bytes]] = []
+        """Ranks 1, 2, … of this machine, where this process has started them."""
+        self.is_connected = False
+        self._leaving = threading.Event()
+        self._interruptible = False
+
+    @property
+    def is_first(self) -> bool:
+        return self.rank == 0
+
+    def watch(self, others: Sequence[subprocess.Popen[bytes]]) -> None:
+        """Take charge of these processes."""
+        self.others = list(others)
+        threading.Thread(target=self._watch, name="ranks", daemon=True).start()
+
+    def failure(self) -> BaseException | None:
+        """What the end of another rank means for this one, None while all are well."""
+        for place, process in enumerate(self.others, 1):
+            code = process.poll()
+            if not code:
+                continue
+            for number, exit_code in SIGNALS.items():
+                if code == exit_code:
+                    return Stopped(number)
+            how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+            return RankFailedError(f"rank {self.rank + place} {how}; what it said is above, and in error.txt")
+        return None
+
+    def _watch(self) -> None:
+        while self.failure() is None:
+            if self._leaving.wait(0.2):
+                return
+        # An exchange with the dead rank fails by itself; code without any is interrupted, and a hang is ended.
+        if self._leaving.wait(TIDY_S):
+            return
+        if self._interruptible:
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
+        if not self._leaving.wait(HARD_S):
+            print(f"error: {self.failure()}", file=sys.stderr, flush=True)
+            self.end()
+            os._exit(1)
+
+    def interrupt(self, signum: int, frame: FrameType | None) -> None:
+        """Signal handler: leave whatever is under way, since another rank has died."""
+        failure = self.failure()
+        if failure is not None:
+            raise failure
+
+    def leave(self) -> None:
+        """From here on nothing interrupts this rank."""
+        self._leaving.set()
+
+    def died(self) -> BaseException | None:
+        """`failure`, waiting for a rank that is just dying."""
+        deadline = time.monotonic() + (NOTICE_S if self.others else 0)
+        while (failure := self.failure()) is None and time.monotonic() < deadline:
+            if all(process.poll() == 0 for process in self.others):
+                break
+            time.sleep(0.1)
+        return failure
+
+    def end(self) -> None:
+        """End the other ranks: politely, then at once."""
+        for process in self.others:
+            if process.poll() is None:
+                process.terminate()
+        deadline = time.monotonic() + TIDY_S
+        for process in self.others:
+            try:
+                process.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+_current = Ranks(0, 1, False)
+
+
+def current() -> Ranks:
+    """The ranks of the run that is under way in this process; outside of one, a single rank."""
+    return _current
+
+
+@contextmanager
+def ranks_of(trainer: Trainer) -> Iterator[Ranks]:
+    """Be one rank of a run: whatever ends the block ends all ranks, and puts the environment back.
+
+    A rank that fails ends the others: rank 0 raises RankFailedError in place of the broken connection that it notices.
+    Every rank but the first is quiet meanwhile.
+    """
+    global _current
+    outside = launcher(trainer["strategy"]) != "lightning"
+    before, ranks = _current, Ranks(rank_of(trainer), world_size(trainer), outside)
+    if ranks.size == 1:
+        with _rank_known(0):
+            yield ranks
+        return
+    with ExitStack() as stack:
+        stack.enter_context(_environment_restored())
+        stack.enter_context(_rank_known(ranks.rank))
+        stack.enter_context(_threads_divided(trainer))
+        if is_started_by_rank_0():
+            threading.Thread(target=_outlive_nobody, args=(int(os.environ[PARENT]),), daemon=True).start()
+        if not ranks.is_first:
+            stack.enter_context(redirect_stderr(stack.enter_context(open(os.devnull, "w"))))
+        elif threading.current_thread() is threading.main_thread():
+            stack.callback(signal.signal, signal.SIGUSR2, signal.signal(signal.SIGUSR2, ranks.interrupt))
+            ranks._interruptible = True
+        _current = ranks
+        try:
+            yield ranks
+            ranks.leave()
+            _wait(ranks)
+        except Exception as error:
+            ranks.leave()
+            failure = None if isinstance(error, RankFailedError) else ranks.died()
+            if failure is not None:
+                raise failure from None
+            raise
+        finally:
+            ranks.leave()
+            _current = before
+            ranks.end()
+            _disconnect(ranks)
+
+
+def _wait(ranks: Ranks) -> None:
+    """The other ranks have nothing left to do: they end by themselves, or are ended."""
+    deadline = time.monotonic() + NOTICE_S
+    for process in ranks.others:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.kill()
+
+
+def _disconnect(ranks: Ranks) -> None:
+    """Close the process group of ranks that this run has started. Those of torchrun and SLURM stay for the next job,
+    which could not meet at the same address again."""
+    import torch.distributed as dist
+
+    if ranks.is_connected and not ranks.outside and dist.is_initialized():
+        if sys.exc_info()[0] is not None and dist.get_backend() == "nccl":
+            return  # it would wait for ranks that are gone; the process ends, and the connection with it
+        dist.destroy_process_group()
+
+
+def _outlive_nobody(parent: int) -> None:
+    """Ends this process as soon as the one that has started it is gone, even by kill -9."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)
+
+
+@contextmanager
+def _environment_restored() -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in LAUNCH_VARIABLES}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+@contextmanager
+def _rank_known(rank: int) -> Iterator[None]:
+    """Tell Lightning and its loggers, which guess the rank from the environment otherwise."""
+    from pytorch_lightning.utilities import rank_zero
+
+    known: Any = rank_zero.rank_zero_only
+    before = getattr(known, "rank", None)
+    known.rank = rank
+    try:
+        yield
+    finally:
+        known.rank = before
+
+
+@contextmanager
+def _threads_divided(trainer: Trainer) -> Iterator[None]:
+    """The processor's cores divided between the ranks of this machine, unless the user has said how many threads."""
+    import torch
+
+    before = torch.get_num_threads()
+    if not trainer["threads"] and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, (os.cpu_count() or 1) // device_count(trainer)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
