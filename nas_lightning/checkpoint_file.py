@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import zipfile
 from pathlib import Path
@@ -38,14 +39,15 @@ def verify(path: Path) -> None:
 
     Raises DamagedCheckpointError. Records are stored as they are: a compressed one was not written by PyTorch.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            intact = all(record.compress_type == zipfile.ZIP_STORED for record in archive.infolist())
-            intact = intact and archive.testzip() is None
-    except OSError:
-        raise
-    except Exception as error:  # zipfile raises many kinds for a damaged directory
-        raise _damaged(path) from error
+    with path.open("rb") as stream:
+        try:
+            with zipfile.ZipFile(stream) as archive:
+                intact = all(record.compress_type == zipfile.ZIP_STORED for record in archive.infolist())
+                intact = intact and archive.testzip() is None
+        except Exception as error:  # zipfile raises many kinds for a damaged directory
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:  # it seeks to positions that cannot be
+                raise
+            raise _damaged(path) from error
     if not intact:
         raise _damaged(path)
 

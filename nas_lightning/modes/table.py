@@ -113,7 +113,7 @@ def train_one(job: Job, data: Any, arch: Any, seed: int, devices: int | list[int
     return {**row, "seconds": round(time.perf_counter() - started, 3)}
 
 
-def work(job: Job, worker: int, tasks: list[tuple[str, int]]) -> int:
+def work(job: Job, worker: int, tasks: list[tuple[str, int]], show: Callable[[], None] = lambda: None) -> int:
     """Train one worker's tasks in turn, one journal line each; GPUs are dealt out in turn."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -123,6 +123,7 @@ def work(job: Job, worker: int, tasks: list[tuple[str, int]]) -> int:
     with quiet_lightning():
         for text, seed in tasks:
             append_row(job.folder, train_one(job, data, space.parse(text), seed, [worker % gpus] if gpus else 1))
+            show()
     torch.set_num_threads(threads)
     return len(tasks)
 
@@ -177,7 +178,7 @@ def build_table(job: Job) -> dict[str, Any]:
             if workers > 1:
                 share_out(job, tasks, workers, show)
             else:
-                work(job, 0, tasks)
+                work(job, 0, tasks, show)
         except BrokenProcessPool as error:
             raise RunError(
                 "a worker process has died (killed, perhaps for want of memory: try fewer table.workers); the same "

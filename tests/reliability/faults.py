@@ -5,12 +5,13 @@ nothing else; the child is a process of its own, and SIGKILL is final for it. Th
 child, which makes them reproducible and lets them hit what a clock seldom hits, such as between writing a file and
 renaming it: a training step, a scoring, opening, writing (half of it), flushing and renaming a file.
 
-    python tests/reliability/faults.py --kills 25 --seed 0 --out outcomes.json [scenario …]
+    python tests/reliability/faults.py --kills 6 --seed 0 --out outcomes.json
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import json
 import os
@@ -18,6 +19,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,24 +29,32 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT)]
+
+from nas_lightning.hydra_errors import run_main  # noqa: E402  found by the line before it
+
 KINDS = ("step", "score", "checkpoint", "journal", "result")
 LIMIT_S = 600  # an attempt that lasts longer hangs
 
 
 class Moments:
-    """Counts the events of this process by kind; at the `number`-th event of `kind` it kills the process."""
+    """Counts the events of this process by kind; at the `number`-th event of `kind` it sends itself a signal, or, for
+    an errno in place of a signal, lets every file operation of that kind fail from then on."""
 
-    def __init__(self, folder: Path, kind: str | None, number: int) -> None:
-        self.folder, self.kind, self.number = str(folder), kind, number
+    def __init__(self, folder: Path, kind: str | None, number: int, fault: signal.Signals | int) -> None:
+        self.folder, self.kind, self.number, self.fault = str(folder), kind, number, fault
         self.seen: Counter[str] = Counter()
-        self.names: dict[int, str] = {}
 
     def happen(self, kind: str, before_death: Callable[[], Any] | None = None) -> None:
         self.seen[kind] += 1
-        if kind == self.kind and self.seen[kind] == self.number:
-            if before_death is not None:
+        if kind != self.kind or self.seen[kind] < self.number:
+            return
+        if not isinstance(self.fault, signal.Signals):
+            raise OSError(self.fault, os.strerror(self.fault), f"{self.folder}/{kind}")
+        if self.seen[kind] == self.number:
+            if self.fault == signal.SIGKILL and before_death is not None:
                 before_death()
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), self.fault)
 
     def kind_of(self, path: Any) -> str | None:
         if not isinstance(path, str | bytes | os.PathLike) or not os.fsdecode(path).startswith(self.folder):
@@ -61,6 +71,8 @@ class Moments:
             if event in ("open", "os.rename", "os.remove"):
                 if event == "open" and not (arguments[2] & (os.O_WRONLY | os.O_RDWR)):
                     return
+                if event != "open" and not isinstance(self.fault, signal.Signals):
+                    return  # to rename and to remove takes no room
                 kind = self.kind_of(arguments[0])
                 if kind is not None:
                     self.happen(kind)
@@ -92,8 +104,17 @@ class Moments:
         os.write, os.fsync, functional.cross_entropy = write, fsync, loss  # type: ignore[assignment]
 
 
-def attempt(task: Callable[[], Any], folder: Path, kind: str | None = None, number: int = 0) -> tuple[str, Counter]:
-    """Run `task` in a child. Returns ``killed``, ``finished`` or ``failed: …``, and the events (of a whole attempt)."""
+def attempt(
+    task: Callable[[], Any],
+    folder: Path,
+    kind: str | None = None,
+    number: int = 0,
+    fault: signal.Signals | int = signal.SIGKILL,
+) -> tuple[str, Counter]:
+    """Run `task` in a child as a command does.
+
+    Returns ``killed``, ``finished`` or ``exit <code>: <what it said>``, and the events of an attempt that finished.
+    """
     report = tempfile.TemporaryFile("w+")  # noqa: SIM115  the child writes it, too
     pid = os.fork()
     if pid == 0:
@@ -102,16 +123,21 @@ def attempt(task: Callable[[], Any], folder: Path, kind: str | None = None, numb
             import torch
 
             torch.set_num_threads(1)
-            quiet = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(quiet, 1), os.dup2(quiet, 2)
-            moments = Moments(folder, kind, number)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            os.dup2(report.fileno(), 2)
+            moments = Moments(folder, kind, number, fault)
             moments.watch()
-            task()
+            run_main(task, input_errors=(ValueError,))
+            report.truncate(0)
+            report.seek(0)
             json.dump(moments.seen, report)
             code = 0
-        except BaseException as error:
-            report.write(f"{type(error).__name__}: {error}")
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else 1
+        except BaseException:
+            traceback.print_exc()
         finally:
+            sys.stderr.flush()
             report.flush()
             os._exit(code)
     deadline = time.monotonic() + LIMIT_S
@@ -122,14 +148,14 @@ def attempt(task: Callable[[], Any], folder: Path, kind: str | None = None, numb
         if time.monotonic() > deadline:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            return "failed: it hangs", Counter()
+            return "exit ?: it hangs", Counter()
         time.sleep(0.005)
     report.seek(0)
     said = report.read()
     if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
         return "killed", Counter()
     if os.WEXITSTATUS(status):
-        return f"failed: {said}", Counter()
+        return f"exit {os.WEXITSTATUS(status)}: {said}", Counter()
     return "finished", Counter(json.loads(said))
 
 
@@ -228,6 +254,7 @@ MOST = {
         "heuristics/weight_decay=wd1e3",
     ),
     "nasbench101": (
+        "plan.mapping.channels=6",
         "heuristics/sampling=multipath",
         "heuristics/dynamic_channel=shuffle",
         "heuristics/ofa_kernel=crop_transform",
@@ -318,24 +345,91 @@ def attack(name: str, kills: int, seed: int, folder: Path) -> dict[str, Any]:
     return {"scenario": name, "kills": dict(done), "ended_runs": ends, "events": dict(events), "wrong": wrong}
 
 
+STOPS: dict[str, tuple[str, str, float, signal.Signals | int, str]] = {
+    # name: (scenario, kind, at which share of its events, what happens, how the attempt ends)
+    "SIGTERM in training": ("nasbench201", "step", 0.4, signal.SIGTERM, "exit 75: terminated: the same command"),
+    "Ctrl-C in training": ("nasbench101", "step", 0.7, signal.SIGINT, "exit 130: interrupted: the same command"),
+    "SIGTERM in evaluation": ("evaluation", "score", 0.5, signal.SIGTERM, "exit 75: terminated: the same command"),
+    "SIGTERM in table building": ("table", "step", 0.5, signal.SIGTERM, "exit 75: terminated: the same command"),
+    "SIGTERM in search": ("search", "journal", 0.5, signal.SIGTERM, "exit 75: terminated: the same command"),
+    "Ctrl-C in search": ("search", "journal", 0.2, signal.SIGINT, "exit 130: interrupted: the same command"),
+    "disk full at a checkpoint": (
+        "nasbench201",
+        "checkpoint",
+        0.6,
+        errno.ENOSPC,
+        "exit 2: error: FOLDER/checkpoint: No sp",
+    ),
+    "disk full at a result": ("evaluation", "result", 0.8, errno.ENOSPC, "exit 2: error: FOLDER/result: No space"),
+    "disk full at a table's journal": (
+        "table",
+        "journal",
+        0.5,
+        errno.ENOSPC,
+        "exit 2: error: FOLDER/journal: No space",
+    ),
+    "disk full at a search's journal": (
+        "search",
+        "journal",
+        0.5,
+        errno.ENOSPC,
+        "exit 2: error: FOLDER/journal: No space",
+    ),
+    "folder turns read-only": (
+        "darts_nds",
+        "checkpoint",
+        0.5,
+        errno.EROFS,
+        "exit 2: error: FOLDER/checkpoint: Read-only",
+    ),
+}
+
+
+def stop(name: str, folder: Path) -> dict[str, Any]:
+    """The undisturbed run, then one that is stopped or whose disk refuses, continued by the same command."""
+    scenario, kind, share, fault, ending = STOPS[name]
+    script, overrides, _ = SCENARIOS[scenario]
+    _, events = attempt(task_of(script, overrides, folder / "whole"), folder / "whole")
+    target = folder / "stopped"
+    task = task_of(script, overrides, target)
+    said, _ = attempt(task, target, kind, max(1, int(share * events[kind])), fault)
+    code, _, text = said.partition(": ")
+    last = f"{code}: {text.strip().splitlines()[-1] if text.strip() else ''}"  # a progress bar may stand before it
+    wrong = [] if last.startswith(ending.replace("FOLDER", str(target))) else [f"it ended with {said!r}"]
+    wrong += ["it ended with a traceback"] if "Traceback" in said else []
+    wrong += looks_wrong(target)
+    wrong += [f"{leftover.name} is left over" for leftover in target.rglob(".*.*") if leftover.is_file()]
+    if scenario in MOST and not list(target.rglob("step=*.ckpt")):
+        wrong.append("no checkpoint is there")
+    again, _ = attempt(task, target)
+    if again != "finished":
+        wrong.append(f"the same command again: {again}")
+    else:
+        whole, found = content(folder / "whole"), content(target)
+        wrong += [f"{n} differs" for n in {*whole, *found} if not same(whole.get(n), found.get(n))]
+    return {"stop": name, "wrong": wrong}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("scenarios", nargs="*", help=f"of {', '.join(SCENARIOS)}; all without")
+    parser.add_argument("--only", nargs="*", help=f"of {', '.join(SCENARIOS)}")
+    parser.add_argument("--stops", nargs="*", help=f"of {', '.join(STOPS)}")
     parser.add_argument("--kills", type=int, default=5, help="per scenario")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="JSON of the outcomes")
     wanted = parser.parse_args()
-    sys.path[:0] = [str(ROOT)]
     for module in ("main", "search_main", "ranking.plot", "benchmarks"):  # imported once, for all children
         importlib.import_module(f"nas_lightning.{module}")
     for module in ("sklearn.datasets", "matplotlib.pyplot", "pyarrow.parquet", "scipy.stats"):
         importlib.import_module(module)
 
     outcomes = []
-    for name in wanted.scenarios or SCENARIOS:
+    jobs = [lambda folder, n=n: attack(n, wanted.kills, wanted.seed, folder) for n in wanted.only or SCENARIOS]
+    jobs += [lambda folder, n=n: stop(n, folder) for n in (STOPS if wanted.stops is None else wanted.stops)]
+    for job in jobs:
         with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-            outcomes.append(attack(name, wanted.kills, wanted.seed, Path(folder)))
-            print(json.dumps(outcomes[-1]), flush=True)
+            outcomes.append(job(Path(folder)))
+            print(json.dumps(outcomes[-1], ensure_ascii=False), flush=True)
     if wanted.out:
         wanted.out.write_text(json.dumps(outcomes, indent=1) + "\n")
     return int(any(outcome["wrong"] for outcome in outcomes))

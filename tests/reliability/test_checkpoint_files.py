@@ -1,0 +1,213 @@
+"""One checkpoint file: whatever happens to its bytes is noticed, and nothing in it is executed."""
+
+import io
+import os
+import pickle
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+from nas_lightning.checkpoint_file import (
+    CHECKPOINT_KEY,
+    FORMAT,
+    CheckpointError,
+    DamagedCheckpointError,
+    read_checkpoint,
+    write_checkpoint,
+)
+from nas_lightning.checkpoints import resume_point
+from nas_lightning.training import SuperNetModule, load_network
+from tests.training.test_supernet import small_plan
+
+
+def content(step=0):
+    return {CHECKPOINT_KEY: {"format": FORMAT}, "state_dict": {"w": torch.arange(300.0) + step}, "global_step": step}
+
+
+def equal(one, other):
+    return one.keys() == other.keys() and torch.equal(one["state_dict"]["w"], other["state_dict"]["w"])
+
+
+def test_a_checkpoint_comes_back_and_leaves_nothing_beside_it(tmp_path):
+    write_checkpoint(tmp_path / "a.ckpt", content())
+    assert equal(read_checkpoint(tmp_path / "a.ckpt"), content())
+    assert os.listdir(tmp_path) == ["a.ckpt"]
+
+
+def test_a_flipped_bit_is_noticed_wherever_it_matters(tmp_path):
+    """Every bit of 400 random bytes: the file is refused, or its content is what was written (padding, time stamps)."""
+    write_checkpoint(tmp_path / "a.ckpt", content())
+    good = (tmp_path / "a.ckpt").read_bytes()
+    weights = good.index(torch.arange(300.0).numpy().tobytes())
+    rng, refused = np.random.default_rng(0), []
+    for at in rng.integers(0, len(good), 400).tolist():
+        flipped = bytearray(good)
+        flipped[at] ^= 1 << int(rng.integers(8))
+        (tmp_path / "b.ckpt").write_bytes(flipped)
+        try:
+            found = read_checkpoint(tmp_path / "b.ckpt")
+        except CheckpointError:
+            refused.append(at)
+        else:
+            assert equal(found, content())
+    inside = [at for at in refused if weights <= at < weights + 1200]
+    assert len(refused) > 100
+    assert len(inside) > 50
+
+
+def test_a_truncated_file_is_refused_at_every_length(tmp_path):
+    write_checkpoint(tmp_path / "a.ckpt", content())
+    good = (tmp_path / "a.ckpt").read_bytes()
+    for length in (0, 1, 100, len(good) // 2, len(good) - 30, len(good) - 1):
+        (tmp_path / "b.ckpt").write_bytes(good[:length])
+        with pytest.raises(DamagedCheckpointError, match="damaged or not a PyTorch checkpoint; use another one"):
+            read_checkpoint(tmp_path / "b.ckpt")
+
+
+class Bomb:
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def test_a_pickle_bomb_does_not_go_off(tmp_path):
+    torch.save({**content(), "state_dict": Bomb(tmp_path / "boom")}, tmp_path / "zip.ckpt")
+    torch.save(
+        {**content(), "x": Bomb(tmp_path / "boom")}, tmp_path / "legacy.ckpt", _use_new_zipfile_serialization=False
+    )
+    (tmp_path / "plain.ckpt").write_bytes(pickle.dumps(Bomb(tmp_path / "boom")))
+    for name in ("zip", "legacy", "plain"):
+        for read in (read_checkpoint, load_network):
+            with pytest.raises(DamagedCheckpointError):
+                read(tmp_path / f"{name}.ckpt")
+    assert not (tmp_path / "boom").exists()
+    torch.load(tmp_path / "zip.ckpt", weights_only=False)  # the bomb is a real one
+    assert (tmp_path / "boom").exists()
+
+
+def test_a_compressed_archive_is_refused_unread(tmp_path):
+    with zipfile.ZipFile(tmp_path / "bomb.ckpt", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data.pkl", b"\0" * 50_000_000)
+    with pytest.raises(DamagedCheckpointError):
+        read_checkpoint(tmp_path / "bomb.ckpt")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (torch.zeros(3), "not written by nas-lightning"),
+        ([1], "not written by nas-lightning"),
+        ({CHECKPOINT_KEY: 3}, "not written by nas-lightning"),
+        ({CHECKPOINT_KEY: {"format": FORMAT + 1}}, "reads format 1; move the folder away"),
+        ({CHECKPOINT_KEY: {}}, "has format None"),
+        ({CHECKPOINT_KEY: {"format": FORMAT}}, "contradicts itself"),
+    ],
+)
+def test_foreign_content_is_one_sentence(tmp_path, wrong, words):
+    torch.save(wrong, tmp_path / "a.ckpt")
+    with pytest.raises(CheckpointError, match=words) as refusal:
+        load_network(tmp_path / "a.ckpt")
+    assert "\n" not in str(refusal.value)
+
+
+def saved(**identity):
+    module = SuperNetModule("nasbench201", small_plan(), 10, 1, 0)
+    checkpoint = {"state_dict": module.state_dict()}
+    module._trainer = None
+    checkpoint[CHECKPOINT_KEY] = {"format": FORMAT, **module.identity, **identity}
+    return checkpoint
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [
+        {"plan": {"mapping": {"channels": 4096, "layers": 1000}, "protocol": {}}},  # terabytes, if it were built
+        {"plan": {"mapping": {"channels": "os.system"}, "protocol": {}}},
+        {"plan": {"mapping": {"_target_": "os.mkdir"}, "protocol": {}}},
+        {"plan": [1]},
+        {"space": "os.path"},
+        {"space": 7},
+        {"architecture": "|x~0|"},
+        {"architecture": {"_target_": "os.mkdir"}},
+        {"num_classes": -3},
+        {"num_classes": 11},
+        {"in_channels": "many"},
+    ],
+    ids=str,
+)
+def test_a_description_that_does_not_fit_the_weights_builds_nothing(tmp_path, identity):
+    torch.save(saved(**identity), tmp_path / "a.ckpt")
+    with pytest.raises(CheckpointError, match="contradicts itself") as refusal:
+        load_network(tmp_path / "a.ckpt")
+    assert "\n" not in str(refusal.value)
+
+
+def test_the_description_as_it_was_written_loads(tmp_path):
+    torch.save(saved(), tmp_path / "a.ckpt")
+    network, identity = load_network(tmp_path / "a.ckpt")
+    assert identity["num_classes"] == 10
+    assert all(not p.is_meta for p in network.state_dict().values())
+
+
+def test_resuming_takes_the_newest_intact_one_and_says_so(tmp_path, capsys):
+    for step in (3, 20, 100):
+        write_checkpoint(tmp_path / f"step={step:08d}.ckpt", content(step))
+    assert resume_point(tmp_path).name == "step=00000100.ckpt"
+    write_checkpoint(tmp_path / "final.ckpt", content(120))
+    assert resume_point(tmp_path).name == "final.ckpt"
+    assert capsys.readouterr().err == ""
+    for name in ("final", "step=00000100"):
+        path = tmp_path / f"{name}.ckpt"
+        path.write_bytes(path.read_bytes()[:-7])
+    assert resume_point(tmp_path, writes=False).name == "step=00000020.ckpt"  # what every rank but the first does
+    assert capsys.readouterr().err == ""
+    assert resume_point(tmp_path).name == "step=00000020.ckpt"
+    said = capsys.readouterr().err
+    assert said.count("is damaged; the run goes on from step=00000020.ckpt, the one before it") == 2
+    assert (tmp_path / "final.ckpt.damaged").exists()
+    assert resume_point(tmp_path).name == "step=00000020.ckpt"
+    assert capsys.readouterr().err == ""
+
+
+def test_with_no_intact_one_training_starts_from_the_beginning(tmp_path, capsys):
+    assert resume_point(tmp_path / "none") is None
+    (tmp_path / "step=00000001.ckpt").write_bytes(b"")
+    assert resume_point(tmp_path) is None
+    assert "goes on from the beginning" in capsys.readouterr().err
+
+
+def test_a_checkpoint_of_another_format_is_refused_not_passed_over(tmp_path):
+    write_checkpoint(tmp_path / "step=00000001.ckpt", content(1))
+    write_checkpoint(tmp_path / "step=00000002.ckpt", {CHECKPOINT_KEY: {"format": FORMAT + 1}})
+    with pytest.raises(CheckpointError, match="move the folder away, or repeat its run with force=true"):
+        resume_point(tmp_path)
+    folder = tmp_path / "old"
+    folder.mkdir()
+    torch.save({"state_dict": {}}, folder / "last.ckpt")  # before there was a format
+    with pytest.raises(CheckpointError, match="not written by nas-lightning"):
+        resume_point(folder)
+
+
+def test_a_failed_save_leaves_the_last_one(tmp_path, monkeypatch):
+    write_checkpoint(tmp_path / "a.ckpt", content(1))
+    before = (tmp_path / "a.ckpt").read_bytes()
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_checkpoint(tmp_path / "a.ckpt", content(2))
+    assert (tmp_path / "a.ckpt").read_bytes() == before
+    assert os.listdir(tmp_path) == ["a.ckpt"]
+
+
+def test_what_cannot_be_saved_leaves_the_last_one(tmp_path):
+    write_checkpoint(tmp_path / "a.ckpt", content(1))
+    with pytest.raises((TypeError, AttributeError, pickle.PicklingError)):
+        write_checkpoint(tmp_path / "a.ckpt", {"stream": io.StringIO, "lambda": lambda: 0})
+    assert equal(read_checkpoint(tmp_path / "a.ckpt"), content(1))
