@@ -197,7 +197,7 @@ def load_network(path: str | Any, device: torch.device | str = "cpu") -> tuple[N
             raise ValueError("the weights have other names or shapes than the plan")
         network = build_network(identity["space"], plan, classes, channels, arch)
         network.load_state_dict(weights)
-    except (KeyError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+    except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"checkpoint {path} contradicts itself ({type(error).__name__}: {str(error).splitlines()[0]}); use "
             "another one"
