@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 from nas_lightning.heuristic import Heuristic, fold
 from nas_lightning.nets.build import check_mapping
 from nas_lightning.plan import Plan, PlanError
+from nas_lightning.ranks import world_size
 from nas_lightning.runs import run_hash
 from nas_lightning.spaces import get_space
+from nas_lightning.trained import Trained, check_same_images, find_trained
 
-MODES = ("supernet", "standalone", "table")
+MODES = ("supernet", "standalone", "table", "evaluate")
 
 
 @dataclass
@@ -30,6 +32,8 @@ class Job:
     heuristics: list[Heuristic]
     determining: dict[str, Any]
     folder: Path
+    checkpoints: list[Trained] = field(default_factory=list)
+    """mode=evaluate: the super-nets that score."""
 
     @property
     def hash(self) -> str:
@@ -66,18 +70,29 @@ def build_heuristics(config: dict[str, Any]) -> list[Heuristic]:
     return found
 
 
-def refuse_several_processes(trainer: dict[str, Any]) -> None:
-    """Lightning's DDP wrapper expects every parameter to have a gradient, which a sampled path never gives."""
-    for name, allowed in (
-        ("strategy", trainer["strategy"] == "single"),
-        ("num_nodes", trainer["num_nodes"] == 1),
-        ("devices", re.fullmatch(r"1|\[\d+\]", trainer["devices"]) is not None),
-    ):
-        if not allowed:
-            raise PlanError(
-                f"trainer.{name}={trainer[name]} is not supported yet; train with strategy=single, num_nodes=1 and "
-                "devices=1 (or one GPU by its index, such as devices='[0]')"
-            )
+def check_ranks(config: dict[str, Any], plan: Plan) -> int:
+    """The number of processes that train together; PlanError for what several of them cannot do."""
+    trainer, mode, batch_size = config["trainer"], config["mode"], plan.protocol.batch_size
+    size = world_size(trainer)
+    if trainer["strategy"] == "ddp" and mode not in ("supernet", "standalone"):
+        instead = "table.workers sets its processes" if mode == "table" else "it scores on one device"
+        raise PlanError(f"trainer.strategy=ddp trains one network together, which mode={mode} does not; {instead}")
+    if batch_size % size:
+        raise PlanError(
+            f"protocol.batch_size={batch_size} is global and does not divide by {size} processes; choose a multiple"
+        )
+    if trainer["sync_batchnorm"] and plan.mapping.wsbn != "off":
+        raise PlanError(
+            f"trainer.sync_batchnorm=true and heuristics/wsbn={plan.mapping.wsbn} exclude each other: layers share "
+            "their moments between the processes, and WSBN keeps a bank for every pattern of inputs; switch one off"
+        )
+    return size
+
+
+def determining_evaluation(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """The settings of an evaluation that its numbers depend on; later ones count where they are set, so that runs from
+    before keep their names."""
+    return {k: v for k, v in evaluation.items() if k != "diagnostics" and (v or k not in ("fuse", "batch_norm"))}
 
 
 def compose(cfg: DictConfig) -> Job:
@@ -90,13 +105,17 @@ def compose(cfg: DictConfig) -> Job:
         raise PlanError(f"mode={config['mode']} is unknown; choose one of {', '.join(MODES)}")
     space = config["space"]["name"]
     get_space(space)
-    if HydraConfig.initialized():
-        refuse_double_choice(config, list(HydraConfig.get().overrides.task))
+    overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+    if config["mode"] == "evaluate":
+        return compose_evaluation(config, overrides)
+    if config["checkpoint"] is not None:
+        raise PlanError(f"checkpoint belongs to mode=evaluate, not to mode={config['mode']}; drop one of the two")
+    refuse_double_choice(config, overrides)
     heuristics = build_heuristics(config)
     base = Plan.from_dict(config["plan"])
     plan = fold(base, space, heuristics)
     check_mapping(space, plan)
-    refuse_several_processes(config["trainer"])
+    size = check_ranks(config, plan)
     if config["seed"] < 0:
         raise PlanError(f"seed={config['seed']} is negative; seeds are 0 or larger")
     data = {k: v for k, v in config["data"].items() if k not in ("root", "download")}
@@ -107,12 +126,14 @@ def compose(cfg: DictConfig) -> Job:
         "plan": plan.as_dict(),
         "data": data,
         "benchmark": benchmark,
-        "evaluation": {k: v for k, v in config["evaluation"].items() if k != "diagnostics"},
+        "evaluation": determining_evaluation(config["evaluation"]),
         "seed": config["seed"],
         "precision": config["trainer"]["precision"],
-        "world_size": 1,  # results depend on it: every rank normalises its own shard
+        "world_size": size,  # results depend on it: every rank normalises its own shard
+        **({"sync_batchnorm": True} if config["trainer"]["sync_batchnorm"] and size > 1 else {}),
         "architecture": config["architecture"],
         "ablation": config["ablation"],
+        **({"options": options} if (options := {h.factor: h.options for h in heuristics if h.options}) else {}),
     }
     if config["mode"] == "table":
         determining["table"] = {k: v for k, v in config["table"].items() if k not in ("workers", "out", "seeds")}
@@ -130,3 +151,37 @@ def compose(cfg: DictConfig) -> Job:
     )
     folder = Path(config["runs"]) / (config["study"] or "") / f"{label}_{run_hash(determining)}"
     return Job(config, base, plan, heuristics, determining, folder)
+
+
+DECIDED = ("plan", "heuristics", "ablation", "recipe", "starting_point", "seed", "architecture", "table")
+"""What mode=evaluate takes from the checkpoint, or has no use for."""
+
+
+def compose_evaluation(config: dict[str, Any], overrides: list[str]) -> Job:
+    """A job of mode=evaluate: plan and seed come from the checkpoints, the run is named by their weights.
+
+    Raises ValueError, in one sentence, for what the checkpoints decide or contradict.
+    """
+    for override in overrides:
+        name = override.split("=")[0].lstrip("+~")
+        if re.split("[./@]", name)[0] in DECIDED:
+            raise PlanError(f"{override} has no effect in mode=evaluate, where the checkpoint decides; drop it")
+    space, found = config["space"]["name"], find_trained(config["checkpoint"])
+    check_ranks(config, found[0].plan)
+    for trained in found:
+        if trained.identity["space"] != space:
+            held = trained.identity["space"]
+            raise PlanError(f"{trained.path} holds a super-net of {held}, not of {space}: say space={held}")
+        check_same_images(trained.path, config["data"])
+    determining = {
+        "mode": "evaluate",
+        "space": space,
+        "data": {k: v for k, v in config["data"].items() if k not in ("root", "download")},
+        "benchmark": {k: v for k, v in config["benchmark"].items() if k != "root"},
+        "evaluation": determining_evaluation(config["evaluation"]),
+        "precision": config["trainer"]["precision"],
+        "checkpoints": [[t.weights_sha256, t.plan.as_dict(), t.seed] for t in found],
+    }
+    label = "_".join(["evaluate", space, config["data"]["name"], *(t.label for t in found[:4])])
+    folder = Path(config["runs"]) / (config["study"] or "") / f"{label}_{run_hash(determining)}"
+    return Job(config, found[0].plan, found[0].plan, [], determining, folder, found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,11 @@ class RankingCallback(pl.Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
         if self.every and epoch % self.every == 0:
-            for name, value in self.evaluation.epoch_metrics(self.evaluation.scores(pl_module)).items():
+            bar: Any = trainer.progress_bar_callback
+            with bar.counted("Ranking", self.evaluation.count_here()) if bar else nullcontext() as progress:
+                scores = self.evaluation.scores(pl_module, progress)
+            self.evaluation.forget()
+            for name, value in self.evaluation.epoch_metrics(scores).items():
                 pl_module.log(f"rank/{name}", torch.tensor(value, dtype=torch.float64), rank_zero_only=True)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,22 +13,33 @@ from typing import Any
 import numpy as np
 
 from nas_lightning.benchmarks import Benchmark
+from nas_lightning.collectives import position, summed
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.latency import measured_latency
-from nas_lightning.plan import Plan
+from nas_lightning.plan import BN_EVALUATION, Plan
 from nas_lightning.ranking.architecture_sets import architecture_set
-from nas_lightning.ranking.baselines import free_baselines, linear_operation_counts
-from nas_lightning.ranking.evaluator import Scores, evaluation_batches, score
+from nas_lightning.ranking.baselines import Baseline, free_baselines, linear_operation_counts
+from nas_lightning.ranking.evaluator import Batches, Scores, digest, evaluation_batches, score
+from nas_lightning.ranking.fusion import check_members, rank_average
+from nas_lightning.ranking.partial import PartialScores, own_chunks, score_in_chunks
 from nas_lightning.ranking.summary import epoch_metrics, summarize
 from nas_lightning.runs import write_atomically
 from nas_lightning.sampling import admissible
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.cost import costs
 
+log = logging.getLogger(__name__)
+
 
 @dataclass
 class Evaluation:
-    """The evaluated set of one run with its truth, and how its scores are taken."""
+    """The evaluated set of one run with its truth, and how its scores are taken.
+
+    statistics: batch-norm statistics at scoring, where they are not the plan's. precision: Lightning's name.
+    fuse: free baselines that are rank-averaged with the score, as a predictor of its own. folder: where partial results
+    of a long evaluation are kept until `forget` is called; None keeps none. label: tells several evaluations of one
+    folder apart.
+    """
 
     space: str
     plan: Plan
@@ -38,8 +51,24 @@ class Evaluation:
     threshold: float
     top_k: int
     benchmark: Benchmark | None
+    statistics: str | None = None
+    precision: str = "32-true"
+    fuse: Sequence[str] = ()
+    folder: Path | None = None
+    label: str = ""
 
     def __post_init__(self) -> None:
+        self.fuse = check_members(self.fuse)
+        self.batch_norm = self.statistics or self.plan.protocol.bn_evaluation
+        if self.batch_norm not in BN_EVALUATION:
+            raise ValueError(
+                f"evaluation.batch_norm={self.batch_norm} is unknown; choose one of {', '.join(BN_EVALUATION)}"
+            )
+        if self.batch_norm == "tracked" and not self.plan.protocol.track_running_stats:
+            raise ValueError(
+                "evaluation.batch_norm=tracked needs running statistics, which this super-net did not keep "
+                "(track_running_stats=false); choose batch or recalibrate"
+            )
         admits = admissible(self.space, self.plan)
         chosen = architecture_set(self.architecture_set, get_space(self.space), self.benchmark)
         self.architectures = [arch for arch in chosen if admits(arch)]
@@ -53,21 +82,76 @@ class Evaluation:
         self.truth = np.full(n, np.nan) if self.benchmark is None else self.benchmark.accuracies(self.architectures)
 
     def scores(self, module: Any, progress: Callable[[int], None] | None = None) -> Scores:
-        """Score the set with the module's network as it is, leaving it as it was."""
+        """Score the set with the module's network as it is, leaving it as it was.
+
+        The ranks of a run share the architectures, not the images: every number is one process's, whatever their count.
+        With a `folder`, what an interrupted call has scored is taken from there, where weights, set, images, batch
+        size, batch norm and precision are the same.
+        """
         device = module.device
         batches = evaluation_batches(self.data.held_out(), self.data.normalize, self.batch_size, self.n_images, device)
         self.scored_images = sum(len(labels) for _, labels in batches)
-        protocol = self.plan.protocol
         calibration = []
-        if protocol.bn_evaluation == "recalibrate":
+        if self.batch_norm == "recalibrate":
             loader = self.data.loader(device)
-            calibration = [loader.batch(step)[0] for step in range(protocol.bn_recalibration_batches)]
-        return score(module.network, self.architectures, batches, protocol.bn_evaluation, calibration, progress)
+            calibration = [loader.batch(step)[0] for step in range(self.plan.protocol.bn_recalibration_batches)]
+
+        def score_some(index: Sequence[int], done: Callable[[int], None]) -> np.ndarray:
+            chosen = [self.architectures[i] for i in index]
+            return score(module.network, chosen, batches, self.batch_norm, calibration, done, self.precision).as_array()
+
+        partial, (rank, size) = None, position()
+        if self.folder is not None:
+            n = len(self.architectures)
+            partial = PartialScores(
+                self.folder, n, lambda: self.key(module.network, batches, calibration), rank, self.label
+            )
+            for note in partial.notes:
+                log.warning("%s.", note)
+            if partial.resumed:
+                log.warning("%d of %d architectures are scored already (%s).", partial.resumed, n, partial.path.name)
+        own = score_in_chunks(score_some, len(self.architectures), partial, progress, rank, size)
+        return Scores.from_array(summed(own, device))
+
+    def count_here(self) -> int:
+        """How many architectures this process scores: of several ranks, each takes its share."""
+        return sum(map(len, own_chunks(len(self.architectures), *position())))
+
+    def key(self, network: Any, batches: Batches, calibration: Sequence[Any]) -> Mapping[str, object]:
+        """What the scores depend on, by name; partial results of another key are not used."""
+        return {
+            "weights": digest(network.state_dict().values()),
+            "plan": self.plan.as_dict(),
+            "architectures": hashlib.sha256("\n".join(self.names).encode()).hexdigest(),
+            "images": digest([*(x for pair in batches for x in pair), *calibration]),
+            "batch size": self.batch_size,
+            "batch norm": self.batch_norm,
+            "precision": self.precision,
+        }
+
+    def forget(self) -> None:
+        """Remove partial results: the scores are used up."""
+        if self.folder is not None:
+            PartialScores.remove(self.folder, self.label)
 
     def ordered(self, scores: Scores) -> dict[str, np.ndarray]:
         """Scores by name, the headline's first."""
         values = scores.as_dict()
         return {self.headline: values[self.headline], **values}
+
+    def fused(self, scores: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Rank average of these scores and the free baselines of `fuse`, by its name; empty for fewer than two."""
+        free = {b.name: b.scores for b in self.free_baselines() if b.name in self.fuse}
+        members = {**scores, **{name: free[name] for name in self.fuse}}
+        return dict([rank_average(members)]) if len(members) > 1 else {}
+
+    def predictions(self, scores: Scores) -> dict[str, np.ndarray]:
+        """Every predictor of this evaluation by name: the scores, the headline's first, then their fusion."""
+        return {**self.ordered(scores), **self.fused({"supernet": scores.as_dict()[self.headline]})}
+
+    def free_baselines(self) -> list[Baseline]:
+        """Rankings that cost nothing."""
+        return free_baselines(get_space(self.space), self.architectures, *self.costs())
 
     def epoch_metrics(self, scores: Scores) -> dict[str, float]:
         """Flat numbers for metrics.csv and the loggers."""
@@ -96,18 +180,21 @@ class Evaluation:
 
     def summary(self, scores: Scores) -> dict[str, Any]:
         """The record of result.json: metrics, baselines, ceiling. Empty metrics where there is no table."""
+        return self.summary_of(self.predictions(scores), float(scores.accuracy.mean()))
+
+    def summary_of(self, predictions: Mapping[str, np.ndarray], supernet_accuracy: float) -> dict[str, Any]:
+        """`summary` of predictors by name, the first of which counts."""
         space = get_space(self.space)
-        params, macs = self.costs()
         if self.benchmark is None:
             return {
-                "metrics": {"accuracy": {"supernet_accuracy": float(scores.accuracy.mean())}},
+                "metrics": {"accuracy": {"supernet_accuracy": supernet_accuracy}},
                 "baselines": {},
                 "ceiling": {},
             }
-        baselines = free_baselines(space, self.architectures, params, macs)
+        baselines = self.free_baselines()
         linear = linear_operation_counts(space, self.architectures, self.benchmark)
         return summarize(
-            self.ordered(scores),
+            predictions,
             self.truth,
             self.names,
             [*baselines, *([linear] if linear else [])],
@@ -127,19 +214,25 @@ class Evaluation:
             "split": "validation",
             "n_images": self.scored_images,
             "batch_size": self.batch_size,
-            "batch_norm": self.plan.protocol.bn_evaluation,
+            "batch_norm": self.batch_norm,
+            "precision": self.precision,
             "score": self.headline,
         }
 
     def write_table(self, path: Path, scores: Scores) -> None:
         """ranking.parquet: one row per architecture, in the order of the set."""
+        columns = {f"supernet_{name}": values for name, values in scores.as_dict().items()}
+        fused = self.fused({"supernet": scores.as_dict()[self.headline]})
+        self.write_columns(path, columns | dict(zip(["fusion"], fused.values(), strict=False)))
+
+    def write_columns(self, path: Path, predictions: Mapping[str, np.ndarray]) -> None:
+        """`write_table` of predictors [n] by the names of their columns."""
         space, (params, macs) = get_space(self.space), self.costs()
         seeds = None if self.benchmark is None else self.benchmark.seed_accuracies(self.architectures)
         columns = {
             "architecture": self.names,
             "key": [space.key(a) for a in self.architectures],
-            "supernet_accuracy": scores.accuracy,
-            "supernet_negative_cross_entropy": scores.negative_cross_entropy,
+            **predictions,
             "standalone_accuracy": self.truth,
             "standalone_seed_accuracies": [None] * len(self.names) if seeds is None else seeds.tolist(),
             "params": params,

@@ -9,16 +9,18 @@ from typing import Any
 
 import torch
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.utilities.rank_zero import rank_zero_only
 from rich.console import Console
 
 from nas_lightning.compose import Job, compose
 from nas_lightning.heuristic import NotApplicableError
 from nas_lightning.interruption import stoppable
+from nas_lightning.modes.evaluate import evaluate
 from nas_lightning.modes.standalone import train_standalone
 from nas_lightning.modes.supernet import train_supernet
 from nas_lightning.modes.table import build_table
+from nas_lightning.ranking.partial import PREFIX
 from nas_lightning.ranking.terminal import render_table
+from nas_lightning.ranks import rank_of, ranks_of
 from nas_lightning.runs import (
     RESULT,
     SCHEMA_VERSION,
@@ -30,7 +32,7 @@ from nas_lightning.runs import (
     write_atomically,
 )
 
-MODES = {"supernet": train_supernet, "standalone": train_standalone, "table": build_table}
+MODES = {"supernet": train_supernet, "standalone": train_standalone, "table": build_table, "evaluate": evaluate}
 ERROR = "error.txt"
 
 console = Console()
@@ -50,6 +52,8 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     if job.config["trainer"]["threads"]:
         torch.set_num_threads(job.config["trainer"]["threads"])
     result = None if job.config["force"] else finished(job.folder)
+    if rank_of(job.config["trainer"]) != 0:
+        return result or run(job)
     if result is not None:
         console.print("This run is complete; repeat it with force=true.", highlight=False)
     else:
@@ -59,22 +63,23 @@ def train(cfg: DictConfig) -> dict[str, Any]:
 
 
 def run(job: Job) -> dict[str, Any]:
-    """Train what is not complete, alone in its folder; SIGTERM and Ctrl-C end it tidily.
+    """Train what is not complete, alone in its folder; SIGTERM and Ctrl-C end it tidily. Only rank 0 has a result.
 
     A full disk, a folder that cannot be written or has vanished is a RunError: one sentence, and the same command goes
     on once it is mended.
     """
-    is_first = getattr(rank_zero_only, "rank", 0) == 0
-    with stoppable(), ExitStack() as stack:
+    with stoppable(), ranks_of(job.config["trainer"]) as ranks, ExitStack() as stack:
         try:
-            if is_first:
+            if ranks.is_first:
                 stack.enter_context(held(job.folder))
                 if job.config["force"]:
                     discard(job.folder)
                 (job.folder / ERROR).unlink(missing_ok=True)
             return MODES[job.config["mode"]](job)
         except Exception as error:
-            if is_first and (job.folder / "config.yaml").exists():
+            ranks.leave()
+            # The rank that fails first says why; the others only notice that it is gone.
+            if (job.folder / "config.yaml").exists() and not (job.folder / ERROR).exists():
                 with suppress(OSError):  # on a full disk there may be no room for it
                     write_atomically(job.folder / ERROR, traceback.format_exc().encode())
             if isinstance(error, OSError):
@@ -89,13 +94,13 @@ def report(job: Job, result: dict[str, Any]) -> None:
     """The end of a run in the terminal."""
     if result["status"] == "not_applicable":
         console.print(f"Not applicable: {result['reason']}", highlight=False)
-    elif result["kind"] == "train" and result["benchmark"]:
+    elif result["kind"] in ("train", "evaluation") and result["benchmark"]:
         render_table(
             result,
             console,
             title=f"{result['space']} on {result['dataset']}",
             evaluation=result["evaluation"],
-            seeds=str(result["seed"]),
+            seeds=", ".join(map(str, result.get("seeds") or [result["seed"]])),
         )
     else:
         console.print_json(data=result["metrics"])
@@ -103,10 +108,12 @@ def report(job: Job, result: dict[str, Any]) -> None:
 
 
 def discard(folder: Path) -> None:
-    """Take a run's result and checkpoints away, so that it starts afresh; nothing else in the folder is touched."""
+    """Take away a run's result, checkpoints and partial scores, so that it starts afresh; nothing else is touched."""
     (folder / RESULT).unlink(missing_ok=True)
     for checkpoint in (folder / "checkpoints").glob("*.ckpt"):
         checkpoint.unlink()
+    for partial in folder.glob(f"{PREFIX}*.npz"):
+        partial.unlink()
 
 
 def not_applicable_folder(config: dict[str, Any]) -> Path:

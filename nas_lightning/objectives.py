@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from omegaconf import OmegaConf
 
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.modes.common import quiet_lightning
@@ -26,6 +25,7 @@ from nas_lightning.search.subspaces import AdmissibleSpace, ListedSpace
 from nas_lightning.search.trial import NO_MEASURES, Evaluation, Fidelities, SearchError, Trial
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.cost import costs
+from nas_lightning.trained import check_same_images
 from nas_lightning.training import StandaloneModule, load_network
 
 if TYPE_CHECKING:
@@ -39,16 +39,6 @@ def file_sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's content."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def trained_data(checkpoint: Path) -> dict[str, Any] | None:
-    """The ``data`` section that a super-net was trained with, from the run folder around its checkpoint, or None."""
-    config = checkpoint.resolve().parent.parent / "config.yaml"
-    if not config.is_file():
-        return None
-    loaded = OmegaConf.to_container(OmegaConf.load(config))  # never instantiated: plain dicts and lists
-    data = loaded.get("data") if isinstance(loaded, dict) else None
-    return data if isinstance(data, dict) else None
 
 
 class CostMeasures:
@@ -198,6 +188,7 @@ class SupernetObjective(Objective):
         low = min(max(1, settings["screening_batches"]), len(self._batches))
         self.fidelities = Fidelities("images", tuple(size * n for n in range(low, len(self._batches) + 1)))
         self._size, self.settings, self.cost_unit = size, settings, cost_unit
+        self._precision = trainer["precision"]
         self.benchmark, self.standalone = benchmark, standalone
         protocol = self.plan.protocol
         recalibrate = protocol.bn_evaluation == "recalibrate"
@@ -230,6 +221,7 @@ class SupernetObjective(Objective):
                 self._batches[: fidelity // self._size],
                 self.plan.protocol.bn_evaluation,
                 self._calibration,
+                precision=self._precision,
             )
             for i, value in zip(chosen, scores.as_dict()[self.settings["score"]].tolist(), strict=True):
                 out[i] = Evaluation(value, fidelity / self.fidelities.full, measures[i])
@@ -274,6 +266,8 @@ class SupernetObjective(Objective):
             "levels": list(self.fidelities.levels),
             "measures": list(self._measures.names),
             "truth": self._truth_identity(),
+            # searches from before the precision counted keep their names
+            **({} if self._precision == "32-true" else {"precision": self._precision}),
         }
 
     def _truth_identity(self) -> Any:
@@ -378,15 +372,10 @@ def supernet_objective(
     where the configuration names other images than that run.
     """
     checkpoint, given = Path(config["checkpoint"]), config["data"]
-    trained = trained_data(checkpoint) if checkpoint.is_file() else None
-    for key in ("name", "split_seed", "max_train_images", "image_size"):
-        if trained is not None and trained.get(key) != given.get(key):
-            right = "null" if trained.get(key) is None else trained[key]
-            setting = f"{'data' if key == 'name' else f'data.{key}'}={right}"
-            raise SearchError(
-                f"the super-net of {checkpoint} was trained with {setting}, not {given.get(key)}: say {setting}, or "
-                "images that trained it would score it"
-            )
+    try:
+        check_same_images(checkpoint, given)
+    except ValueError as error:
+        raise SearchError(str(error)) from None
     standalone = None
     if settings["train_top_k"]:
         plan = Plan.from_dict(config["plan"])

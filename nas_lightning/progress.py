@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+QUIET_S = 20.0
+"""Seconds of work that are not worth a line in a log file."""
 
 
 def new_progress(console: Console | None = None) -> Progress:
@@ -24,6 +30,33 @@ def new_progress(console: Console | None = None) -> Progress:
         TextColumn("{task.fields[note]}"),
         console=console or Console(stderr=True),
     )
+
+
+@contextmanager
+def counted(label: str, total: int, enabled: bool = True) -> Iterator[Callable[[int], None]]:
+    """Yields a function that is told how many of `total` are done: a bar with the time left on a terminal.
+
+    Elsewhere (log files) one line at every tenth, of what takes longer than `QUIET_S` seconds.
+    """
+    if not enabled:
+        yield lambda done: None
+    elif sys.stderr.isatty():
+        with new_progress() as progress:
+            task = progress.add_task(label, total=total, note="")
+            yield lambda done: progress.update(task, completed=done)
+    else:
+        started, first, printed = time.monotonic(), 0, 0
+
+        def tell(done: int) -> None:
+            nonlocal first, printed
+            first = first or done  # what an interrupted call had done counts in no speed
+            seconds = time.monotonic() - started
+            if done * 10 // total > printed and seconds > QUIET_S:
+                printed = done * 10 // total
+                left = seconds / max(1, done - first) * (total - done)
+                print(f"{label} {done}/{total}, {left:.0f} s left", file=sys.stderr, flush=True)
+
+        yield tell
 
 
 class RunProgress(ProgressBar):
@@ -73,6 +106,19 @@ class RunProgress(ProgressBar):
             if epoch * 10 // total != self._printed:
                 self._printed = epoch * 10 // total
                 print(f"epoch {epoch}/{total}: {self._note}", file=sys.stderr, flush=True)
+
+    @contextmanager
+    def counted(self, label: str, total: int) -> Iterator[Callable[[int], None]]:
+        """`counted` within the fit: a second bar beneath the run's, gone when the block ends."""
+        if self._progress is None:
+            with counted(label, total, self._enabled) as tell:
+                yield tell
+        else:
+            progress, task = self._progress, self._progress.add_task(label, total=total, note="")
+            try:
+                yield lambda done: progress.update(task, completed=done)
+            finally:
+                progress.remove_task(task)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._close()

@@ -12,7 +12,7 @@ from nas_lightning.data.module import ImageDataModule
 from nas_lightning.epoch_callbacks import MetricsFile, RankingCallback
 from nas_lightning.evaluation import Evaluation
 from nas_lightning.modes.common import data_module, fit, logger_of, open_folder, result_of
-from nas_lightning.progress import new_progress
+from nas_lightning.progress import counted
 from nas_lightning.ranking.evaluator import Scores, evaluation_batches
 from nas_lightning.ranking.plot import scatter
 from nas_lightning.ranking.summary import SPACE_TOP_K
@@ -51,6 +51,10 @@ def evaluation_of(job: Job, data: ImageDataModule, benchmark: Benchmark | None) 
         wanted["threshold"],
         wanted["top_k"] or SPACE_TOP_K[space],
         benchmark,
+        statistics=wanted["batch_norm"],
+        precision=job.config["trainer"]["precision"],
+        fuse=wanted["fuse"],
+        folder=job.folder,
     )
 
 
@@ -62,6 +66,11 @@ def train_supernet(job: Job) -> dict[str, Any]:
     module = SuperNetModule(
         config["space"]["name"], job.plan, data.source.num_classes, data.source.in_channels, config["seed"]
     )
+    if config["evaluation"]["batch_norm"]:
+        raise ValueError(
+            f"evaluation.batch_norm={config['evaluation']['batch_norm']} belongs to mode=evaluate; when training, "
+            "choose the statistics by heuristics/batch_norm"
+        )
     evaluation = evaluation_of(job, data, benchmark)
     open_folder(job, data)
     passes = module.sampler.passes_per_step()
@@ -73,11 +82,11 @@ def train_supernet(job: Job) -> dict[str, Any]:
         ]
         trainer = fit(job, module, data, callbacks, logger)
         trained = time.perf_counter()
-        with new_progress() as progress:
-            task = progress.add_task("Ranking", total=len(evaluation.architectures), note="")
-            scores = evaluation.scores(
-                module.to(trainer.strategy.root_device), lambda done: progress.update(task, completed=done)
-            )
+        n_here = evaluation.count_here()
+        with counted("Ranking", n_here, config["trainer"]["progress_bar"]) as progress:
+            scores = evaluation.scores(module.to(trainer.strategy.root_device), progress)
+        if not trainer.is_global_zero:
+            return {}
         summary = evaluation.summary(scores)
         evaluation.write_table(job.folder / "ranking.parquet", scores)
         if config["evaluation"]["diagnostics"]:
@@ -98,6 +107,7 @@ def train_supernet(job: Job) -> dict[str, Any]:
         }
         logger.finish(result)
         write_atomically(job.folder / RESULT, to_json(result))
+        evaluation.forget()
     return result
 
 

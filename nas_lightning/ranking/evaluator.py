@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,6 +30,14 @@ class Scores:
     def as_dict(self) -> dict[str, np.ndarray]:
         return {"accuracy": self.accuracy, "negative_cross_entropy": self.negative_cross_entropy}
 
+    def as_array(self) -> np.ndarray:
+        """Float64 [n, 2], the inverse of `from_array`."""
+        return np.stack([self.accuracy, self.negative_cross_entropy], axis=1)
+
+    @classmethod
+    def from_array(cls, values: np.ndarray) -> Scores:
+        return cls(values[:, 0].copy(), values[:, 1].copy())
+
 
 def evaluation_batches(
     data: ImageSet, normalize: Normalize, batch_size: int, n_images: int | None, device: torch.device | str
@@ -49,6 +59,23 @@ def evaluation_batches(
     return [(normalize(data.images[cut]), data.labels[cut]) for cut in cuts]
 
 
+def mixed_precision(precision: str, device: torch.device) -> AbstractContextManager[Any]:
+    """The context in which `precision` (Lightning's names) scores: autocast for ``*-mixed``, else nothing special."""
+    if not precision.endswith("-mixed"):
+        return nullcontext()
+    dtype = torch.float16 if precision.startswith("16") else torch.bfloat16
+    return torch.autocast(device.type, dtype=dtype)
+
+
+def digest(tensors: Iterable[Tensor]) -> str:
+    """SHA-256 over types, shapes and contents, the same on every device."""
+    found = hashlib.sha256()
+    for tensor in tensors:
+        found.update(f"{tensor.dtype} {tuple(tensor.shape)} ".encode())
+        found.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+    return found.hexdigest()
+
+
 def score(
     network: Network,
     architectures: Sequence[Any],
@@ -56,20 +83,26 @@ def score(
     statistics: str = "batch",
     calibration: Sequence[Tensor] = (),
     progress: Callable[[int], None] | None = None,
+    precision: str = "32-true",
 ) -> Scores:
     """Score every architecture on all of `batches`, leaving the network as it was.
 
     statistics: ``batch`` (of the evaluation batch), ``tracked``, or ``recalibrate``: the moments of the `calibration`
     images [B, C, H, W], pooled exactly, per architecture. Nothing in the loop waits for the device; the two numbers per
-    architecture are fetched once at the end. Raises ValueError where tracked statistics were not kept.
+    architecture are fetched once at the end. precision: Lightning's name; ``bf16-mixed`` and ``16-mixed`` score under
+    autocast, the loss and the sums stay float32 and float64. Raises ValueError where tracked statistics were not kept.
     """
     if statistics == "recalibrate" and not calibration:
         raise ValueError("recalibration needs calibration batches; pass some training images")
     was_training, device = network.training, batches[0][0].device
     sums = torch.zeros(len(architectures), 2, dtype=torch.float64, device=device)
+    dtype = next(network.parameters()).dtype
+    if dtype != batches[0][0].dtype:  # 64-true
+        batches = [(images.to(dtype), labels) for images, labels in batches]
+        calibration = [images.to(dtype) for images in calibration]
     network.eval()
     try:
-        with torch.inference_mode(), preserved_statistics(network):
+        with torch.inference_mode(), mixed_precision(precision, device), preserved_statistics(network):
             if statistics != "recalibrate":
                 set_statistics(network, statistics)
             for i, arch in enumerate(architectures):
@@ -87,5 +120,4 @@ def score(
     finally:
         network.train(was_training)
     n_images = sum(len(labels) for _, labels in batches)
-    values = (sums / n_images).cpu().numpy()
-    return Scores(values[:, 0].copy(), values[:, 1].copy())
+    return Scores.from_array((sums / n_images).cpu().numpy())

@@ -2,21 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+FREE = ("parameters", "macs", "depth")
+"""Free baselines that can be fused: what `baselines.free_baselines` gives, without any training or measured truth."""
+FUSION = "fusion("
+"""How the name of every fused score begins."""
+
+
+def check_members(names: Sequence[str]) -> tuple[str, ...]:
+    """The free baselines of ``evaluation.fuse``. Raises ValueError for an unknown or repeated name."""
+    for name in names:
+        if name not in FREE:
+            raise ValueError(f"evaluation.fuse={name} is no free baseline; choose among {', '.join(FREE)}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"evaluation.fuse=[{','.join(names)}] names a baseline twice; give each once")
+    return tuple(names)
+
 
 def rank_average(predictions: Mapping[str, ArrayLike]) -> tuple[str, np.ndarray]:
-    """Mean of the scores' ranks, and the name that the fused score bears: ``rank_average(a + b)``.
+    """Mean of the scores' ranks, and the name that the fused score bears: ``fusion(a + b)``.
 
     Ranks run from 0 (worst) to 1 (best) over the n architectures, ties at their average rank, so that scores of any
     unit (checkpoints, seeds, a super-net and a free baseline) weigh the same. Raises ValueError for fewer than two
     scores, unequal lengths, and NaN.
 
     >>> rank_average({"supernet": [0.1, 0.3, 0.2], "parameters": [10, 30, 10]})
-    ('rank_average(supernet + parameters)', array([0.125, 1.   , 0.375]))
+    ('fusion(supernet + parameters)', array([0.125, 1.   , 0.375]))
     """
     from scipy.stats import rankdata
 
@@ -31,4 +46,4 @@ def rank_average(predictions: Mapping[str, ArrayLike]) -> tuple[str, np.ndarray]
             raise ValueError(f"score {name} holds NaN, which has no rank; fuse over architectures that all scores have")
     n = max(1, len(next(iter(columns.values()))) - 1)
     ranks = np.mean([(rankdata(column) - 1) / n for column in columns.values()], axis=0)
-    return f"rank_average({' + '.join(columns)})", ranks
+    return f"{FUSION}{' + '.join(columns)})", ranks

@@ -3,7 +3,7 @@
 Layout of `summarize` (JSON; a value that is not defined is null)::
 
     evaluated   n, n_without_truth, top_k, sparse_threshold, random_draws, bootstrap {replicates, level, seed}
-    metrics     {score name: record}, for example "accuracy" and "negative_cross_entropy"
+    metrics     {score name: record}, for example "accuracy", "negative_cross_entropy", "fusion(supernet + parameters)"
     baselines   {name: record + "note"}: parameters, macs, depth, linear_operation_counts
     ceiling     noise {tau, std, seeds_per_half, seeds, splits, n, [metric]} or {"not_available": why};
                 proxy {tau, n} or {"not_available": why}
@@ -13,7 +13,7 @@ Layout of `summarize` (JSON; a value that is not defined is null)::
                 precision_at_top10pct, precision_at_top25pct, best_rank_at_k, regret_at_k,
                 top_percentiles {"3": {minimum, median, maximum}, ...}, final_search_performance {mean, std, best, k},
                 probability_beats_random {probability, n, table_size, better} or null;
-                of the score "accuracy" also supernet_accuracy and optimization_gap
+                of the score "accuracy" ("seed1 accuracy") also supernet_accuracy and optimization_gap
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ def summarize(
         if values.shape != y.shape:
             raise ValueError(f"score {name} has shape {values.shape} but there are {len(y)} architectures")
         by_score[name] = record(values, keep)
-        if name == "accuracy":
+        if is_accuracy(name):
             by_score[name]["supernet_accuracy"] = metrics.supernet_accuracy(values)
             by_score[name]["optimization_gap"] = metrics.optimization_gap(values[keep], y[keep])
     return jsonable(
@@ -206,6 +206,11 @@ def _proxy(validation: ArrayLike | None, truth: np.ndarray) -> dict[str, Any]:
         return {"not_available": "no stand-alone validation accuracies were given"}
     values = np.asarray(validation, np.float64)
     return {"tau": proxy_ceiling(values, truth), "n": int((~np.isnan(values) & ~np.isnan(truth)).sum())}
+
+
+def is_accuracy(name: str) -> bool:
+    """Whether a score is a super-net's accuracy: ``accuracy``, or ``seed1 accuracy`` where several are evaluated."""
+    return name.split(" ")[-1] == "accuracy" and "(" not in name
 
 
 def jsonable(value: Any) -> Any:

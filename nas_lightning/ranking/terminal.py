@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from nas_lightning.ranking.fusion import FUSION
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -32,7 +34,7 @@ def render_table(
     # 80 columns hold the names and seven numbers only without padding, Spearman and n (n stands beneath then).
     padding = (0, 1, 0, 0) if wide else 0
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=padding, title_style="bold")
-    table.add_column("predictor", no_wrap=True)
+    table.add_column("predictor", max_width=_NAME_WIDTH)  # names of fusions are as long as their members
     top = f"top-{evaluated['top_k']}\naccuracy %"
     for name in (
         "Kendall\ntau",
@@ -47,7 +49,7 @@ def render_table(
         if wide or name not in ("Spearman", "n"):
             table.add_column(name, justify="right", no_wrap=True)
     for name, record in summary["metrics"].items():
-        table.add_row(f"super-net {_score_name(name)}", *_cells(record, wide), style="bold")
+        table.add_row(_predictor_name(name), *_cells(record, wide), style="bold")
     table.add_section()
     for name, record in summary["baselines"].items():
         table.add_row(name.replace("_", " "), *_cells(record, wide))
@@ -60,6 +62,14 @@ def render_table(
     console.print(table)
     for line in _conditions(summary, evaluation or {}, seeds):
         console.print(line, highlight=False, style="dim")
+
+
+_NAME_WIDTH = 24
+
+
+def _predictor_name(name: str) -> str:
+    """``accuracy`` and ``seed1 accuracy`` are scores of super-nets, ``fusion(…)`` stands for itself."""
+    return name if name.startswith(FUSION) else f"super-net {_score_name(name)}"
 
 
 def _score_name(name: str) -> str:
@@ -93,6 +103,7 @@ def _conditions(summary: Mapping[str, Any], evaluation: Mapping[str, Any], seeds
             f"Scored: {evaluation['n_architectures']} architectures of {evaluation['architecture_set']} on "
             f"{evaluation['n_images']} {evaluation['split']} images, batch {evaluation['batch_size']}, "
             f"batch norm {evaluation['batch_norm']}"
+            + (f", {evaluation['precision']}" if evaluation.get("precision", "32-true") != "32-true" else "")
         )
         lines.append(scored + (f", super-net seed {seeds}." if seeds else "."))
     without = evaluated["n_without_truth"]

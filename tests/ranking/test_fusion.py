@@ -17,7 +17,7 @@ def test_order_is_that_of_mean_ranks_and_units_do_not_matter():
     rng = np.random.default_rng(0)
     a, b = rng.random(50), rng.integers(5, size=50)
     name, fused = rank_average({"a": a, "b": b})
-    assert name == "rank_average(a + b)"
+    assert name == "fusion(a + b)"
     assert np.allclose(np.argsort(fused), np.argsort(stats.rankdata(a) + stats.rankdata(b)))
     _, again = rank_average({"a": np.exp(9 * a) - 3, "b": 1000.0 * b})
     assert np.array_equal(fused, again)

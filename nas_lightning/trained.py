@@ -1,0 +1,100 @@
+"""Trained super-nets that are scored again: where they lie, what identifies them, which images may score them."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from nas_lightning.plan import Plan
+from nas_lightning.ranking.evaluator import digest
+from nas_lightning.training import load_network
+
+SAME_IMAGES = ("name", "split_seed", "max_train_images", "image_size")
+"""Settings of ``data`` that decide, with the plan, which images trained a super-net and which it never saw."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """One checkpoint of a super-net; `label` tells it apart from the others of one evaluation."""
+
+    path: Path
+    label: str
+    identity: Mapping[str, Any]
+    weights_sha256: str
+
+    @property
+    def plan(self) -> Plan:
+        return Plan.from_dict(self.identity["plan"])
+
+    @property
+    def seed(self) -> int:
+        return int(self.identity["seed"])
+
+    def record(self) -> dict[str, Any]:
+        """What a result file says of it."""
+        return {
+            "label": self.label,
+            "file": self.path.name,
+            "run": self.path.resolve().parent.parent.name,
+            "seed": self.seed,
+            "weights_sha256": self.weights_sha256,
+            "plan": self.plan.as_dict(),
+        }
+
+
+def find_trained(given: Any) -> list[Trained]:
+    """The super-nets of ``checkpoint=…``: a .ckpt file, a run folder (its final checkpoint), or a list of these.
+
+    They are labelled by their seeds where these differ (``seed0``), else by number (``checkpoint1``). Raises ValueError
+    for none, for a stand-alone network, for the same weights twice, and for files that cannot be read.
+    """
+    paths = [Path(text) for text in ([given] if isinstance(given, str | os.PathLike) else given or ())]
+    if not paths:
+        raise ValueError(
+            "mode=evaluate needs checkpoint=…, a .ckpt file or run folder of a trained super-net, or a list"
+        )
+    read = []
+    for path in paths:
+        file = path / "checkpoints" / "final.ckpt" if path.is_dir() else path
+        network, identity = load_network(file)
+        if identity["architecture"] is not None:
+            raise ValueError(f"{file} holds one stand-alone network; give the checkpoint of a super-net")
+        read.append((file, identity, digest(network.state_dict().values())))
+    if repeated := [file for file, _, weights in read if sum(weights == other for _, _, other in read) > 1]:
+        raise ValueError(f"{repeated[0]} and {repeated[1]} hold the same weights; give each super-net once")
+    by_seed = len(Counter(identity["seed"] for _, identity, _ in read)) == len(read)
+    return [
+        Trained(file, f"seed{identity['seed']}" if by_seed else f"checkpoint{i}", identity, weights)
+        for i, (file, identity, weights) in enumerate(read, 1)
+    ]
+
+
+def trained_data(checkpoint: Path) -> dict[str, Any] | None:
+    """The ``data`` section that a super-net was trained with, from the run folder around its checkpoint, or None."""
+    config = checkpoint.resolve().parent.parent / "config.yaml"
+    if not config.is_file():
+        return None
+    loaded = OmegaConf.to_container(OmegaConf.load(config))  # never instantiated: plain dicts and lists
+    data = loaded.get("data") if isinstance(loaded, dict) else None
+    return data if isinstance(data, dict) else None
+
+
+def check_same_images(checkpoint: Path, given: Mapping[str, Any]) -> None:
+    """Raises ValueError, saying what to type, where `given` (the ``data`` section) names other images than the run did
+    that trained `checkpoint`: the split would be another one, and images that trained the weights would score them.
+    """
+    trained = trained_data(checkpoint) if checkpoint.is_file() else None
+    for key in SAME_IMAGES:
+        if trained is not None and trained.get(key) != given.get(key):
+            right = "null" if trained.get(key) is None else trained[key]
+            setting = f"{'data' if key == 'name' else f'data.{key}'}={right}"
+            raise ValueError(
+                f"the super-net of {checkpoint} was trained with {setting}, not {given.get(key)}: say {setting}, or "
+                "images that trained it would score it"
+            )

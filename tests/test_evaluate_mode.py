@@ -1,0 +1,182 @@
+"""mode=evaluate as a user types it: trained super-nets scored again, other statistics, fusion, interruption."""
+
+import json
+import logging
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+from test_train_command import TINY, job
+
+from nas_lightning.main import train
+from nas_lightning.modes import evaluate as mode
+from nas_lightning.ranking import evaluator, partial
+
+SET = ["evaluation.architectures=random40_seed0", "evaluation.images=200"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """Run folders of two seeds that track statistics, and of one that does not."""
+    root = tmp_path_factory.mktemp("trained")
+    for seed in (0, 1):
+        train(job(root / f"seed{seed}", *SET, f"seed={seed}", "heuristics/batch_norm=tracked"))
+    train(job(root / "untracked", *SET, "benchmark=none"))
+    return {name: next((root / name).iterdir()) for name in ("seed0", "seed1", "untracked")}
+
+
+def evaluate(tmp_path, checkpoint, *overrides):
+    given = f"[{','.join(map(str, checkpoint))}]" if isinstance(checkpoint, list) else str(checkpoint)
+    plain = [o for o in TINY if not o.startswith("plan")]
+    return train(
+        job(
+            tmp_path,
+            *plain,
+            *SET,
+            "mode=evaluate",
+            f"checkpoint='{given}'".replace("'[", "[").replace("]'", "]"),
+            *overrides,
+        )
+    )
+
+
+def table(folder):
+    return pq.read_table(next(folder.rglob("ranking.parquet"))).to_pydict()
+
+
+def test_the_same_statistics_give_the_numbers_of_the_training_run(tmp_path, trained):
+    result = evaluate(tmp_path, trained["seed1"], "evaluation.batch_norm=tracked")
+    run = json.loads((trained["seed1"] / "result.json").read_text())
+    assert result["kind"] == "evaluation"
+    assert result["seed"] == 1
+    assert result["metrics"] == run["metrics"]
+    assert result["baselines"] == run["baselines"]
+    assert table(tmp_path) == table(trained["seed1"])
+    (folder,) = tmp_path.iterdir()
+    assert {p.name for p in folder.iterdir()} == {
+        "config.yaml", "environment.json", "ranking.parquet", "ranking.png", "timings.json", "result.json",
+    }  # fmt: skip
+    assert result["evaluation"]["predictors"]["accuracy"] == "supernet_accuracy"
+
+
+def test_other_statistics_are_another_evaluation(tmp_path, trained):
+    found = {
+        name: evaluate(tmp_path, trained["seed0"], f"evaluation.batch_norm={name}")
+        for name in ("batch", "tracked", "recalibrate")
+    }
+    assert {r["evaluation"]["batch_norm"] for r in found.values()} == set(found)
+    assert len({r["metrics"]["accuracy"]["supernet_accuracy"] for r in found.values()}) == 3
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def test_several_checkpoints_and_the_parameter_count_are_fused_beside_their_own_numbers(tmp_path, trained, capsys):
+    both = [trained["seed0"], trained["seed1"]]
+    result = evaluate(tmp_path, both, "evaluation.fuse=[parameters]", "evaluation.batch_norm=tracked")
+    fusion = "fusion(seed0 + seed1 + parameters)"
+    assert list(result["metrics"]) == [
+        "seed0 accuracy", "seed1 accuracy", "seed0 negative_cross_entropy", "seed1 negative_cross_entropy", fusion,
+    ]  # fmt: skip
+    for seed in (0, 1):
+        alone = json.loads((trained[f"seed{seed}"] / "result.json").read_text())
+        assert result["metrics"][f"seed{seed} accuracy"] == alone["metrics"]["accuracy"]
+    rows = table(tmp_path)
+    members = [rows["seed0_accuracy"], rows["seed1_accuracy"], rows["params"]]
+    from scipy.stats import rankdata
+
+    expected = np.mean([rankdata(m) - 1 for m in members], axis=0) / (len(rows["params"]) - 1)
+    assert np.allclose(rows["fusion"], expected)
+    assert result["evaluation"]["predictors"][fusion] == "fusion"
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "fusion(seed0 + seed1 +" in shown
+    assert "super-net seed 0, 1." in shown
+
+
+def test_a_training_run_fuses_on_request_and_keeps_its_own_numbers(tmp_path, trained):
+    fused = train(job(tmp_path, *SET, "seed=0", "heuristics/batch_norm=tracked", "evaluation.fuse=[depth,macs]"))
+    run = json.loads((trained["seed0"] / "result.json").read_text())
+    assert list(fused["metrics"])[-1] == "fusion(supernet + depth + macs)"
+    assert fused["metrics"]["accuracy"] == run["metrics"]["accuracy"]
+    assert "fusion" in table(tmp_path)
+
+
+def test_an_interrupted_evaluation_goes_on_and_ends_with_the_same_bytes(tmp_path, trained, monkeypatch, caplog):
+    whole = evaluate(tmp_path / "whole", trained["seed0"])
+    monkeypatch.setattr(partial, "SAVE_EVERY_S", 0)
+    monkeypatch.setattr(partial, "CHUNK", 8)
+    scored, original = [], evaluator.score
+
+    def dies(network, architectures, *rest):
+        if len(scored) == 24:
+            raise KeyError("power cut")
+        scored.extend(architectures)
+        return original(network, architectures, *rest)
+
+    monkeypatch.setattr("nas_lightning.evaluation.score", dies)
+    with pytest.raises(KeyError, match="power cut"):
+        evaluate(tmp_path / "part", trained["seed0"])
+    (folder,) = (tmp_path / "part").iterdir()
+    assert not (folder / "result.json").exists()
+    assert (folder / "evaluation.partial.rank0.npz").exists()
+    monkeypatch.setattr("nas_lightning.evaluation.score", lambda n, a, *r: scored.extend(a) or original(n, a, *r))
+    with caplog.at_level(logging.WARNING):
+        assert evaluate(tmp_path / "part", trained["seed0"]) == whole
+    assert "24 of 40 architectures are scored already" in caplog.text
+    assert len(scored) == len(set(map(str, scored))) == 40, "nothing is scored twice"
+    assert not list(folder.glob("evaluation.partial*"))
+    (other,) = (tmp_path / "whole").iterdir()
+    for name in ("ranking.parquet", "result.json"):
+        assert (folder / name).read_bytes() == (other / name).read_bytes()
+
+
+@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
+@pytest.mark.parametrize("space", ["nasbench201", "nasbench101", "darts_nds"])
+def test_precision_is_recorded_and_changes_numbers_little(tmp_path, space, precision):
+    """Trained and scored in that precision: mixed precision on a CPU too."""
+    few = ["evaluation.architectures=random6_seed0", "evaluation.images=100", "plan.protocol.epochs=1"]
+    result = train(job(tmp_path / "run", *few, f"space={space}", f"trainer.precision={precision}"))
+    assert result["evaluation"]["precision"] == precision
+    plain = [f"space={space}", *few[:2]]
+    single, same = (
+        evaluate(tmp_path / name, next((tmp_path / "run").iterdir()), *plain, f"trainer.precision={name}")
+        for name in ("32-true", precision if precision != "64-true" else "32-true")
+    )
+    difference = np.abs(
+        np.array(table(tmp_path / "32-true")["supernet_negative_cross_entropy"])
+        - np.array(table(tmp_path / "run")["supernet_negative_cross_entropy"])
+    )
+    assert difference.max() < 0.1
+    assert single["evaluation"]["precision"] == "32-true"
+    if precision == "bf16-mixed":
+        assert difference.max() > 0
+        assert same["metrics"] == result["metrics"]
+
+
+def test_bad_input_is_one_sentence(tmp_path, trained):
+    for overrides, words in (
+        (["evaluation.batch_norm=tracked"], "did not keep"),
+        (["evaluation.batch_norm=layer"], "choose one of batch, tracked, recalibrate"),
+        (["evaluation.fuse=[accuracy]"], "choose among parameters, macs, depth"),
+        (["space=nasbench101"], "say space=nasbench201"),
+        (["data.split_seed=3"], "say data.split_seed=0"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            evaluate(tmp_path, trained["untracked"], *overrides)
+    with pytest.raises(ValueError, match="does not exist"):
+        evaluate(tmp_path, tmp_path / "nowhere.ckpt")
+    with pytest.raises(ValueError, match="hold the same weights"):
+        evaluate(tmp_path, [trained["seed0"], trained["seed0"]])
+    with pytest.raises(ValueError, match="needs checkpoint"):
+        train(job(tmp_path, "mode=evaluate"))
+    with pytest.raises(ValueError, match="belongs to mode=evaluate"):
+        train(job(tmp_path, f"checkpoint={trained['seed0']}"))
+    with pytest.raises(ValueError, match="belongs to mode=evaluate"):
+        train(job(tmp_path, "evaluation.batch_norm=batch"))
+    assert not list(tmp_path.rglob("result.json"))
+
+
+def test_the_device_is_the_one_asked_for():
+    assert mode.device_of({"accelerator": "cpu", "devices": "1"}) == torch.device("cpu")
+    if not torch.cuda.is_available():
+        with pytest.raises(ValueError, match=r"asks for GPU 2, but this machine has 0"):
+            mode.device_of({"accelerator": "gpu", "devices": "[2]"})
