@@ -12,23 +12,28 @@ from nas_lightning.report.runs import find_runs
 
 
 def build(folders: Sequence[str | Path], out: str | Path, title: str, replicates: int = 2000) -> dict[str, int]:
-    """Write index.html, figures/ and ablation.{csv,md,tex} into `out`; returns the number of runs by status.
+    """Write index.html, figures/, ablation.{csv,md,tex} and gap.csv into `out`; returns the number of runs by status.
 
     Raises ValueError where there is nothing to report or a file cannot be read.
     """
-    from nas_lightning.report import draw, figures, page, study, tables
+    from nas_lightning.report import draw, figures, gap, page, study, tables
+    from nas_lightning.report.misranked import misranked
 
     runs = find_runs(folders)
     conditions, remarks = study.conditions_of(runs, replicates)
-    drawn = figures.all_figures(conditions, runs)
+    diagnosis, left_out = misranked(conditions, runs)
+    drawn = [*figures.all_figures(conditions, runs), *([diagnosis] if diagnosis["panels"] else [])]
+    rows = gap.gaps(conditions)
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
     draw.write_pictures(out / "figures", drawn)
     tables.write_csv(out / "ablation.csv", conditions)
     tables.write_markdown(out / "ablation.md", conditions)
     tables.write_latex(out / "ablation.tex", conditions)
+    gap.write_csv(out / "gap.csv", rows)
     # Last: a page that is there has all that it links to.
-    (out / "index.html").write_text(page.render(conditions, runs, drawn, remarks, title), encoding="utf-8")
+    html = page.render(conditions, runs, drawn, [*remarks, *left_out], title, rows)
+    (out / "index.html").write_text(html, encoding="utf-8")
     return dict(Counter(run.status for run in runs))
 
 

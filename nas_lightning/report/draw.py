@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -43,7 +44,7 @@ def _canvas(figure: dict[str, Any]) -> Canvas:
         for panel in panels:
             first.setdefault(panel["group"], panel | {"title": f"{panel['group']}\n{panel['title']}"})
         panels = list(first.values())
-    strip = figure["kind"] == "strip"
+    strip = figure["kind"] in ("strip", "errors")
     across = 1 if figure["kind"] == "parallel" else min(3, len(panels))
     down = -(-len(panels) // across)
     height = max(2.2, 0.9 + _ROW * max(len(p["rows"]) for p in panels)) if strip else 3.4
@@ -52,7 +53,7 @@ def _canvas(figure: dict[str, Any]) -> Canvas:
     FigureCanvasAgg(canvas)
     grid = canvas.subplots(down, across, squeeze=False)
     for axes, panel in zip(grid.flat, panels, strict=False):
-        {"strip": _strip, "scatter": _scatter, "lines": _lines, "parallel": _parallel}[figure["kind"]](axes, panel)
+        _DRAW[figure["kind"]](axes, panel)
         axes.set_title(panel["title"], loc="left", fontsize=9)
         if strip:
             axes.set_ylim(max(len(p["rows"]) for p in panels) - 0.4, -0.6)  # rows of one height in all panels
@@ -153,6 +154,23 @@ def _parallel(axes: Axes, panel: dict[str, Any]) -> None:
     axes.set_xticks(positions, [axis["label"] for axis in panel["axes"]], fontsize=7, rotation=25, ha="right")
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
+
+
+def _errors(axes: Axes, panel: dict[str, Any]) -> None:
+    groups = list(dict.fromkeys(row["group"] for row in panel["rows"]))
+    for i, row in enumerate(panel["rows"]):
+        colour = COLOURS[groups.index(row["group"]) % len(COLOURS)]
+        axes.barh(i, row["q75"] - row["q25"], left=row["q25"], height=0.62, color=colour, alpha=0.22, linewidth=0)
+        axes.plot([row["low"], row["high"]], [i, i], color=colour, linewidth=1.6)
+        axes.plot([row["mean"]], [i], "o", color=colour, markersize=4)
+    axes.axvline(0, color="#555555", linewidth=0.8)
+    labels = [_cut(f"{row['group']}: {row['label']} (n = {row['n']})", 56) for row in panel["rows"]]
+    axes.set_yticks(range(len(labels)), labels, fontsize=7)
+    axes.set_xlabel("\n".join([panel["x"], *textwrap.wrap(panel["note"], 76)]), fontsize=7.5)
+    axes.grid(axis="x", alpha=0.25, linewidth=0.5)
+
+
+_DRAW = {"strip": _strip, "scatter": _scatter, "lines": _lines, "parallel": _parallel, "errors": _errors}
 
 
 def _cut(text: str, length: int = 44) -> str:

@@ -8,6 +8,7 @@ strip      `rows` of {group, label, values, names}; `bands` of {low, high, label
 scatter    `series` of {label, x, y, names}, `tau`; or `density` {x, y: bin edges, counts [x][y]} above 2,000 points
 lines      `series` of {label, x, y, low, high}; `step` for curves that jump
 parallel   `axes` of {label, categories or range}; `lines` of {values in 0..1 per axis or null, colour 0..1, name}
+errors     `rows` of {group, label, n, mean, low, high, q25, q75, share}, see `misranked`; `note`
 =========  =====================================================================================================
 """
 

@@ -242,7 +242,33 @@ function parallel(parent, panel) {
   });
 }
 
-const DRAW = { strip, scatter, lines, parallel };
+// Rank errors by group: a bar for the middle half of the architectures, a mark with its interval for their mean.
+function errors(parent, panel) {
+  const rows = panel.rows, height = 19, left = 268;
+  const xs = extent(rows.flatMap(r => [r.low, r.high, r.q25, r.q75]).concat(0), 0.04);
+  const { svg, x, y, inner } = area(parent, panel, xs, [rows.length - 0.4, -0.6],
+    { left, width: left + 420, height: rows.length * height + 58, yTicks: false });
+  node("line", { x1: x(0), x2: x(0), y1: inner[3], y2: inner[2], stroke: "#555555" }, svg);
+  const groups = [...new Set(rows.map(r => r.group))];
+  rows.forEach((row, i) => {
+    const tone = colour(groups.indexOf(row.group)), name = `${row.group}: ${row.label}`;
+    const text = `${name}\n${row.n} architectures, mean ${number(row.mean)} (${number(row.low)} to ${number(row.high)})` +
+      `\nmiddle half ${number(row.q25)} to ${number(row.q75)}\n${row.group} explains ${(100 * row.share).toFixed(1)} %`;
+    const label = node("text", { x: inner[0] - 8, y: y(i) + 4, "text-anchor": "end" }, svg, cut(name, 42));
+    hover(label, text);
+    if (i && row.group !== rows[i - 1].group)
+      node("line", { x1: 0, x2: inner[1], y1: y(i - 0.5), y2: y(i - 0.5), class: "grid" }, svg);
+    const bar = node("rect", { x: x(row.q25), width: Math.max(1, x(row.q75) - x(row.q25)), y: y(i) - 6, height: 12,
+      fill: tone, "fill-opacity": 0.22 }, svg);
+    hover(bar, text);
+    node("line", { x1: x(row.low), x2: x(row.high), y1: y(i), y2: y(i), stroke: tone, "stroke-width": 2.4 }, svg);
+    const point = node("circle", { cx: x(row.mean), cy: y(i), r: 4, fill: tone, class: "point" }, svg);
+    hover(point, text);
+  });
+  html("div", { class: "note" }, parent, panel.note);
+}
+
+const DRAW = { strip, scatter, lines, parallel, errors };
 
 function drawFigure(figure) {
   const place = document.getElementById("figure-" + figure.id);

@@ -10,6 +10,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from nas_lightning.report.gap import Gap
 from nas_lightning.report.runs import COMPLETE, FAILED, NOT_APPLICABLE, UNFINISHED, Run
 from nas_lightning.report.study import REFERENCE, Condition, Setting
 from nas_lightning.report.tables import HEADER, describe, numbers, row
@@ -36,11 +37,16 @@ def render(
     figures: Sequence[dict[str, Any]],
     remarks: Sequence[str] = (),
     title: str = "Super-net heuristics: ranking report",
+    gaps: Sequence[Gap] = (),
 ) -> str:
     """The page as text; figures as `nas_lightning.report.figures` describes them."""
     here = files("nas_lightning.report")
     sections = [("ablation", "Ablation", _ablation(conditions))] if conditions else []
     sections += [(f["id"], f["title"], _figure(f)) for f in figures]
+    if gaps:
+        sections.append(("gap", "What separates tau from the ceiling", _gap(gaps)))
+    if evaluations := [run for run in runs if run.status == COMPLETE and run.kind == "evaluation"]:
+        sections.append(("evaluations", "Evaluations of trained super-nets", _evaluations(evaluations)))
     if any(c.effects for c in conditions):
         sections.append(("effects", "Main effects and interactions", _effects(conditions)))
     sections.append(("missing", "Runs that are not complete", _missing(runs, remarks)))
@@ -146,6 +152,66 @@ def _effects(conditions: Sequence[Condition]) -> str:
         "interaction is what two changes together do beyond the sum of each alone; intervals are Student's over seeds, "
         "unadjusted.</p>"
         f'<div class="scroll"><table class="sortable">{_head(names, 3)}<tbody>{"".join(lines)}</tbody></table></div>'
+    )
+
+
+def _gap(gaps: Sequence[Gap]) -> str:
+    def cell(value: float, text: str = "") -> str:
+        return _cell(text or (f"{value:.3f}".replace("-", "−") if not math.isnan(value) else "not available"), value)
+
+    lines = []
+    for g in gaps:
+        cells = [_cell(escape(text), css="text") for text in (g.conditions, g.factor, g.setting)]
+        cells += [cell(v) for v in (g.tau, g.seed_to_seed, g.repeated_scoring, g.tau_averaged)]
+        cells.append(cell(g.ceiling, "" if math.isnan(g.ceiling) else f"{g.ceiling:.3f} ({g.ceiling_kind.split()[0]})"))
+        cells += [cell(g.by_seeds), cell(g.left), _cell(f"{g.seeds} × {g.architectures}", g.seeds)]
+        lines.append(f"<tr{' class=reference' if g.factor == REFERENCE else ''}>{''.join(cells)}</tr>")
+    names = ["conditions", "factor", "setting", "tau, one seed", "seed to seed", "repeated scoring"]
+    names += ["tau, seeds averaged", "ceiling", "gap: by seeds", "gap: left", "seeds × archs"]
+    return (
+        '<p class="note">Settings with several seeds. Seed to seed: tau between the scores of two seeds. Repeated '
+        "scoring: tau between the scores and a redraw of them on as many images (binomial, hence cautious; accuracies "
+        "only). Gap by seeds: what averaging the seeds' ranks gains. Gap left: from there to the ceiling (noise: the "
+        "table's own seeds, proxy: validation against test), mis-ranked alike by all seeds. "
+        '<span class="files"><a href="gap.csv">CSV</a></span></p>'
+        f'<div class="scroll"><table class="sortable" id="gap-table">{_head(names, 3)}<tbody>{"".join(lines)}</tbody>'
+        "</table></div>"
+    )
+
+
+def _evaluations(runs: Sequence[Run]) -> str:
+    lines = []
+    for run in runs:
+        evaluation = run.result["evaluation"]
+        conditions = (
+            f"{evaluation['architecture_set']}, {evaluation['n_images']} {evaluation['split']} images, batch "
+            f"{evaluation['batch_size']}, batch norm {evaluation['batch_norm']}, "
+            f"{evaluation.get('precision', '32-true')}"
+        )
+        for kind in ("metrics", "baselines"):
+            for name, record in (run.result.get(kind) or {}).items():
+                if "kendall_tau" not in record:
+                    continue
+                interval, found = record["kendall_tau_interval"], record["final_search_performance"]["mean"]
+                tau, top = (
+                    math.nan if record[k] is None else record[k] for k in ("kendall_tau", "kendall_tau_top10pct")
+                )
+                texts = (str(run.result["space"]), conditions, name.replace("_", " "))
+                cells = [_cell(escape(t), css="text wrap" if i else "text") for i, t in enumerate(texts)]
+                cells.append(_cell("–" if math.isnan(tau) else f"{tau:.3f}", tau))
+                low = interval["low"]
+                cells.append(_cell("–" if low is None else f"{low:.3f} to {interval['high']:.3f}", low or math.nan))
+                cells.append(_cell("–" if math.isnan(top) else f"{top:.3f}", top))
+                cells.append(
+                    _cell("–" if found is None else f"{100 * found:.2f}", math.nan if found is None else found)
+                )
+                cells.append(_cell(str(record["n"]), record["n"]))
+                lines.append(f"<tr>{''.join(cells)}</tr>")
+    names = ["space", "conditions", "predictor", "tau", "95 % interval", "tau top 10 %", "top-K acc. (%)", "archs"]
+    return (
+        '<p class="note">Runs of mode=evaluate: every predictor under its own name, fusions and free baselines too.</p>'
+        f'<div class="scroll"><table class="sortable" id="evaluations-table">{_head(names, 3)}'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 
 

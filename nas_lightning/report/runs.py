@@ -30,7 +30,7 @@ class Run:
 
     @property
     def kind(self) -> str:
-        """train, standalone or search; empty where no result was written."""
+        """train, evaluation, standalone, table or search; empty where no result was written."""
         return str(self.result.get("kind", ""))
 
     @property
@@ -45,7 +45,8 @@ class Run:
     @property
     def record(self) -> dict[str, Any]:
         """Metrics of the score that counts (see `nas_lightning.ranking.summary`); empty where there are none."""
-        return dict((self.result.get("metrics") or {}).get(self.score) or {})
+        name = (self.result.get("evaluation") or {}).get("headline", self.score)
+        return dict((self.result.get("metrics") or {}).get(name) or {})
 
     @cached_property
     def ranking(self) -> dict[str, np.ndarray]:
@@ -53,6 +54,16 @@ class Run:
 
         Empty where the run ranked nothing. Raises ValueError naming the file where it cannot be read.
         """
+        return self._ranking_by(f"supernet_{self.score}")
+
+    @cached_property
+    def predictions(self) -> dict[str, dict[str, np.ndarray]]:
+        """The same for every predictor of a mode=evaluate run, by its name."""
+        columns = (self.result.get("evaluation") or {}).get("predictors") or {}
+        found = {str(name): self._ranking_by(str(column)) for name, column in columns.items()}
+        return {name: table for name, table in found.items() if table}
+
+    def _ranking_by(self, column: str) -> dict[str, np.ndarray]:
         file = self.path / "ranking.parquet"
         if not file.is_file():
             return {}
@@ -61,7 +72,7 @@ class Run:
 
         try:
             table = pq.read_table(file)
-            prediction = table[f"supernet_{self.score}"].to_numpy()
+            prediction = table[column].to_numpy()
             truth = table["standalone_accuracy"].to_numpy()
             names = table["architecture"].to_pylist()
         except (pa.ArrowInvalid, KeyError) as error:

@@ -129,6 +129,7 @@ def _conditions(run: Run) -> dict[str, Any]:
     # These follow from heuristics (batch norm, train portion, dynamic channel off): part of what is compared.
     for name in ("batch_norm", "n_images", "n_architectures"):
         evaluation.pop(name, None)
+    evaluation.setdefault("precision", "32-true")  # results from before it was recorded
     benchmark = run.result.get("benchmark") or {}
     return {
         "space": run.result["space"],

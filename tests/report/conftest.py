@@ -1,13 +1,13 @@
 import pytest
 from browser import Browser, find_chromium
-from run_folders import write_broken, write_run, write_search, write_study
+from run_folders import write_broken, write_evaluation, write_run, write_search, write_study
 
 from nas_lightning.report.__main__ import main
 
 
 @pytest.fixture(scope="session")
 def sweep(tmp_path_factory):
-    """Two spaces, five seeds, one combination, one large evaluated set, searches, and four broken runs."""
+    """Two spaces, five seeds, one combination, one large set, searches, one mode=evaluate run, and four broken runs."""
     root = tmp_path_factory.mktemp("sweep")
     write_study(root / "study")
     for seed in (1, 2):
@@ -16,6 +16,7 @@ def sweep(tmp_path_factory):
     for algorithm in ("random_search", "regularized_evolution"):
         for seed in (1, 2, 3):
             write_search(root / "search", algorithm, seed)
+    write_evaluation(root / "evaluated")
     write_broken(root / "broken")
     return root
 

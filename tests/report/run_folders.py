@@ -3,6 +3,8 @@
 import csv
 import hashlib
 import json
+import shutil
+from functools import lru_cache
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +12,7 @@ import pyarrow.parquet as pq
 
 from nas_lightning.ranking.baselines import Baseline
 from nas_lightning.ranking.summary import summarize
+from nas_lightning.spaces import get_space
 
 DEFAULTS = {
     "mapping": {"channels": 8, "wsbn": "off"},
@@ -25,9 +28,49 @@ FACTORS = {
 def truth_of(space, n):
     """Names, accuracies (fractions) and accuracies of six seeds of n architectures, the same for all runs."""
     rng = np.random.default_rng([n, len(space)])
+    names = names_of(space, n)
     quality = 0.85 + 0.03 * rng.normal(size=n)
     seeds = np.clip(quality[:, None] + 0.008 * rng.normal(size=(n, 6)), 0, 1)
-    return [f"{space}|op{i:04}|" for i in range(n)], seeds.mean(axis=1), seeds
+    return names, seeds.mean(axis=1), seeds
+
+
+@lru_cache
+def names_of(space, n):
+    """n distinct architectures of the space, drawn once."""
+    rng, found = np.random.default_rng([n, 7]), {}
+    while len(found) < n:
+        found.setdefault(str(get_space(space).sample(rng)))
+    return list(found)
+
+
+def write_evaluation(root, space="nasbench201", n=60):
+    """A complete mode=evaluate run of two checkpoints, fused with the parameter count."""
+    source = write_run(root / "source", space=space, n=n)
+    folder = root / f"evaluate-{space}"
+    folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text("")
+    (folder / "timings.json").write_text("{}")
+    names, truth, _ = truth_of(space, n)
+    rng = np.random.default_rng(5)
+    predictors = {
+        "seed0 accuracy": truth + 0.05 * rng.normal(size=n),
+        "seed1 accuracy": truth + 0.05 * rng.normal(size=n),
+    }
+    predictors["fusion(seed0 + seed1 + parameters)"] = truth + 0.01 * rng.normal(size=n)
+    columns = dict(zip(predictors, ("seed0_accuracy", "seed1_accuracy", "fusion"), strict=True))
+    pq.write_table(
+        pa.table(
+            {"architecture": names, "standalone_accuracy": truth, **{columns[k]: v for k, v in predictors.items()}}
+        ),
+        folder / "ranking.parquet",
+    )
+    result = json.loads((source / "result.json").read_text())
+    shutil.rmtree(root / "source")
+    summary = summarize(predictors, truth, names, top_k=10, replicates=100)
+    evaluation = result["evaluation"] | {"headline": "seed0 accuracy", "predictors": columns, "precision": "bf16-mixed"}
+    result |= {"kind": "evaluation", "run_hash": "e", "evaluation": evaluation, **summary}
+    (folder / "result.json").write_text(json.dumps(result))
+    return folder
 
 
 def write_run(

@@ -13,6 +13,11 @@ def no_errors(request):
         assert request.getfixturevalue("page").errors == []
 
 
+def figure(page, key):
+    data = json.loads(page.evaluate("document.getElementById('report-data').textContent"))
+    return next(f for f in data["figures"] if f["id"] == key)
+
+
 def column(page, name):
     return page.evaluate(
         f"""(() => {{ const t = document.getElementById('ablation-table');
@@ -40,6 +45,34 @@ def test_every_plot_is_drawn(page, report, tmp_path):
     )
     page.screenshot(tmp_path / "page.png")
     assert (tmp_path / "page.png").stat().st_size > 30_000
+
+
+def test_the_diagnosis_is_drawn_and_another_predictor_can_be_chosen(page):
+    diagnosis = figure(page, "misranked")["panels"]
+    groups = [p["group"] for p in diagnosis]
+    assert groups[0].startswith("darts_nds")
+    assert groups[-1].startswith("mode=evaluate")
+    panels = "[...document.querySelectorAll('#figure-misranked .panel')]"
+    assert page.evaluate(f"{panels}.length") == len(set(groups)) == 4
+    assert page.evaluate(f"{panels}[0].querySelectorAll('.point').length") == len(diagnosis[0]["rows"]) > 10
+    last = f"{panels}[3]"
+    page.evaluate(f"(s => {{ s.value = '2'; s.dispatchEvent(new Event('change')); }})({last}.querySelector('select'))")
+    title = page.evaluate(f"{last}.querySelectorAll('h3')[1].textContent")
+    assert title.startswith("fusion(seed0 + seed1 + parameters): mean absolute rank error")
+    page.hover("#figure-misranked .point", 0)
+    assert "explains" in page.evaluate("document.getElementById('tip').textContent")
+
+
+def test_the_gap_and_the_evaluations_are_tables_that_sort(page):
+    def cells(table, i):
+        return page.evaluate(f"[...document.querySelectorAll('#{table} tbody tr')].map(r => r.cells[{i}].textContent)")
+
+    taus = [float(t.replace("−", "-")) for t in cells("gap-table", 3)]
+    page.click("#gap-table th button", 3)
+    assert [float(t.replace("−", "-")) for t in cells("gap-table", 3)] == sorted(taus, reverse=True) != taus
+    assert cells("evaluations-table", 2) == ["seed0 accuracy", "seed1 accuracy", "fusion(seed0 + seed1 + parameters)"]
+    page.click("#evaluations-table th button", 3)
+    assert cells("evaluations-table", 2)[0] == "fusion(seed0 + seed1 + parameters)"
 
 
 def test_table_sorts_on_click_both_ways_and_back(page):
@@ -87,7 +120,7 @@ def test_hover_names_the_architecture(page):
     text = page.evaluate(
         "document.getElementById('tip').style.display === 'block' && document.getElementById('tip').textContent"
     )
-    assert "|op" in text
+    assert "Genotype(" in text
     assert "Stand-alone accuracy (%)" in text
 
 

@@ -46,7 +46,7 @@ def test_every_run_is_found_with_its_status(sweep):
         "unfinished": "unfinished",
         "inapplicable": "not applicable",
     }
-    assert sum(run.status == "complete" for run in runs) == 60 + 2 + 1 + 6
+    assert sum(run.status == "complete" for run in runs) == 60 + 2 + 1 + 6 + 1
     assert len(find_runs([sweep, sweep / "study"])) == len(runs), "a folder given twice is read once"
 
 

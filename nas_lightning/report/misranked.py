@@ -1,0 +1,238 @@
+"""Which architectures are mis-ranked: the rank error by operations, depth and structure, from ranking.parquet alone.
+
+Rank error of an architecture = its percentile among the scores − its percentile among the true accuracies (0 worst, 100
+best), in percentile points: above zero it is over-rated. A property explains the share η² of the errors' variance,
+between its groups / in all: with random errors about (groups − 1) / (n − 1).
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from nas_lightning.report.runs import COMPLETE, Run
+from nas_lightning.report.study import REFERENCE, Condition
+from nas_lightning.spaces import get_space
+from nas_lightning.spaces.base import ArchitectureError
+from nas_lightning.spaces.nasbench201 import EDGES
+
+SMALLEST = 5
+"""Architectures that a group needs to be shown."""
+_LARGEST_COUNT = 4  # more of one operation are one group
+
+
+@dataclass
+class Property:
+    """One property of architectures: a group label per architecture, in the order in which groups are shown."""
+
+    name: str
+    labels: list[str] = field(default_factory=list)
+    order: list[str] = field(default_factory=list)
+
+
+def percentiles(values: np.ndarray) -> np.ndarray:
+    """Ranks of n values as 0 (lowest) … 100 (highest), float64 [n]; ties at their average rank.
+
+    >>> percentiles(np.array([3.0, 1.0, 2.0, 2.0])).tolist()
+    [100.0, 0.0, 50.0, 50.0]
+    """
+    from scipy.stats import rankdata
+
+    return 100 * (rankdata(values) - 1) / max(1, len(values) - 1)
+
+
+def rank_errors(predictions: Sequence[np.ndarray], truth: np.ndarray) -> np.ndarray:
+    """Rank error per architecture, float64 [n]; the scores of several seeds are averaged by percentile."""
+    return np.mean([percentiles(p) for p in predictions], axis=0) - percentiles(truth)
+
+
+def explained(errors: np.ndarray, labels: Sequence[str]) -> float:
+    """η²: the share of the errors' variance that lies between the groups.
+
+    >>> explained(np.array([1.0, 1.0, -1.0, -1.0]), ["a", "a", "b", "b"])
+    1.0
+    """
+    names = np.asarray(labels)
+    total = float(((errors - errors.mean()) ** 2).sum())
+    between = sum(
+        float((names == g).sum() * (errors[names == g].mean() - errors.mean()) ** 2) for g in np.unique(names)
+    )
+    return between / total if total else 0.0
+
+
+def _nasbench201_structure(arch: Any) -> str:
+    reached = {0}
+    for (source, target), op in zip(EDGES, arch.operations, strict=True):
+        if op and source in reached:
+            reached.add(target)
+    if 3 not in reached:
+        return "input and output disconnected"
+    counts = Counter(arch.operations)
+    if not _nasbench201().depth(arch):
+        return "no convolution on any path"
+    if counts[1] >= 3:
+        return "3 or more skip connections"
+    if counts[4] >= 3:
+        return "3 or more poolings"
+    return "skip from input to output" if arch.operations[3] == 1 else "other"
+
+
+def _nasbench201() -> Any:
+    return get_space("nasbench201")
+
+
+def _nasbench101_structure(arch: Any) -> str:
+    arch = arch.pruned()
+    last = arch.n_vertices - 1
+    wired = sum(1 for x, y in arch.edges if y == last and x > 0)
+    return f"{wired} vertices wired to the output" if wired != 1 else "1 vertex wired to the output"
+
+
+def _nasbench101_shortcut(arch: Any) -> str:
+    arch = arch.pruned()
+    return "yes" if (0, arch.n_vertices - 1) in arch.edges else "no"
+
+
+def _darts_structure(arch: Any) -> str:
+    counts = Counter(op for node in arch.normal for op, _ in node)
+    if counts[3] >= 3:
+        return "3 or more skips in the normal cell"
+    return "3 or more poolings in the normal cell" if counts[1] + counts[2] >= 3 else "other"
+
+
+def _darts_inputs(arch: Any) -> str:
+    return f"{sum(source < 2 for node in arch.normal for _, source in node)} of 8"
+
+
+_STRUCTURE: dict[str, dict[str, Callable[[Any], str]]] = {
+    "nasbench201": {"structure": _nasbench201_structure},
+    "nasbench101": {"structure": _nasbench101_structure, "edge from input to output": _nasbench101_shortcut},
+    "darts_nds": {"structure": _darts_structure, "normal edges that read cell inputs": _darts_inputs},
+}
+
+
+def properties(space_name: str, names: Sequence[str]) -> list[Property]:
+    """Every property of the architectures `names`: a count per operation, depth, structure.
+
+    Raises ArchitectureError where a name is no architecture of the space.
+    """
+    space = get_space(space_name)
+    archs = [space.parse(name) for name in names]
+    counts = np.array([space.operation_counts(a) for a in archs])
+    cells = [""] if counts.shape[1] == len(space.operations) else ["normal ", "reduction "]
+    columns = [f"{cell}{op}" for cell in cells for op in space.operations]
+    found = [Property(name, *_binned(counts[:, i], "× ")) for i, name in enumerate(columns)]
+    found.append(Property("depth", *_binned(np.array([space.depth(a) for a in archs]), "")))
+    for name, of in _STRUCTURE.get(space_name, {}).items():
+        labels = [of(a) for a in archs]
+        found.append(Property(name, labels, [label for label, _ in Counter(sorted(labels)).most_common()]))
+    return [p for p in found if len(p.order) > 1]
+
+
+def _binned(values: np.ndarray, sign: str) -> tuple[list[str], list[str]]:
+    """Labels of whole numbers, rare ones at either end joined with their neighbours; and the labels in order."""
+    low, high = int(values.min()), min(int(values.max()), _LARGEST_COUNT)
+    while high > low and (values >= high).sum() < SMALLEST:
+        high -= 1
+    while low < high and (values <= low).sum() < SMALLEST:
+        low += 1
+
+    def label(value: int) -> str:
+        if value >= high and values.max() > high:
+            return f"{sign}{high} or more"
+        if value <= low and values.min() < low:
+            return f"{sign}{low} or fewer"
+        return f"{sign}{value}"
+
+    labels = [label(int(v)) for v in values]
+    return labels, list(dict.fromkeys(label(v) for v in range(low, high + 1)))
+
+
+def panel(space: str, names: Sequence[str], errors: np.ndarray, title: str) -> dict[str, Any]:
+    """One panel: a row per group, the most telling property first. Raises ArchitectureError as `properties` does."""
+    by_share = sorted(
+        ((explained(errors, p.labels), p) for p in properties(space, names)), key=lambda pair: (-pair[0], pair[1].name)
+    )
+    rows = []
+    for share, found in by_share:
+        labels = np.asarray(found.labels)
+        for label in found.order:
+            inside = errors[labels == label]
+            if len(inside) < SMALLEST:
+                continue
+            mean, half = float(inside.mean()), 1.96 * float(inside.std(ddof=1)) / len(inside) ** 0.5
+            low, high = np.percentile(inside, [25, 75])
+            values = {"mean": mean, "low": mean - half, "high": mean + half, "q25": float(low), "q75": float(high)}
+            rows.append(
+                {"group": found.name, "label": label, "n": len(inside), "share": round(share, 4)}
+                | {name: round(value, 2) for name, value in values.items()}
+            )
+    size = f"mean absolute rank error {np.abs(errors).mean():.1f} points, n = {len(errors)}"
+    shares = ", ".join(f"{p.name} {100 * share:.0f} %" for share, p in by_share[:5])
+    return {
+        "title": f"{title}: {size}",
+        "choice": title,
+        "x": "Rank error in percentile points (left: under-rated, right: over-rated)",
+        "rows": rows,
+        "note": f"Share of the errors' variance that a property explains: {shares}.",
+    }
+
+
+def misranked(conditions: Sequence[Condition], runs: Sequence[Run] = ()) -> tuple[dict[str, Any], list[str]]:
+    """The figure, one panel per setting (its seeds averaged) and per predictor of every mode=evaluate run, to choose
+    from; and remarks about runs that it leaves out."""
+    panels: list[dict[str, Any]] = []
+    remarks: list[str] = []
+
+    def add(group: str, title: str, space: str, found: Mapping[str, Any], where: str) -> None:
+        if len(found["names"]) < 2 * SMALLEST:
+            return
+        errors = rank_errors(found["predictions"], found["truth"])
+        try:
+            panels.append({"group": group, **panel(space, found["names"], errors, title)})
+        except ArchitectureError as error:
+            remarks.append(f"{where} takes no part in the diagnosis of mis-ranked architectures: {error}")
+
+    for condition in conditions:
+        for setting in condition.settings:
+            label = setting.setting if setting.factor == REFERENCE else f"{setting.factor}: {setting.setting}"
+            seeds = f"{len(setting.runs)} seeds averaged" if len(setting.runs) > 1 else f"seed {setting.runs[0].seed}"
+            found = common([run.ranking for run in setting.runs])
+            add(condition.label, f"{label}, {seeds}", condition.space, found, str(setting.runs[0].path))
+    for run in runs:
+        if run.status == COMPLETE and run.kind == "evaluation":
+            group = f"mode=evaluate, {run.path.name}"
+            for name, table in run.predictions.items():
+                add(group, name, str(run.result["space"]), common([table]), str(run.path))
+    figure = {
+        "id": "misranked",
+        "kind": "errors",
+        "title": "Which architectures are mis-ranked",
+        "note": "Rank by the score minus true rank, per group of architectures. Mark: mean and its 95 % interval; bar: "
+        "the middle half of the architectures. Properties that explain most of the error come first.",
+        "choose": True,
+        "panels": panels,
+    }
+    return figure, remarks
+
+
+def common(tables: Sequence[Mapping[str, np.ndarray]]) -> dict[str, Any]:
+    """Names, predictions of every table and truth on the architectures that all of them ranked and the truth knows."""
+    rows: dict[str, list[tuple[float, float]]] = defaultdict(list)
+    for table in tables:
+        if table:
+            keep = ~(np.isnan(table["prediction"]) | np.isnan(table["truth"]))
+            columns = (table[name][keep].tolist() for name in ("architecture", "prediction", "truth"))
+            for name, x, y in zip(*columns, strict=True):
+                rows[name].append((x, y))
+    names = sorted(name for name, found in rows.items() if len(found) == len(tables))
+    values = np.array([rows[name] for name in names]).reshape(len(names), len(tables), 2)
+    return {
+        "names": names,
+        "predictions": list(values[:, :, 0].T),
+        "truth": values[:, 0, 1] if len(names) else np.empty(0),
+    }
