@@ -25,7 +25,7 @@ class Layers(Heuristic):
         super().__init__(scale=scale, layers=value)
 
     def check(self, plan: Plan, space: str) -> None:
-        layers = self.settings(plan)["mapping.layers"]
+        layers = self.edits(plan)["mapping.layers"]
         if space == "darts_nds" and layers < 3:
             raise NotApplicableError(
                 f"heuristics/layers with {layers} cells does not apply to space=darts_nds: the reductions at ⌊L/3⌋ and "

@@ -23,7 +23,8 @@ class Heuristic(Callback):
     place of replacing it, so that one setting serves recipes of any size. train.py folds the edits of all heuristics
     before it builds data, network and Trainer, since Lightning's own hooks come too late for batch size, train portion
     and epochs. A heuristic that acts during training does so through Lightning's hooks; it knows the plan and no other
-    heuristic.
+    heuristic. What such hooks need beyond the plan are its `options`: they count in the run's hash and stand in its
+    result beside the fields.
     """
 
     factor: ClassVar[str]
@@ -31,11 +32,14 @@ class Heuristic(Callback):
     changes_draws: ClassVar[bool] = False
     """Whether toggling this heuristic changes the drawn batches or paths (else two runs draw the same ones)."""
 
-    def __init__(self, *, scale: float | None = None, **values: Any) -> None:
+    def __init__(
+        self, *, scale: float | None = None, options: Mapping[str, Any] | None = None, **values: Any
+    ) -> None:
         super().__init__()
         leaves = {field.split(".")[1]: field for field in self.fields}
         assert set(values) <= set(leaves), f"{type(self).__name__} sets a field that it does not own"
         self.values: dict[str, Any] = {leaves[name]: value for name, value in values.items() if value is not None}
+        self.options = {name: value for name, value in (options or {}).items() if value is not None}
         self.scale = scale
         if scale is not None and self.values:
             raise PlanError(
@@ -49,10 +53,14 @@ class Heuristic(Callback):
 
     @property
     def active(self) -> bool:
-        """Whether it sets any field."""
-        return bool(self.values) or self.scale is not None
+        """Whether it sets anything."""
+        return bool(self.values) or bool(self.options) or self.scale is not None
 
     def settings(self, plan: Plan) -> dict[str, Any]:
+        """All that it sets on the starting point `plan`: fields and options."""
+        return {**self.edits(plan), **self.options}
+
+    def edits(self, plan: Plan) -> dict[str, Any]:
         """The fields this heuristic sets on the starting point `plan`, ``{"protocol.learning_rate": 0.05}``.
 
         A scaled whole number is rounded (halves up) and at least 1. Raises NotApplicableError where the rounding
@@ -75,7 +83,7 @@ class Heuristic(Callback):
 
     def edit(self, plan: Plan) -> Plan:
         """The plan with this heuristic's fields set."""
-        return plan.edited(self.settings(plan))
+        return plan.edited(self.edits(plan))
 
 
 def owners(heuristics: Iterable[Heuristic]) -> dict[str, str]:
@@ -106,7 +114,7 @@ def fold(plan: Plan, space: str, heuristics: Iterable[Heuristic]) -> Plan:
     for heuristic in heuristics:
         if heuristic.active:
             heuristic.check(plan, space)
-            edits.update(heuristic.settings(plan))
+            edits.update(heuristic.edits(plan))
     return plan.edited(edits)
 
 

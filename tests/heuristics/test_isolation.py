@@ -57,7 +57,7 @@ def test_a_setting_changes_its_own_fields_alone(path):
         applicable += 1
         before, after = plan.flat(), edited.flat()
         assert {name for name in before if before[name] != after[name]} <= set(heuristic.fields)
-        assert all(after[name] == value for name, value in heuristic.settings(plan).items())
+        assert all(after[name] == value for name, value in heuristic.edits(plan).items())
     assert applicable
 
 

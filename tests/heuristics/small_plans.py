@@ -1,0 +1,75 @@
+"""Tiny plans on digits for the tests of the heuristics, and how a setting's YAML becomes a callback without Hydra."""
+
+import importlib
+import inspect
+from pathlib import Path
+
+import pytorch_lightning as pl
+import yaml
+
+from nas_lightning.data.module import ImageDataModule
+from nas_lightning.heuristic import Heuristic
+from nas_lightning.plan import Plan
+from nas_lightning.training import SuperNetModule
+
+CONF = Path(__file__).parents[2] / "conf"
+SETTINGS = sorted(p for p in (CONF / "heuristics").glob("*/*.yaml") if p.stem != "default")
+INAPPLICABLE = {
+    ("dynamic_channel", "nasbench201"),
+    ("dynamic_channel", "darts_nds"),
+    ("wsbn", "nasbench201"),
+    ("wsbn", "darts_nds"),
+    ("op_placement", "nasbench101"),
+}
+
+SHARED = {
+    "protocol.epochs": 4,
+    "protocol.batch_size": 32,
+    "protocol.train_portion": 0.3,
+    "protocol.learning_rate": 0.05,
+}
+SMALL = {
+    "nasbench101": {"mapping.channels": 10, "mapping.layers": 2, "mapping.op_placement": "node"},
+    "nasbench201": {"mapping.channels": 4, "mapping.layers": 2},
+    "darts_nds": {"mapping.channels": 4, "mapping.layers": 6},
+}
+
+
+def small_plan(space: str, **edits: object) -> Plan:
+    """The small starting point of `space`; edits by field name, ``protocol__batch_size=50``."""
+    named = {name.replace("__", "."): value for name, value in edits.items()}
+    return Plan().edited({**SHARED, **SMALL[space], **named})
+
+
+def build(path: Path) -> Heuristic:
+    """The callback of one file of conf/heuristics; the file must name every parameter of its class and no other."""
+    entry = yaml.safe_load(path.read_text())
+    module, name = entry.pop("_target_").rsplit(".", 1)
+    kind = getattr(importlib.import_module(module), name)
+    assert set(entry) == set(inspect.signature(kind).parameters), "a setting file names every parameter"
+    return kind(**entry)
+
+
+def data_for(plan: Plan, seed: int = 0) -> ImageDataModule:
+    """Digits with the plan's batch size and split."""
+    data = ImageDataModule("digits", "data", plan.protocol.batch_size, plan.protocol.train_portion, seed)
+    data.setup()
+    return data
+
+
+def trained(space: str, plan: Plan, *callbacks: pl.Callback, steps: int = 3, seed: int = 0) -> SuperNetModule:
+    """A super-net after `steps` optimizer steps."""
+    module = SuperNetModule(space, plan, 10, 1, seed)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        devices=1,
+        logger=False,
+        max_steps=steps,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        limit_val_batches=0,
+        callbacks=list(callbacks),
+    )
+    trainer.fit(module, datamodule=data_for(plan, seed))
+    return module
