@@ -99,6 +99,7 @@ def _train(cfg: DictConfig, config: dict[str, Any]) -> Description:
     from nas_lightning.compose import compose
     from nas_lightning.heuristic import NotApplicableError
     from nas_lightning.main import not_applicable_folder
+    from nas_lightning.sweep.cost import train_seconds
 
     try:
         job = compose(cfg)
@@ -106,7 +107,7 @@ def _train(cfg: DictConfig, config: dict[str, Any]) -> Description:
         if config["ablation"] is None:
             raise
         return Description(not_applicable_folder(config), 0.0)
-    return Description(job.folder)
+    return Description(job.folder, train_seconds(job))
 
 
 def _search(config: dict[str, Any]) -> Description:

@@ -22,9 +22,19 @@ def in_words(seconds: float) -> str:
     return f"{seconds:.0f} seconds"
 
 
-def cost_in_words(jobs: Sequence[Job], processes: int) -> str:
-    """The estimated cost of running `jobs`, side by side in `processes`."""
-    known = [job.seconds for job in jobs if job.seconds is not None]
+def pace(jobs: Sequence[Job]) -> float:
+    """How many times longer the jobs that are complete took than was estimated, their median; 1 without any."""
+    ratios = []
+    for job in jobs:
+        run = job.run() if job.seconds else None
+        if run is not None and run.status == COMPLETE and run.seconds > 0:
+            ratios.append(run.seconds / job.seconds)  # type: ignore[operator]
+    return statistics.median(ratios) if ratios else 1.0
+
+
+def cost_in_words(jobs: Sequence[Job], processes: int, times: float = 1.0) -> str:
+    """The estimated cost of running `jobs`, side by side in `processes`, at so many times the cost model's seconds."""
+    known = [times * job.seconds for job in jobs if job.seconds is not None]
     if not jobs:
         return "nothing to run"
     if not known:
@@ -49,8 +59,8 @@ def grouped(jobs: Sequence[Job]) -> dict[tuple[str, ...], list[Job]]:
 
 def print_jobs(jobs: Sequence[Job], processes: int) -> None:
     """The dry run: every group of jobs, its states and its cost; nothing is run."""
-    todo = unsettled(jobs)
-    _print_groups(jobs, "cost to run", lambda members: cost_in_words(unsettled(members), 1), keep_all=True)
+    todo, times = unsettled(jobs), pace(jobs)
+    _print_groups(jobs, "cost to run", lambda members: cost_in_words(unsettled(members), 1, times), keep_all=True)
     for job in jobs:
         if job.refusal is not None:
             _print(f"Will fail: {job.title}: {job.refusal}")
@@ -61,7 +71,9 @@ def print_jobs(jobs: Sequence[Job], processes: int) -> None:
 def print_start(jobs: Sequence[Job], todo: Sequence[Job], processes: int) -> None:
     """One line before anything starts."""
     counts = ", ".join(f"{n} {state}" for state, n in count_states(job.run() for job in jobs).items())
-    _print(f"{len(jobs)} jobs: {counts}. To run: {len(todo)}, {cost_in_words(todo, processes)}.")
+    times = pace(jobs)
+    source = "" if times == 1 else f"; the finished ones took {times:.2g} times the cost model's estimate"
+    _print(f"{len(jobs)} jobs: {counts}. To run: {len(todo)}, {cost_in_words(todo, processes, times)}{source}.")
 
 
 def print_summary(jobs: Sequence[Job], skipped: int) -> None:

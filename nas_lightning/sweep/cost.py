@@ -1,0 +1,57 @@
+"""Seconds of one job, from its plan alone: what a dry run adds up. An estimate, as good as the cost model is."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from nas_lightning.compose import Job
+from nas_lightning.cost_model import CPU_CORE, H100, estimate_seconds
+from nas_lightning.sweep.task import visible_gpus
+
+IMAGES = {"digits": (1000, 8), "cifar10": (50_000, 32), "cifar100": (50_000, 32), "imagenet16_120": (151_700, 16)}
+"""Official training images, and their side in pixels."""
+ALL = {"nasbench201": 15_625}
+"""Architectures of evaluation.architectures=all; where the table decides, nobody can tell without opening it."""
+
+
+def train_seconds(job: Job) -> float | None:
+    """Estimated seconds of a job of train.py on one CPU core, or on one GPU where it would use one; None if unknown."""
+    config, plan = job.config, job.plan
+    data, evaluation, mode = config["data"], config["evaluation"], config["mode"]
+    if data["name"] not in IMAGES:
+        return None
+    images, side = IMAGES[data["name"]]
+    images = min(images, data["max_train_images"] or images)
+    n_train = int(images * plan.protocol.train_portion)
+    architectures = _architectures(evaluation["architectures"], config["space"]["name"])
+    if architectures is None and mode in ("supernet", "evaluate"):
+        return None
+    passes = plan.protocol.epochs // evaluation["every"] if evaluation["every"] else 1
+    held_out = images - n_train
+    found = estimate_seconds(
+        plan,
+        config["space"]["name"],
+        n_train,
+        data["image_size"] or side,
+        (architectures or 0) * max(1, passes),
+        min(held_out, evaluation["images"] or held_out),
+        H100 if visible_gpus() and config["trainer"]["accelerator"] != "cpu" else CPU_CORE,
+        evaluation["batch_size"],
+    )
+    if mode == "standalone":
+        return found["training_s"]
+    if mode == "evaluate":
+        return found["evaluation_s"]
+    if mode == "table":
+        table = config["table"]
+        trainings = table["architectures"] * table["seeds"]
+        return found["training_s"] * math.ceil(trainings / table["workers"])
+    return found["total_s"]
+
+
+def _architectures(name: str, space: str) -> int | None:
+    """How many architectures an evaluated set has, as its name tells."""
+    if match := re.match(r"random(\d+)(raw)?_seed", name):
+        return int(match[1])
+    return ALL.get(space) if name == "all" else None
