@@ -9,6 +9,7 @@ from scipy.stats import chisquare
 from nas_lightning.plan import Plan
 from nas_lightning.sampling import PathSampler
 from nas_lightning.spaces import SPACES, get_space
+from nas_lightning.spaces.nasbench201 import from_code
 
 
 def sampler(space, seed=0, **edits):
@@ -39,12 +40,35 @@ def test_random_nas_is_uniform_over_encodings_and_random_a_over_classes():
         assert chisquare(np.bincount(operations[:, edge], minlength=5)).pvalue > 1e-4
     by_class = Counter(a for s in range(n) for a in sampler("nasbench201", sampling="random_a").paths(s).architectures)
     assert all(space.canonical(a) == a for a in by_class)
-    # 6,466 classes in 64 bins of nearly equal size; uniform over encodings would pile up in the large classes.
-    order = {key: i for i, key in enumerate(sorted({space.key(a) for a in space.enumerate()}))}
+    # 6,466 classes in 64 bins, by their number of members, then by key.
+    members = Counter(space.key(from_code(code)) for code in range(5**6))
+    order = {key: i for i, key in enumerate(sorted(members, key=lambda key: (members[key], key)))}
     assert len(order) == 6466
-    bins = np.bincount([order[space.key(a)] * 64 // 6466 for a in by_class.elements()], minlength=64)
-    sizes = np.bincount(np.arange(6466) * 64 // 6466, minlength=64)
-    assert chisquare(bins, sizes * n / 6466).pvalue > 1e-4
+    classes = np.bincount(np.arange(6466) * 64 // 6466, minlength=64)
+    raw = np.bincount([order[key] * 64 // 6466 for key in members.elements()], minlength=64)
+
+    def pvalue(draws, expected):
+        bins = np.bincount([order[space.key(a)] * 64 // 6466 for a in draws.elements()], minlength=64)
+        return chisquare(bins, expected / expected.sum() * n).pvalue
+
+    assert pvalue(by_class, classes) > 1e-4
+    assert pvalue(encodings, raw) > 1e-4
+    # The two distributions differ, and the test tells them apart.
+    assert pvalue(by_class, raw) < 1e-9
+    assert pvalue(encodings, classes) < 1e-9
+
+
+def test_a_random_member_is_uniform_over_its_class():
+    space = get_space("nasbench201")
+    arch = space.parse("|nor_conv_3x3~0|+|none~0|nor_conv_3x3~1|+|none~0|nor_conv_1x1~1|none~2|")
+    members = space.members(arch)
+    assert len(members) == 25  # nobody reads node 2: any of 5 x 5 operations on the edges into it
+    chosen, rng = sampler("nasbench201", sampling="random_a", random_member=True), np.random.default_rng(0)
+    found = Counter(chosen.member(arch, rng) for _ in range(40 * len(members)))
+    assert set(found) == set(members)
+    assert chisquare(list(found.values())).pvalue > 1e-4
+    drawn = [a for step in range(40) for a in chosen.paths(step).architectures]
+    assert any(space.canonical(a) != a for a in drawn)
 
 
 @pytest.mark.parametrize(("space", "passes"), [("nasbench101", 3), ("nasbench201", 5), ("darts_nds", 7)])
