@@ -7,6 +7,7 @@ from omegaconf import DictConfig
 
 from nas_lightning.config import register
 from nas_lightning.hydra_errors import run_main
+from nas_lightning.ranks import silence_other_ranks
 
 register()
 
@@ -24,4 +25,5 @@ def main(cfg: DictConfig) -> Any:
 
 
 if __name__ == "__main__":
+    silence_other_ranks()
     run_main(main, input_errors=(ValueError,))

@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning.interruption import INTERRUPTED, Stopped, stoppable
+from nas_lightning.ranks import is_started_by_rank_0
 
 INPUT_ERROR = 2
 
@@ -68,7 +69,8 @@ def run_main(main: Callable[[], Any], input_errors: tuple[type[BaseException], .
             print(f"error: {error}", file=sys.stderr)
         sys.exit(INPUT_ERROR)
     except Stopped as stop:
-        print(stop, file=sys.stderr)
+        if not is_started_by_rank_0():  # which says it
+            print(stop, file=sys.stderr)
         sys.exit(stop.exit_code)
     except KeyboardInterrupt:
         print("interrupted: the same command goes on from here", file=sys.stderr)

@@ -161,9 +161,10 @@ class Ranks:
         if self._interruptible:
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR2)
         if not self._leaving.wait(HARD_S):
-            print(f"error: {self.failure()}", file=sys.stderr, flush=True)
+            failure = self.failure()
+            print(failure, file=sys.stderr, flush=True)
             self.end()
-            os._exit(1)
+            os._exit(failure.exit_code if isinstance(failure, Stopped) else 1)
 
     def interrupt(self, signum: int, frame: FrameType | None) -> None:
         """Signal handler: leave whatever is under way, since another rank has died."""
