@@ -139,6 +139,8 @@ class LoggerSchema:
     name: str = "none"
     """none, csv, tensorboard or wandb; metrics.csv is written in any case."""
     project: str = "nas-lightning"
+    checkpoint: bool = False
+    """Keep the final checkpoint as an artifact; logger=wandb alone has these."""
 
 
 @dataclass

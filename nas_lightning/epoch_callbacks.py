@@ -6,6 +6,7 @@ import csv
 import io
 from contextlib import nullcontext
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,6 +14,8 @@ import torch
 from pytorch_lightning import LightningModule, Trainer
 
 from nas_lightning.evaluation import Evaluation
+from nas_lightning.logging.loggers import RunLogger
+from nas_lightning.ranking.evaluator import Scores
 from nas_lightning.runs import write_atomically
 
 
@@ -20,12 +23,13 @@ class RankingCallback(pl.Callback):
     """Ranks the super-net every `every` epochs without disturbing its training.
 
     Fires: end of a training epoch, before the metrics file is written. Scoring restores train mode, batch-norm
-    statistics and draws no random number, so that the weights are bit-identical with and without it.
+    statistics and draws no random number, so that the weights are bit-identical with and without it. `logger` is given
+    every ranking where it takes them.
     """
 
-    def __init__(self, evaluation: Evaluation, every: int) -> None:
+    def __init__(self, evaluation: Evaluation, every: int, logger: RunLogger | None = None) -> None:
         super().__init__()
-        self.evaluation, self.every = evaluation, every
+        self.evaluation, self.every, self.logger = evaluation, every, logger or RunLogger()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
@@ -34,8 +38,18 @@ class RankingCallback(pl.Callback):
             with bar.counted("Ranking", self.evaluation.count_here()) if bar else nullcontext() as progress:
                 scores = self.evaluation.scores(pl_module, progress)
             self.evaluation.forget()
+            if trainer.is_global_zero and self.logger.takes_rankings:
+                self.show(f"epoch{epoch}", scores)
             for name, value in self.evaluation.epoch_metrics(scores).items():
                 pl_module.log(f"rank/{name}", torch.tensor(value, dtype=torch.float64), rank_zero_only=True)
+
+    def show(self, name: str, scores: Scores) -> None:
+        """Give the logger the table of this evaluation and its picture."""
+        evaluation = self.evaluation
+        rows = (evaluation.names, scores.accuracy.tolist(), evaluation.truth.tolist())
+        with TemporaryDirectory() as folder:
+            picture = None if evaluation.benchmark is None else evaluation.draw(Path(folder) / "ranking.png", scores)
+            self.logger.ranking(name, *rows, picture)
 
 
 class MetricsFile(pl.Callback):

@@ -22,6 +22,7 @@ from nas_lightning.ranking.baselines import Baseline, free_baselines, linear_ope
 from nas_lightning.ranking.evaluator import Batches, Scores, digest, evaluation_batches, score
 from nas_lightning.ranking.fusion import check_members, rank_average
 from nas_lightning.ranking.partial import PartialScores, own_chunks, score_in_chunks
+from nas_lightning.ranking.plot import scatter
 from nas_lightning.ranking.summary import epoch_metrics, summarize
 from nas_lightning.runs import write_atomically
 from nas_lightning.sampling import admissible
@@ -218,6 +219,11 @@ class Evaluation:
             "precision": self.precision,
             "score": self.headline,
         }
+
+    def draw(self, path: Path, scores: Scores) -> Path:
+        """The picture of super-net against stand-alone accuracy."""
+        title = f"{self.space}, {self.data.source.name}"
+        return scatter(path, scores.accuracy, self.truth, title, self.top_k, ids=self.names)
 
     def write_table(self, path: Path, scores: Scores) -> None:
         """ranking.parquet: one row per architecture, in the order of the set."""

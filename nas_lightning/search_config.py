@@ -71,6 +71,13 @@ class TrainingObjectiveSchema:
 
 
 @dataclass
+class SearchLoggerSchema:
+    name: str = "none"
+    """none, csv, tensorboard or wandb: a view of search.csv and result.json, which are written in any case."""
+    project: str = "nas-lightning"
+
+
+@dataclass
 class SearchConfig:
     """python search.py: search an architecture on a table, on a trained super-net, or by real training."""
 
@@ -82,6 +89,7 @@ class SearchConfig:
     benchmark: BenchmarkSchema = field(default_factory=BenchmarkSchema)
     plan: PlanSchema = field(default_factory=PlanSchema)
     trainer: TrainerSchema = field(default_factory=TrainerSchema)
+    logger: SearchLoggerSchema = field(default_factory=SearchLoggerSchema)
     checkpoint: str | None = None
     """objective=supernet: checkpoint of a trained super-net."""
     single_fidelity: bool = False

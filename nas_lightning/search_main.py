@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,8 @@ def _search(cfg: DictConfig) -> dict[str, Any]:
         force=config["force"],
         progress=config["progress_bar"],
     )
+    if not was_there and config["logger"]["name"] != "none":
+        log_search(config, result, folder)
     if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
         found = result["metrics"]["found"]["truth"]
         accuracy = "accuracy not known" if found is None else f"{100 * found:.2f} %"
@@ -91,6 +94,30 @@ def describe_search(config: dict[str, Any]) -> Path:
     """The run folder of the search that the configuration asks for, found without searching."""
     plan = plan_of(config)
     return study_folder(config) / plan.run_name(make_objective(config, plan))
+
+
+def log_search(config: dict[str, Any], result: dict[str, Any], folder: Path) -> None:
+    """Show a finished search in the logger: its incumbents over the evaluations, and the final numbers."""
+    from nas_lightning.logging import RunFacts, open_logger  # imports Lightning
+
+    facts = RunFacts(
+        folder,
+        result["run_hash"],
+        "search",
+        result["space"],
+        result["dataset"],
+        result["seed"],
+        study=result["study"],
+        extra={name: result[name] for name in ("algorithm", "objective", "benchmark")},
+    )
+    with open_logger(config["logger"]["name"], facts, project=config["logger"]["project"]) as logger:
+        with (folder / "search.csv").open(newline="", encoding="utf-8") as stream:
+            for row in csv.DictReader(stream):
+                shown = {
+                    name: row[name] for name in ("incumbent_objective", "incumbent_truth", "spent") if row.get(name)
+                }
+                logger.log({f"search/{name}": float(value) for name, value in shown.items()}, int(row["evaluation"]))
+        logger.finish(result)
 
 
 def make_objective(config: dict[str, Any], plan: SearchPlan) -> Objective:

@@ -33,13 +33,20 @@ class RunFacts:
     @property
     def name(self) -> str:
         """For people: what was varied, the space and the seed."""
+        if self.kind == "search":
+            return f"{self.space} {self.algorithm} seed{self.seed}"
         varied = f"{self.ablation['factor']}-{self.ablation['setting']}" if self.ablation else "-".join(self.heuristics)
         return f"{self.space} {varied or 'baseline'} seed{self.seed}"
 
     @property
     def tags(self) -> list[str]:
-        """Space, data set, and every heuristic that is not at its default."""
-        return [self.space, self.dataset, *sorted(self.heuristics)]
+        """Space, data set, every heuristic that is not at its default, and the algorithm of a search."""
+        return [self.space, self.dataset, *sorted(self.heuristics), *filter(None, [self.algorithm])]
+
+    @property
+    def algorithm(self) -> str:
+        """Name of the search algorithm, empty for other runs."""
+        return str((self.extra.get("algorithm") or {}).get("name", ""))
 
     def config(self) -> dict[str, Any]:
         """The resolved config as nested plain numbers, booleans and strings.

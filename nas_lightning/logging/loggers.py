@@ -19,6 +19,8 @@ class RunLogger:
     """
 
     lightning: Any = False
+    takes_rankings = False
+    """Whether `ranking` keeps anything: pictures of evaluations during training are drawn only then."""
 
     def log(self, numbers: Mapping[str, float], step: int) -> None:
         """Numbers of one moment; `step` is the optimizer step."""
@@ -56,6 +58,7 @@ class LightningFiles(RunLogger):
 
     def __init__(self, lightning: Any, facts: RunFacts) -> None:
         self.lightning, self._facts = lightning, facts
+        self.takes_rankings = hasattr(lightning.experiment, "add_image")
         lightning.log_hyperparams(facts.config())
 
     def log(self, numbers: Mapping[str, float], step: int) -> None:

@@ -48,8 +48,13 @@ def data_module(job: Job) -> ImageDataModule:
 
 
 def logger_of(job: Job, kind: str) -> RunLogger:
-    """The logger that the configuration names."""
+    """The logger that the configuration names. Raises ValueError where it cannot keep the checkpoint asked for."""
     config = job.config
+    if config["logger"]["checkpoint"] and (config["logger"]["name"] != "wandb" or kind != "train"):
+        raise ValueError(
+            f"logger.checkpoint=true does not go with logger={config['logger']['name']} and mode={config['mode']}; "
+            "W&B keeps the checkpoint of a trained super-net (logger=wandb mode=supernet)"
+        )
     facts = RunFacts(
         job.folder,
         job.hash,

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 from nas_lightning.benchmarks import Benchmark
+from nas_lightning.checkpoints import FINAL, FOLDER
 from nas_lightning.compose import Job
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.epoch_callbacks import MetricsFile, RankingCallback
 from nas_lightning.evaluation import Evaluation
 from nas_lightning.modes.common import data_module, fit, logger_of, open_folder, result_of
 from nas_lightning.progress import counted
-from nas_lightning.ranking.evaluator import Scores, evaluation_batches
-from nas_lightning.ranking.plot import scatter
+from nas_lightning.ranking.evaluator import evaluation_batches
 from nas_lightning.ranking.summary import SPACE_TOP_K
 from nas_lightning.runs import RESULT, to_json, write_atomically
 from nas_lightning.training import SuperNetModule
@@ -77,7 +76,7 @@ def train_supernet(job: Job) -> dict[str, Any]:
     with logger_of(job, "train") as logger:
         callbacks = [
             *job.heuristics,
-            RankingCallback(evaluation, config["evaluation"]["every"]),
+            RankingCallback(evaluation, config["evaluation"]["every"], logger),
             MetricsFile(job.folder / "metrics.csv", passes),
         ]
         trainer = fit(job, module, data, callbacks, logger)
@@ -91,7 +90,7 @@ def train_supernet(job: Job) -> dict[str, Any]:
         evaluation.write_table(job.folder / "ranking.parquet", scores)
         if config["evaluation"]["diagnostics"]:
             evaluation.write_diagnostics(job.folder / "diagnostics.parquet", scores, module)
-        picture = draw(job, evaluation, scores) if benchmark is not None else None
+        picture = evaluation.draw(job.folder / "ranking.png", scores) if benchmark is not None else None
         logger.ranking("final", evaluation.names, scores.accuracy.tolist(), evaluation.truth.tolist(), picture)
         ended = time.perf_counter()
         write_atomically(
@@ -106,18 +105,8 @@ def train_supernet(job: Job) -> dict[str, Any]:
             **summary,
         }
         logger.finish(result)
+        if config["logger"]["checkpoint"]:
+            logger.artifact(job.folder / FOLDER / FINAL)
         write_atomically(job.folder / RESULT, to_json(result))
         evaluation.forget()
     return result
-
-
-def draw(job: Job, evaluation: Evaluation, scores: Scores) -> Path:
-    """ranking.png: super-net against stand-alone accuracy."""
-    return scatter(
-        job.folder / "ranking.png",
-        scores.accuracy,
-        evaluation.truth,
-        f"{job.config['space']['name']}, {job.config['data']['name']}",
-        evaluation.top_k,
-        ids=evaluation.names,
-    )

@@ -54,7 +54,8 @@ def _canvas(figure: dict[str, Any]) -> Canvas:
     grid = canvas.subplots(down, across, squeeze=False)
     for axes, panel in zip(grid.flat, panels, strict=False):
         _DRAW[figure["kind"]](axes, panel)
-        axes.set_title(panel["title"], loc="left", fontsize=9)
+        title = "\n".join(line for part in panel["title"].split("\n") for line in textwrap.wrap(part, 58) or [""])
+        axes.set_title(title if figure["kind"] == "errors" else panel["title"], loc="left", fontsize=9)
         if strip:
             axes.set_ylim(max(len(p["rows"]) for p in panels) - 0.4, -0.6)  # rows of one height in all panels
         axes.spines[["top", "right"]].set_visible(False)
@@ -156,6 +157,10 @@ def _parallel(axes: Axes, panel: dict[str, Any]) -> None:
     axes.spines["left"].set_visible(False)
 
 
+def _gap(label: str) -> str:
+    return " " if label.startswith("×") else ": "
+
+
 def _errors(axes: Axes, panel: dict[str, Any]) -> None:
     groups = list(dict.fromkeys(row["group"] for row in panel["rows"]))
     for i, row in enumerate(panel["rows"]):
@@ -164,7 +169,7 @@ def _errors(axes: Axes, panel: dict[str, Any]) -> None:
         axes.plot([row["low"], row["high"]], [i, i], color=colour, linewidth=1.6)
         axes.plot([row["mean"]], [i], "o", color=colour, markersize=4)
     axes.axvline(0, color="#555555", linewidth=0.8)
-    labels = [_cut(f"{row['group']}: {row['label']} (n = {row['n']})", 56) for row in panel["rows"]]
+    labels = [_cut(f"{row['group']}{_gap(row['label'])}{row['label']} (n = {row['n']})", 56) for row in panel["rows"]]
     axes.set_yticks(range(len(labels)), labels, fontsize=7)
     axes.set_xlabel("\n".join([panel["x"], *textwrap.wrap(panel["note"], 76)]), fontsize=7.5)
     axes.grid(axis="x", alpha=0.25, linewidth=0.5)

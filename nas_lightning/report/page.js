@@ -251,7 +251,7 @@ function errors(parent, panel) {
   node("line", { x1: x(0), x2: x(0), y1: inner[3], y2: inner[2], stroke: "#555555" }, svg);
   const groups = [...new Set(rows.map(r => r.group))];
   rows.forEach((row, i) => {
-    const tone = colour(groups.indexOf(row.group)), name = `${row.group}: ${row.label}`;
+    const tone = colour(groups.indexOf(row.group)), name = row.group + (row.label.startsWith("×") ? " " : ": ") + row.label;
     const text = `${name}\n${row.n} architectures, mean ${number(row.mean)} (${number(row.low)} to ${number(row.high)})` +
       `\nmiddle half ${number(row.q25)} to ${number(row.q75)}\n${row.group} explains ${(100 * row.share).toFixed(1)} %`;
     const label = node("text", { x: inner[0] - 8, y: y(i) + 4, "text-anchor": "end" }, svg, cut(name, 42));
