@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 import torch.distributed as dist
 from torch import Tensor
-from torch.distributed.nn.functional import all_reduce
 
 
 def position() -> tuple[int, int]:
@@ -18,7 +18,7 @@ def position() -> tuple[int, int]:
 
 def average(tensors: Sequence[Tensor]) -> None:
     """Replace every tensor by its mean over the ranks, in one exchange for each dtype."""
-    for dtype in {t.dtype for t in tensors}:
+    for dtype in dict.fromkeys(t.dtype for t in tensors):  # in one order on all ranks
         same = [t for t in tensors if t.dtype == dtype]
         flat = torch.cat([t.flatten() for t in same])
         dist.all_reduce(flat)
@@ -28,7 +28,7 @@ def average(tensors: Sequence[Tensor]) -> None:
 
 def broadcast(tensors: Sequence[Tensor]) -> None:
     """Replace every tensor by rank 0's."""
-    for dtype in {t.dtype for t in tensors}:
+    for dtype in dict.fromkeys(t.dtype for t in tensors):
         same = [t for t in tensors if t.dtype == dtype]
         flat = torch.cat([t.flatten() for t in same])
         dist.broadcast(flat, 0)
@@ -40,6 +40,22 @@ def _put(flat: Tensor, tensors: Sequence[Tensor]) -> None:
         tensor.copy_(values.view(tensor.shape))
 
 
+class _Sum(torch.autograd.Function):
+    """Sum over the ranks. The derivative of all ranks' losses by a summand is the sum of theirs by the total."""
+
+    @staticmethod
+    def forward(context: Any, values: Tensor) -> Tensor:
+        total = values.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        total = gradient.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+
 def gathered(values: Tensor) -> Tensor:
     """[...] -> [ranks, ...], differentiable: the gradient that reaches a rank's values is the sum over all ranks.
 
@@ -47,7 +63,8 @@ def gathered(values: Tensor) -> Tensor:
     """
     rank, size = position()
     places = [values if r == rank else torch.zeros_like(values) for r in range(size)]
-    return all_reduce(torch.stack(places))
+    total: Tensor = _Sum.apply(torch.stack(places))
+    return total
 
 
 def summed(values: np.ndarray, device: torch.device) -> np.ndarray:
