@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas_lightning.collectives import position
+from nas_lightning.nets.prefix import Prefix
 from nas_lightning.plan import Mapping
 
 # Second word of a draw's key, so that draws of different purpose with one seed never coincide.
@@ -46,6 +47,11 @@ class Network(nn.Module):
         self.num_classes, self.in_channels, self.track = num_classes, in_channels, track
         self.draw: tuple[int, int] = (0, 0)
         self._generators: dict[torch.device, torch.Generator] = {}
+        self.prefix: Prefix | None = None  # set by the evaluator, while it scores many architectures on one batch
+
+    def behaviour(self, arch: Any) -> Any:
+        """Architectures of equal value give equal outputs; sorted by it, neighbours share most work."""
+        return str(arch)
 
     def set_draw(self, seed: int, step: int) -> None:
         """Key of this step's random draws inside the network."""

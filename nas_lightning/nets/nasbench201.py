@@ -7,7 +7,8 @@ average pool, linear. A cell has 4 nodes and 6 edges u -> v, each with one of 5 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +17,47 @@ from torch.nn import functional as F
 from nas_lightning.nets.base import Network, conv_bn_tensors, global_average
 from nas_lightning.nets.kernel import SharedKernel, new_linear
 from nas_lightning.nets.norm import BatchNorm
+from nas_lightning.nets.pooling import average_pool
+from nas_lightning.nets.prefix import Prefix
 from nas_lightning.plan import Mapping
 
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 NONE, SKIP, CONV1, CONV3, POOL = range(5)
 KERNEL_SIZE = {CONV1: 1, CONV3: 3}
+
+
+class Node(NamedTuple):
+    """What one node sums: (source, operation, key of the result) an edge. Keys name all that the values depend on."""
+
+    edges: tuple[tuple[int, int, Any], ...]
+    key: Any
+
+
+@lru_cache(maxsize=1 << 15)
+def live(operations: tuple[int, ...]) -> tuple[int, ...]:
+    """The same cell with `NONE` on every edge that nothing reads: outputs and gradients stay as they are."""
+    to1, to2, one_two, to3, one_three, two_three = operations
+    if two_three == NONE:
+        to2 = one_two = NONE
+    if one_two == one_three == NONE:
+        to1 = NONE
+    return to1, to2, one_two, to3, one_three, two_three
+
+
+@lru_cache(maxsize=1 << 15)
+def nodes_of(operations: tuple[int, ...]) -> tuple[Node, Node, Node]:
+    """Nodes 1 to 3; skips and poolings of a node that sums nothing are left out, since they are zero."""
+    nodes = [Node((), "input")]
+    for v in (1, 2, 3):
+        edges = []
+        for (u, target), operation in zip(EDGES, operations, strict=True):
+            if target != v or operation == NONE:
+                continue
+            if u == 0 or nodes[u].edges or operation in KERNEL_SIZE:
+                place = (u, v) if operation in KERNEL_SIZE else (u,)  # a pooling has no weights: one for all targets
+                edges.append((u, operation, (*place, operation, nodes[u].key)))
+        nodes.append(Node(tuple(edges), (v, tuple(key for _, _, key in edges))))
+    return nodes[1], nodes[2], nodes[3]
 
 
 class ConvPlace(nn.Module):
@@ -62,25 +99,62 @@ class Cell(nn.Module):
             }
         )
 
-    def forward(self, x: Tensor, operations: tuple[int, ...]) -> Tensor:
-        nodes: list[Tensor] = [x]
+    def forward(self, x: Tensor, operations: tuple[int, ...], prefix: Prefix | None = None) -> Tensor:
+        """`prefix` keeps the maps that other architectures ask for on the same `x`."""
+        values: list[Tensor | None] = [x]
+        keys: list[Any] = ["input"]
         activated: dict[int, Tensor] = {}  # ReLU of a node, shared by all convolutions that read it
-        for v in (1, 2, 3):
-            total: Tensor | None = None
-            for (u, target), operation in zip(EDGES, operations, strict=True):
-                if target != v or operation == NONE:
-                    continue
-                if operation == SKIP:
-                    y = nodes[u]
-                elif operation == POOL:
-                    y = F.avg_pool2d(nodes[u], 3, 1, 1, count_include_pad=False)
-                else:
-                    if u not in activated:
-                        activated[u] = F.relu(nodes[u])
-                    y = self.places[place_of((u, v), self.placement)](activated[u], KERNEL_SIZE[operation])
-                total = y if total is None else total + y
-            nodes.append(torch.zeros_like(x) if total is None else total)
-        return nodes[3]
+        for v, node in enumerate(nodes_of(operations), start=1):
+            if prefix is None or v == 3 or not node.edges:
+                values.append(self.node(v, node, values, keys, activated, prefix))
+            else:
+                values.append(
+                    prefix.get(node.key, lambda v=v, node=node: self.node(v, node, values, keys, activated, prefix))  # type: ignore[misc]
+                )
+            keys.append(node.key)
+        return torch.zeros_like(x) if values[3] is None else values[3]
+
+    def node(
+        self,
+        v: int,
+        node: Node,
+        values: list[Tensor | None],
+        keys: list[Any],
+        activated: dict[int, Tensor],
+        prefix: Prefix | None,
+    ) -> Any:
+        """The sum of a node's edges, None where it has none."""
+        total: Tensor | None = None
+        for u, operation, key in node.edges:
+            if prefix is None or operation == SKIP:
+                y = self.edge(u, v, operation, values, keys, activated, prefix)
+            else:
+                y = prefix.get(key, lambda u=u, o=operation: self.edge(u, v, o, values, keys, activated, prefix))  # type: ignore[misc]
+            total = y if total is None else total + y
+        return total
+
+    def edge(
+        self,
+        u: int,
+        v: int,
+        operation: int,
+        values: list[Tensor | None],
+        keys: list[Any],
+        activated: dict[int, Tensor],
+        prefix: Prefix | None,
+    ) -> Tensor:
+        """One operation on the value of node `u`."""
+        source = values[u]
+        if source is None:
+            source = torch.zeros_like(values[0])  # type: ignore[arg-type]
+        if operation == SKIP:
+            return source
+        if operation == POOL:
+            return average_pool(source)
+        if u not in activated:
+            activated[u] = F.relu(source) if prefix is None else prefix.get(("relu", keys[u]), lambda: F.relu(source))
+        y: Tensor = self.places[place_of((u, v), self.placement)](activated[u], KERNEL_SIZE[operation])
+        return y
 
     def exported(self, operations: tuple[int, ...]) -> Iterator[tuple[str, Tensor]]:
         for edge, operation in zip(EDGES, operations, strict=True):
@@ -137,13 +211,23 @@ class NB201Network(Network):
 
     def forward(self, x: Tensor, arch: Any = None) -> Tensor:
         operations = self.architecture(arch).operations
-        x = self.stem_norm(F.conv2d(x, self.stem(3), padding=1))
+        if not (self.training and self.track):  # a tracking norm counts batches that nothing reads, too
+            operations = live(operations)
+        images, prefix = x, self.prefix
+        if prefix is None:
+            x = self.stem_norm(F.conv2d(x, self.stem(3), padding=1))
+        else:
+            x = prefix.get("stem", lambda: self.stem_norm(F.conv2d(images, self.stem(3), padding=1)))
         for index, cell in enumerate(self.cells):
             if index and index % self.mapping.layers == 0:
                 x = self.reductions[index // self.mapping.layers - 1](x)
-            x = self.drop_path(cell(x, operations), index, len(self.cells))
+            x = self.drop_path(cell(x, operations, prefix if index == 0 else None), index, len(self.cells))
         x = global_average(F.relu(self.last_norm(x)))
         return self.classifier(self.drop_global(x))
+
+    def behaviour(self, arch: Any) -> Any:
+        to1, to2, one_two, to3, one_three, two_three = live(arch.operations)
+        return to1, one_two, to2, two_three, one_three, to3  # in this order, neighbours have most of a cell in common
 
     def exported(self, arch: Any) -> Iterator[tuple[str, Tensor]]:
         for index, cell in enumerate(self.cells):

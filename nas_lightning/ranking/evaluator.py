@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from nas_lightning.data.images import DataError, ImageSet, Normalize
 from nas_lightning.nets.base import Network
 from nas_lightning.nets.norm import preserved_statistics, set_statistics
+from nas_lightning.nets.prefix import Prefix
 
 Batches = list[tuple[Tensor, Tensor]]
 
@@ -95,29 +96,77 @@ def score(
     if statistics == "recalibrate" and not calibration:
         raise ValueError("recalibration needs calibration batches; pass some training images")
     was_training, device = network.training, batches[0][0].device
+    rows: dict[Any, list[int]] = {}  # what the super-net cannot tell apart is scored once
+    for i, arch in enumerate(architectures):
+        rows.setdefault(network.behaviour(arch), []).append(i)
+    order = [rows[behaviour] for behaviour in sorted(rows)]
     sums = torch.zeros(len(architectures), 2, dtype=torch.float64, device=device)
     dtype = next(network.parameters()).dtype
     if dtype != batches[0][0].dtype:  # 64-true
         batches = [(images.to(dtype), labels) for images, labels in batches]
         calibration = [images.to(dtype) for images in calibration]
+
+    def add(same: list[int], images: Tensor, labels: Tensor) -> None:
+        logits = network(images, architectures[same[0]]).float()
+        sums[same[0], 0] += (logits.argmax(1) == labels).sum()
+        sums[same[0], 1] -= F.cross_entropy(logits, labels, reduction="sum")
+
     network.eval()
     try:
         with torch.inference_mode(), mixed_precision(precision, device), preserved_statistics(network):
-            if statistics != "recalibrate":
+            if statistics == "recalibrate":
+                _recalibrated(network, architectures, order, batches, calibration, add, progress)
+            else:
                 set_statistics(network, statistics)
-            for i, arch in enumerate(architectures):
-                if statistics == "recalibrate":
-                    set_statistics(network, "collect")
-                    for images in calibration:
-                        network(images, arch)
-                    set_statistics(network, "recalibrated")
-                for images, labels in batches:
-                    logits = network(images, arch).float()
-                    sums[i, 0] += (logits.argmax(1) == labels).sum()
-                    sums[i, 1] -= F.cross_entropy(logits, labels, reduction="sum")
-                if progress is not None:
-                    progress(i + 1)
+                _sharing(network, order, batches, add, progress)
     finally:
         network.train(was_training)
+    for same in order:
+        sums[same] = sums[same[0]].clone()
     n_images = sum(len(labels) for _, labels in batches)
     return Scores.from_array((sums / n_images).cpu().numpy())
+
+
+def _sharing(
+    network: Network,
+    order: list[list[int]],
+    batches: Batches,
+    add: Callable[[list[int], Tensor, Tensor], None],
+    progress: Callable[[int], None] | None,
+) -> None:
+    """Batch by batch, so that architectures share what they have in common (`nets/prefix.py`)."""
+    done = 0
+    network.prefix = Prefix()
+    try:
+        for images, labels in batches:
+            network.prefix.clear()
+            for same in order:
+                add(same, images, labels)
+                done += len(same)
+                if progress is not None:
+                    progress(done // len(batches))
+    finally:
+        network.prefix = None
+
+
+def _recalibrated(
+    network: Network,
+    architectures: Sequence[Any],
+    order: list[list[int]],
+    batches: Batches,
+    calibration: Sequence[Tensor],
+    add: Callable[[list[int], Tensor, Tensor], None],
+    progress: Callable[[int], None] | None,
+) -> None:
+    """Architecture by architecture, since each has statistics of its own."""
+    done = 0
+    for same in order:
+        set_statistics(network, "collect")
+        for images in calibration:
+            network(images, architectures[same[0]])
+        set_statistics(network, "recalibrated")
+        for images, labels in batches:
+            add(same, images, labels)
+        done += len(same)
+        if progress is not None:
+            progress(done)
