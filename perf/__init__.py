@@ -1,0 +1,1 @@
+"""Speed benchmarks; `python -m perf` runs the paired ones. No test asserts a time."""
