@@ -224,7 +224,8 @@ def ranks_of(trainer: Trainer) -> Iterator[Ranks]:
     with ExitStack() as stack:
         stack.enter_context(_environment_restored())
         stack.enter_context(_rank_known(ranks.rank))
-        stack.enter_context(_threads_divided(trainer))
+        if not outside:  # torchrun and SLURM say themselves what a process may use
+            stack.enter_context(_threads_divided(trainer))
         if is_started_by_rank_0():
             threading.Thread(target=_outlive_nobody, args=(int(os.environ[PARENT]),), daemon=True).start()
         if not ranks.is_first:
@@ -311,7 +312,7 @@ def _threads_divided(trainer: Trainer) -> Iterator[None]:
 
     before = torch.get_num_threads()
     if not trainer["threads"] and "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // device_count(trainer)))
+        torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // device_count(trainer)))
     try:
         yield
     finally:

@@ -1,0 +1,209 @@
+"""Several processes as a user starts them: by -m, by torchrun, by SLURM; and what happens when one of them dies."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from lightning_fabric.plugins.environments.lightning import find_free_network_port
+
+from nas_lightning.compose import compose as compose_job
+from nas_lightning.config import register
+
+ROOT = Path(__file__).parents[2]
+TINY = [
+    "plan.protocol.epochs=1",
+    "plan.protocol.train_portion=0.1",
+    "plan.mapping.channels=4",
+    "plan.mapping.layers=1",
+    "benchmark=none",
+    "evaluation.architectures=random8_seed0",
+    "trainer.progress_bar=false",
+    "trainer.accelerator=cpu",
+    "trainer.threads=1",
+]
+TWO = ["trainer=ddp", "trainer.devices=2"]
+LIMIT_S = 800  # only a hang is that slow
+WRITTEN = {
+    "config.yaml", "environment.json", "metrics.csv", "ranking.parquet", "timings.json", "checkpoints", "result.json",
+}  # fmt: skip
+
+pytestmark = pytest.mark.timeout(LIMIT_S + 60)
+
+
+def environment(**more):
+    """This one without a rank of any launcher, and with the test's own heuristic in reach."""
+    clean = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "TORCHELASTIC_", "MASTER_"))}
+    return {**clean, "PYTHONPATH": str(Path(__file__).parent), **more}
+
+
+def start(*arguments, launcher=(), **variables):
+    command = [sys.executable, *launcher, str(ROOT / "train.py"), *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment(**variables)
+    )
+
+
+def end(process):
+    try:
+        out, err = process.communicate(timeout=LIMIT_S)
+    finally:
+        process.kill()
+    return process.returncode, out, err
+
+
+def processes_with(word):
+    """Command lines of running processes that hold `word`."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            line = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if word in line:
+            found.append(line)
+    return found
+
+
+def none_left(word):
+    deadline = time.monotonic() + 60
+    while (left := processes_with(word)) and time.monotonic() < deadline:
+        time.sleep(0.5)
+    return not left
+
+
+def results(folder):
+    return {path.parent.name: json.loads(path.read_text()) for path in folder.glob("*/result.json")}
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """Two seeds of one sweep, each trained by two processes; and what was printed."""
+    runs = tmp_path_factory.mktemp("swept")
+    code, out, err = end(start("-m", "seed=1,2", *TINY, *TWO, "evaluation.every=1", "logger=csv", f"runs={runs}"))
+    assert code == 0, err
+    return runs, out, err
+
+
+def test_a_sweep_trains_every_job_once_by_all_ranks(swept):
+    runs, out, err = swept
+    folders = results(runs)
+    assert sorted(result["seed"] for result in folders.values()) == [1, 2]
+    assert {path.name for path in runs.iterdir() if not path.name.startswith(".")} == set(folders)
+    for name, result in folders.items():
+        folder = runs / name
+        assert {path.name for path in folder.iterdir()} == {*WRITTEN, "csv"}
+        assert name.endswith(result["run_hash"])
+        assert len((folder / "metrics.csv").read_text().splitlines()) == 2
+        assert len(list((folder / "checkpoints").iterdir())) == 1
+    assert out.count("Run folder:") == 2  # rank 0's alone
+    assert "Traceback" not in err
+    assert none_left(str(runs))
+
+
+@pytest.mark.launchers
+def test_torchrun_and_slurm_end_with_the_same_bytes(swept, tmp_path):
+    """And a complete run is skipped by all processes."""
+    runs, *_ = swept
+    (expected,) = [runs / name for name, result in results(runs).items() if result["seed"] == 1]
+    arguments = ["seed=1", *TINY, *TWO, "evaluation.every=1", "logger=csv"]
+    torchrun = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(find_free_network_port())]
+    code, out, err = end(start(*arguments, f"runs={tmp_path / 'torchrun'}", launcher=torchrun))
+    assert code == 0, err
+    assert out.count("Run folder:") == 1
+    shared = {
+        "SLURM_JOB_ID": "1", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "1",
+        "SLURM_NODEID": "0", "SLURM_NODELIST": "127.0.0.1", "MASTER_PORT": str(find_free_network_port()),
+    }  # fmt: skip
+    for complete in (False, True):
+        tasks = [
+            start(*arguments, f"runs={tmp_path / 'slurm'}", SLURM_PROCID=str(r), SLURM_LOCALID=str(r), **shared)
+            for r in range(2)
+        ]
+        (code, out, err), (other_code, other_out, other_err) = [end(task) for task in tasks]
+        assert code == other_code == 0, err + other_err
+        assert ("This run is complete" in out) == complete
+        assert "Run folder:" in out
+        assert other_out == ""
+    for by in ("torchrun", "slurm"):
+        (folder,) = [path for path in (tmp_path / by).iterdir() if path.is_dir()]
+        assert folder.name == expected.name
+        for name in ("result.json", "metrics.csv", "ranking.parquet"):
+            assert (folder / name).read_bytes() == (expected / name).read_bytes(), (by, name)
+
+
+FAIL = ["+heuristics.dies._target_=dying_rank.DyingRank", "plan.protocol.epochs=500"]
+
+
+def test_a_rank_that_raises_ends_the_job_with_its_traceback(tmp_path):
+    code, _, err = end(start("seed=1", *TINY, *TWO, *FAIL, "+heuristics.dies.how=raise", f"runs={tmp_path}"))
+    assert code == 1
+    assert "ArithmeticError: rank 1 has enough" in err
+    assert "RankFailedError: rank 1 ended with exit code 1" in err
+    (folder,) = [path for path in tmp_path.iterdir() if path.is_dir()]
+    assert "ArithmeticError: rank 1 has enough" in (folder / "error.txt").read_text()
+    assert not (folder / "result.json").exists()
+    assert float((folder / "died").read_text()) > time.time() - 60
+    assert none_left(str(tmp_path))
+
+
+@pytest.mark.launchers
+@pytest.mark.parametrize("rank", [0, 1])
+def test_no_rank_outlives_a_killed_one(tmp_path, rank):
+    process = start("seed=1", *TINY, *TWO, *FAIL, f"+heuristics.dies.rank={rank}", f"runs={tmp_path}")
+    code, _, err = end(process)
+    assert code == (1 if rank else -signal.SIGKILL), err
+    assert ("RankFailedError: rank 1 was ended by SIGKILL" in err) == (rank == 1)
+    assert none_left(str(tmp_path))
+
+
+def job(*overrides):
+    register()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose_job(compose("train", [*TINY, *overrides]))
+
+
+BAD = [
+    (["trainer.devices='2'"], "say trainer=ddp"),
+    ([*TWO, "mode=table"], "table.workers"),
+    (["trainer=ddp", "trainer.devices='3'"], "does not divide by 3 processes"),
+    (["trainer=ddp", "trainer.devices=many"], "neither a number of processes nor a list of GPUs"),
+    (["trainer=ddp", "trainer.devices='[0,0]'", "trainer.accelerator=gpu"], "neither a number"),
+    (["trainer=ddp", "trainer.devices='[0,1]'"], "lists GPUs, but trainer.accelerator=cpu"),
+    (["trainer.strategy=fsdp"], "choose single or ddp"),
+    (
+        [*TWO, "trainer.sync_batchnorm=true", "space=nasbench101", "heuristics/wsbn=on"],
+        "trainer.sync_batchnorm=true and heuristics/wsbn=on exclude each other",
+    ),
+]
+
+
+@pytest.mark.parametrize(("overrides", "words"), BAD, ids=[words[:24] for _, words in BAD])
+def test_what_several_processes_cannot_do_is_refused_in_one_sentence(overrides, words):
+    with pytest.raises(ValueError) as refusal:  # noqa: PT011  the message is checked below
+        job(*overrides)
+    assert words in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_processes_started_outside_must_be_asked_for(monkeypatch):
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    monkeypatch.setenv("WORLD_SIZE", "4")
+    for overrides in ([], TWO):
+        with pytest.raises(ValueError, match="torchrun has started 4 processes but the settings ask for"):
+            job(*overrides)
+
+
+def test_the_number_of_processes_names_the_run_and_their_layout_does_not():
+    one, ddp1 = job(), job("trainer=ddp", "trainer.devices='1'")
+    two, gpus = job(*TWO), job("trainer=ddp", "trainer.devices='[1,3]'", "trainer.accelerator=gpu")
+    nodes = job("trainer=ddp", "trainer.devices='1'", "trainer.num_nodes=2")
+    together = job(*TWO, "trainer.sync_batchnorm=true")
+    assert one.hash == ddp1.hash
+    assert two.hash == gpus.hash == nodes.hash
+    assert len({one.hash, two.hash, together.hash}) == 3
