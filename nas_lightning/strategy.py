@@ -46,9 +46,17 @@ class RanksLauncher(_SubprocessScriptLauncher):
     """Lightning's launcher of ``python train.py …`` again, once for each rank, watched by our `Ranks`."""
 
     def launch(self, function: Callable[..., Any], *args: Any, trainer: pl.Trainer | None = None, **kwargs: Any) -> Any:
-        """Start the other ranks, unless they are there, and call the function."""
+        """Start the other ranks, unless they are there, and call the function.
+
+        Raises ValueError where nobody would start those of the other machines.
+        """
         self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
         if not self.cluster_environment.creates_processes_externally:
+            if self.num_nodes > 1 and "MASTER_ADDR" not in os.environ:
+                raise ValueError(
+                    f"trainer.num_nodes={self.num_nodes} needs somebody who starts the processes on the others; "
+                    "start them by torchrun or by SLURM's srun"
+                )
             with one_job_on_the_command_line():
                 self._call_children_scripts()
             ranks.current().watch(self.procs)
