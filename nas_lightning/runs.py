@@ -36,11 +36,13 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
+            with suppress(OSError):  # a mark for `sweep_up` that the writer lives
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes it private
-        os.replace(temporary, path)
+            os.chmod(temporary, 0o644)  # mkstemp makes it private
+            os.replace(temporary, path)
         _synchronise(path.parent)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
@@ -56,11 +58,13 @@ def _synchronise(folder: Path) -> None:
 
 
 def sweep_up(folder: Path) -> None:
-    """Remove what kills have left half-written in a run folder; call it with the folder held."""
+    """Remove what kills have left half-written in a run folder; what a living process writes stays."""
     for part in (folder, folder / "checkpoints"):
         for name in ("*.json", "*.yaml", "*.csv", "*.txt", "*.parquet", "*.png", "*.npz", "*.ckpt"):
             for leftover in part.glob(f".{name}.????????"):
-                leftover.unlink(missing_ok=True)
+                with suppress(OSError), leftover.open() as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    leftover.unlink()
 
 
 @contextmanager
@@ -80,11 +84,13 @@ def held(folder: Path) -> Iterator[None]:
         except OSError:
             pass  # a file system without locks: the user has to take care
         sweep_up(folder)
-        yield
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                folder.rmdir()
     finally:
         os.close(descriptor)
-        with suppress(OSError):
-            folder.rmdir()
 
 
 def to_json(value: Any) -> bytes:

@@ -165,7 +165,13 @@ def _from_file(path: Path, space: Space[Any], table: Table | None) -> list[Any]:
     if not path.is_file():
         raise ValueError(f"no architecture set file {path}; give an existing file or one of {_NAMES}")
     found: dict[Hashable, int] = {}
-    for number, line in _lines(path):
+    try:
+        lines = list(_lines(path))
+    except (UnicodeDecodeError, csv.Error, OSError) as error:
+        raise ValueError(
+            f"{path} cannot be read as a list of architectures ({error}); write one string a line"
+        ) from None
+    for number, line in lines:
         try:
             arch = space.parse(line)
         except ArchitectureError as error:
@@ -191,11 +197,15 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             rows = list(csv.DictReader(stream))
         columns, values = (list(rows[0]) if rows else []), [row.get("architecture") for row in rows]
     else:
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        columns = pq.read_schema(path).names
-        present = "architecture" in columns
-        values = pq.read_table(path, columns=["architecture"])["architecture"].to_pylist() if present else []
+        try:
+            columns = pq.read_schema(path).names
+            present = "architecture" in columns
+            values = pq.read_table(path, columns=["architecture"])["architecture"].to_pylist() if present else []
+        except pa.ArrowException as error:
+            raise OSError(str(error).splitlines()[0]) from error
     if values and "architecture" not in columns:
         raise ValueError(f"{path.name} has the columns {', '.join(columns)} but none named architecture")
     # A header is line 1 of a CSV file; rows of Parquet are counted from 1.

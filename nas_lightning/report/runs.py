@@ -75,7 +75,7 @@ class Run:
             prediction = table[column].to_numpy()
             truth = table["standalone_accuracy"].to_numpy()
             names = table["architecture"].to_pylist()
-        except (pa.ArrowInvalid, KeyError) as error:
+        except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
             raise ValueError(f"{file} cannot be read ({error}); rank this run again") from None
         return {
             "architecture": np.array(names, dtype=str),
@@ -99,15 +99,22 @@ class Run:
         file = self.path / "timings.json"
         if not file.is_file():
             return float("nan")
-        total = json.loads(file.read_text(encoding="utf-8")).get("total_s")
+        try:
+            timings = json.loads(file.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(f"{file} is no JSON ({error}); delete it") from None
+        total = timings.get("total_s") if isinstance(timings, dict) else None
         return float(total) if isinstance(total, int | float) else float("nan")
 
 
 def _numeric_csv(file: Path) -> dict[str, np.ndarray]:
     if not file.is_file():
         return {}
-    with file.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.DictReader(stream))
+    try:
+        with file.open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"{file} is no CSV file ({error}); repeat this run") from None
 
     def number(cell: str | None) -> float:
         try:
@@ -142,6 +149,24 @@ def _run_folders(root: Path) -> Iterable[Path]:
             yield Path(folder)
 
 
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("kind", "status", "space", "dataset", "run_hash"), str),
+    "seed": int,
+    **dict.fromkeys(("plan", "heuristics", "changed", "metrics", "cost", "data", "baselines", "ceiling"), dict),
+    **dict.fromkeys(("ablation", "evaluation", "benchmark", "evaluated", "algorithm"), (dict, type(None))),
+    **dict.fromkeys(("study", "recipe", "reason"), (str, type(None))),
+}
+
+
+def _wrong_types(result: dict[str, Any]) -> str:
+    """The first entry whose type no run of ours has written, in words; empty where all are right."""
+    for name, kind in _TYPES.items():
+        if name in result and not isinstance(result[name], kind):
+            return f"{name} is of type {type(result[name]).__name__}"
+    scores = result.get("metrics", {}).items() if result["kind"] == "train" else ()
+    return next((f"metrics.{name} is of type {type(v).__name__}" for name, v in scores if not isinstance(v, dict)), "")
+
+
 def read_run(path: Path) -> Run:
     """The run in `path` with its status; a complete result outweighs an error.txt that an earlier attempt left."""
     file = path / "result.json"
@@ -157,6 +182,8 @@ def read_run(path: Path) -> Run:
             )
         if missing := [k for k in ("kind", "status", "space", "dataset", "seed", "run_hash") if k not in result]:
             return Run(path, FAILED, f"result.json lacks {', '.join(missing)}")
+        if wrong := _wrong_types(result):
+            return Run(path, FAILED, f"in result.json {wrong}; repeat the run with force=true")
         if result["status"] == "not_applicable":
             return Run(path, NOT_APPLICABLE, str(result.get("reason") or "no reason given"), result)
         if result["status"] == "complete":

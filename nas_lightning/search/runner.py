@@ -21,6 +21,7 @@ from nas_lightning.runs import (
     environment,
     finished,
     run_hash,
+    sweep_up,
     to_json,
     write_atomically,
 )
@@ -105,6 +106,7 @@ def run_search(
         started = time.perf_counter()
         search = _search_in(folder, plan, objective, algorithm, digest, progress)
         timings = {"search_s": time.perf_counter() - started, "evaluated_by_this_process": search.evaluated}
+        sweep_up(folder)
         with _locked(folder):  # of several processes one concludes: that may mean real training
             result = finished_result(folder, digest)
             if result is None:

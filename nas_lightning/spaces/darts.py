@@ -109,9 +109,9 @@ def _cell(value: object, name: str, text: str) -> Cell:
 
 
 def _literal(node: ast.expr) -> object:
-    """A literal, or range(a, b)."""
+    """A literal, or range(a, b), its first 9 numbers: a text must not fill the memory."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range" and not node.keywords:
-        return list(range(*(int(ast.literal_eval(argument)) for argument in node.args)))
+        return list(range(*(int(ast.literal_eval(argument)) for argument in node.args))[:9])
     return ast.literal_eval(node)
 
 
@@ -142,9 +142,9 @@ class DartsSpace(Space[DartsArchitecture]):
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
             raise ArchitectureError(f"{text[:200]!r} is no DARTS genotype; expected {_FORM}") from None
         for concat in ("normal_concat", "reduce_concat"):
-            if concat in fields and list(fields[concat]) != [2, 3, 4, 5]:  # type: ignore[call-overload]
-                raise ArchitectureError(f"{concat} is {fields[concat]}; this space concatenates all four nodes, "
-                                        "[2, 3, 4, 5]")
+            if concat in fields and fields[concat] not in ([2, 3, 4, 5], (2, 3, 4, 5)):
+                raise ArchitectureError(f"{concat} is {str(fields[concat])[:60]}; this space concatenates all four "
+                                        "nodes, [2, 3, 4, 5]")
         return DartsArchitecture(_cell(fields["normal"], "normal", text), _cell(fields["reduce"], "reduction", text))
 
     def canonical(self, arch: DartsArchitecture) -> DartsArchitecture:

@@ -179,7 +179,7 @@ class NB101Space(Space[NB101Architecture]):
             bits, labels = flat[1], flat[2].split(",")
             n = round(len(bits) ** 0.5)
             if n * n != len(bits):
-                raise ArchitectureError(f"{len(bits)} matrix entries in {text!r} form no square matrix; write all "
+                raise ArchitectureError(f"{len(bits)} matrix entries in {text[:99]!r} form no square matrix; write all "
                                         "n x n entries row by row")
             return NB101Architecture.from_matrix([[int(c) for c in bits[i:i + n]] for i in range(0, n * n, n)], labels)
         try:

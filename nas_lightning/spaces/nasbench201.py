@@ -148,11 +148,11 @@ class NB201Space(Space[NB201Architecture]):
                 if str(arch) == text.strip():
                     return arch
         except KeyError as error:
-            raise ArchitectureError(f"{error} in {text!r} is no operation of NAS-Bench-201; the operations are "
+            raise ArchitectureError(f"{error} in {text[:200]!r} is no operation of NAS-Bench-201; the operations are "
                                     f"{', '.join(OPERATIONS)}") from None
         except (ValueError, AttributeError):
             pass
-        raise ArchitectureError(f"{text!r} is no NAS-Bench-201 cell; expected |op~0|+|op~0|op~1|+|op~0|op~1|op~2|")
+        raise ArchitectureError(f"{text[:99]!r} is no NAS-Bench-201 cell; expected |op~0|+|op~0|op~1|+|op~0|op~1|op~2|")
 
     def canonical(self, arch: NB201Architecture) -> NB201Architecture:
         return from_code(int(canonical_codes()[arch.code]))

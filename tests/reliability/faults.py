@@ -45,12 +45,14 @@ class Moments:
         self.folder, self.kind, self.number, self.fault = str(folder), kind, number, fault
         self.seen: Counter[str] = Counter()
 
-    def happen(self, kind: str, before_death: Callable[[], Any] | None = None) -> None:
+    def happen(self, kind: str, before_death: Callable[[], Any] | None = None, takes_room: bool = True) -> None:
         self.seen[kind] += 1
         if kind != self.kind or self.seen[kind] < self.number:
             return
         if not isinstance(self.fault, signal.Signals):
-            raise OSError(self.fault, os.strerror(self.fault), f"{self.folder}/{kind}")
+            if takes_room:  # to rename and to remove works on a full disk
+                raise OSError(self.fault, os.strerror(self.fault), f"{self.folder}/{kind}")
+            return
         if self.seen[kind] == self.number:
             if self.fault == signal.SIGKILL and before_death is not None:
                 before_death()
@@ -71,11 +73,9 @@ class Moments:
             if event in ("open", "os.rename", "os.remove"):
                 if event == "open" and not (arguments[2] & (os.O_WRONLY | os.O_RDWR)):
                     return
-                if event != "open" and not isinstance(self.fault, signal.Signals):
-                    return  # to rename and to remove takes no room
                 kind = self.kind_of(arguments[0])
                 if kind is not None:
-                    self.happen(kind)
+                    self.happen(kind, takes_room=event == "open")
 
         def of_descriptor(descriptor: int) -> str | None:
             with suppress(OSError):
@@ -424,7 +424,10 @@ def main() -> int:
         importlib.import_module(module)
 
     outcomes = []
-    jobs = [lambda folder, n=n: attack(n, wanted.kills, wanted.seed, folder) for n in wanted.only or SCENARIOS]
+    jobs = [
+        lambda folder, n=n: attack(n, wanted.kills, wanted.seed, folder)
+        for n in (SCENARIOS if wanted.only is None else wanted.only)
+    ]
     jobs += [lambda folder, n=n: stop(n, folder) for n in (STOPS if wanted.stops is None else wanted.stops)]
     for job in jobs:
         with tempfile.TemporaryDirectory(prefix="faults-") as folder:
