@@ -13,10 +13,14 @@ class BatchNorm(Heuristic):
     statistics), ``tracked`` (the running ones, which mix all sampled paths), or ``recalibrate`` (statistics reset, then
     pooled over `batches` training batches for each architecture, exactly, on copies).
 
-    Source: Yu21, section on batch normalisation; Bender et al. 2018 (recalibration); Guo et al., SPOS (arXiv
-    1904.00420). Fires: before the network is built (plan) and at evaluation. Cost: tracking about 1 % of a step;
-    recalibration `batches` extra forward passes per scored architecture. Does not: synchronise statistics over ranks;
-    each rank normalises with its own share of the batch. Applies to: all three spaces.
+    Per channel of [B, C, H, W]: y = scale·(x − mean)/√(var + 1e-5) + shift, scale and shift [C] where `affine` is on.
+
+    Source: Yu, Ranftl, Salzmann (arXiv 2110.01154), section on batch normalisation; Bender et al. 2018 (recalibration);
+    Guo et al., SPOS (arXiv 1904.00420).
+    Fires: before the network is built (plan) and at evaluation. Cost: tracking moves two more
+    vectors per layer and step; recalibration takes `batches` extra forward passes per scored architecture.
+    Does not: share moments between processes, which trainer.sync_batchnorm does.
+    Applies to: all three spaces.
     """
 
     factor = "batch_norm"

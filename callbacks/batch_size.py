@@ -8,8 +8,13 @@ from nas_lightning.heuristic import Heuristic
 class BatchSize(Heuristic):
     """Images per optimizer step over all ranks together: global, so that it means the same for any number of GPUs.
 
-    Source: Yu21, low-fidelity factors. Fires: before the loader is built (plan). Cost: fewer, longer steps per epoch.
-    Does not: scale the learning rate; batch-norm normalises over each rank's share of the batch.
+    Mechanism: step t trains on images [B, C, H, W], B = value, and an epoch has ⌊n_train / B⌋ steps; the remainder of
+    its permutation is left out.
+
+    Source: Yu, Ranftl, Salzmann (arXiv 2110.01154), low-fidelity factors.
+    Fires: before the loader is built (plan). Cost: fewer, longer steps per epoch; memory in proportion.
+    Does not: scale the learning rate or the epochs, so that a larger batch takes fewer steps; batch-norm normalises
+    over each rank's share of the batch.
     Applies to: all three spaces.
     """
 

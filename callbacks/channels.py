@@ -11,8 +11,9 @@ class Channels(Heuristic):
     Mechanism: the stem has C output channels (DARTS: 3 C, its cells' nodes C), the stages C, 2C and 4C; so all shared
     kernels [out, in, k, k] shrink on both axes.
 
-    Source: Yu21, low-fidelity factors. Fires: before the network is built (plan). Cost: about quadratic in C for large
-    C. Does not: change the stand-alone networks of the table that the super-net is ranked against.
+    Source: Yu, Ranftl, Salzmann (arXiv 2110.01154), low-fidelity factors.
+    Fires: before the network is built (plan). Cost: about quadratic in C for large C.
+    Does not: change the stand-alone networks of the table that the super-net is ranked against.
     Applies to: all three spaces; nasbench101 splits the width over up to 5 vertices and needs at least 5.
     """
 

@@ -11,7 +11,8 @@ class Dropout(Heuristic):
     Mechanism: cell l of L (from 0) keeps a sample with probability 1 − path·(l + 1)/L and divides what it keeps by that
     probability, so that the expectation stays; global dropout likewise with one rate. Draws are keyed by (seed, step).
 
-    Source: Huang et al., Stochastic Depth (arXiv 1603.09382), section 3; Srivastava et al. 2014; Yu21.
+    Source: Huang et al., Stochastic Depth (arXiv 1603.09382), section 3; Srivastava et al. 2014;
+    Yu, Ranftl, Salzmann (arXiv 2110.01154).
     Fires: in the forward pass of training. Cost: one multiplication per cell.
     Does not: act at evaluation, or drop single operations inside a cell.
     Applies to: all three spaces.

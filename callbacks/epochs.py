@@ -10,7 +10,8 @@ class Epochs(Heuristic):
 
     Mechanism: epochs · ⌊n_train / batch⌋ optimizer steps, over which the learning rate falls once from peak to minimum.
 
-    Source: Yu21, hyper-parameters. Fires: before the Trainer is built (plan). Cost: time in proportion.
+    Source: Yu, Ranftl, Salzmann (arXiv 2110.01154), hyper-parameters. Fires: before the Trainer is built (plan).
+    Cost: time in proportion.
     Does not: count several paths of one step as several epochs; compare by passes (result.json, cost) as well.
     Applies to: all three spaces.
     """

@@ -13,8 +13,9 @@ class Layers(Heuristic):
     Mechanism: all cells have the sampled architecture, each with weights of its own, so that L multiplies the shared
     tensors and leaves their shapes.
 
-    Source: Yu21, low-fidelity factors. Fires: before the network is built (plan). Cost: time in proportion to the
-    cells. Does not: change the cell, or the stand-alone networks of the table that the super-net is ranked against.
+    Source: Yu, Ranftl, Salzmann (arXiv 2110.01154), low-fidelity factors.
+    Fires: before the network is built (plan). Cost: time in proportion to the cells.
+    Does not: change the cell, or the stand-alone networks of the table that the super-net is ranked against.
     Applies to: all three spaces; darts_nds needs 3 cells, since with fewer every cell is a reduction.
     """
 

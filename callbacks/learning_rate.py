@@ -10,10 +10,12 @@ class LearningRate(Heuristic):
     factor.
 
     Mechanism: rate(step) = schedule(step) · (params(paths) / mean params)^complexity_aware. The schedule is a pure
-    function of the step: ``cosine``, ``linear``, ``constant``, or ``step`` (a tenth at half, a hundredth at three
-    quarters). With several paths per step, params is their mean.
+    function of the step, with t the share of the run that is done: ``cosine`` min + (peak − min)·(1 + cos πt)/2,
+    ``linear`` peak + (min − peak)·t, ``constant``, or ``step`` (a tenth at half, a hundredth at three quarters).
+    With several paths per step, params is their mean.
 
-    Source: Yu21, hyper-parameters; PA&DA and CLOSE for rates that depend on the path's complexity.
+    Source: Yu, Ranftl, Salzmann (arXiv 2110.01154), hyper-parameters; PA&DA and CLOSE for rates
+    that depend on the path's complexity.
     Fires: at every training step (schedule read from the plan). Cost: none.
     Does not: scale with the batch size or the number of GPUs.
     Applies to: all three spaces.

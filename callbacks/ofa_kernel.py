@@ -12,7 +12,7 @@ class OFAKernel(Heuristic):
     k² x k² matrix that starts as the identity, ``crop`` leaves the matrix out. Batch-norm stays separate per kernel
     size; DARTS shares depthwise weights only (sep_conv with sep_conv, dil_conv with dil_conv).
 
-    Source: Cai et al., Once-for-All (arXiv 1908.09791), section 3; Yu21.
+    Source: Cai et al., Once-for-All (arXiv 1908.09791), section 3; Yu, Ranftl, Salzmann (arXiv 2110.01154).
     Fires: before the network is built (plan). Cost: one k² x k² product per small kernel and pass.
     Does not: share pointwise convolutions or batch-norms. A step that samples the small kernel gives the shared tensor
     a gradient, so that weight decay and momentum then act on the whole tensor, its border included.

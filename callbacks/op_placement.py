@@ -14,7 +14,7 @@ class OpPlacement(Heuristic):
     so that a stand-alone network with tied weights equals the sub-net. ``node_except_input`` lets the edges that leave
     the cell's inputs keep their own, as the authors' NAS-Bench-201 node mode does.
 
-    Source: Yu21, section on operation placement.
+    Source: Yu, Ranftl, Salzmann (arXiv 2110.01154), section on operation placement.
     Fires: before the network is built (plan). Cost: fewer parameters, the same time.
     Does not: merge the inputs before the operation.
     Applies to: nasbench201, darts_nds (nasbench101 is node-owned by construction).

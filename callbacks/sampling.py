@@ -15,8 +15,8 @@ class Sampling(Heuristic):
     occurs once; gradients are SUMMED and ONE optimizer step is taken. ``sandwich`` trains the largest, the smallest and
     `paths_per_step` random architectures, averaged. All draws are keyed by (seed, step), the same on every rank.
 
-    Source: Yu21; Li, Talwalkar (arXiv 1902.07638); Chu et al., FairNAS (arXiv 1907.01845), algorithm 1; Yu, Huang
-    (arXiv 1903.05134), section 3.
+    Source: Yu, Ranftl, Salzmann (arXiv 2110.01154); Li, Talwalkar (arXiv 1902.07638); Chu et al., FairNAS (arXiv
+    1907.01845), algorithm 1; Yu, Huang (arXiv 1903.05134), section 3.
     Fires: at every training step. Cost: one forward and backward pass per path (FairNAS: 3 on nasbench101, 5 on
     nasbench201, 7 on darts_nds).
     Does not: repeat batches; all paths of a step see the same images.

@@ -8,7 +8,11 @@ from nas_lightning.heuristic import Heuristic
 class WeightDecay(Heuristic):
     """L2 penalty, added to the gradient as SGD does.
 
-    Source: Yu21, hyper-parameters. Fires: at every optimizer step. Cost: none.
+    Mechanism: g ← g + λ·w for every parameter w of the step's paths, batch-norm's scale and shift included, before the
+    momentum; w is the whole shared tensor, also where a path reads a slice of it.
+
+    Source: Yu, Ranftl, Salzmann (arXiv 2110.01154), hyper-parameters.
+    Fires: at every optimizer step (read from the plan). Cost: none.
     Does not: touch parameters outside the step's paths, whose gradient is absent rather than zero.
     Applies to: all three spaces.
     """

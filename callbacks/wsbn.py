@@ -13,7 +13,7 @@ class WSBN(Heuristic):
     uses the sampled cell's; the others stay untouched. ``per_input`` keeps i banks, one per incoming edge, as NAO does;
     the inputs are summed before the operation, so that the vertex normalises once, with the mean of its active banks.
 
-    Source: Luo et al., NAO (arXiv 1808.07233) and its code; Yu21.
+    Source: Luo et al., NAO (arXiv 1808.07233) and its code; Yu, Ranftl, Salzmann (arXiv 2110.01154).
     Fires: before the network is built (plan). Cost: memory for the banks (31 at the last vertex), no time.
     Does not: touch the projections, which read the cell's input alone. Cannot go with SyncBN.
     Applies to: nasbench101, where inputs are summed before the operation.
