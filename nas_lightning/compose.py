@@ -95,6 +95,17 @@ def determining_evaluation(evaluation: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in evaluation.items() if k != "diagnostics" and (v or k not in ("fuse", "batch_norm"))}
 
 
+def check_checkpoints(trainer: dict[str, Any]) -> None:
+    """Refuse intervals that no clock has."""
+    for name, unit in (
+        ("checkpoint_every", "epochs"),
+        ("checkpoint_every_steps", "steps"),
+        ("checkpoint_minutes", "minutes"),
+    ):
+        if trainer[name] is not None and not trainer[name] > 0:
+            raise PlanError(f"trainer.{name}={trainer[name]} is no number of {unit}; give one above 0")
+
+
 def compose(cfg: DictConfig) -> Job:
     """Resolve, fold the heuristics into the plan, check it, and name the folder.
 
@@ -116,6 +127,7 @@ def compose(cfg: DictConfig) -> Job:
     plan = fold(base, space, heuristics)
     check_mapping(space, plan)
     size = check_ranks(config, plan)
+    check_checkpoints(config["trainer"])
     if config["seed"] < 0:
         raise PlanError(f"seed={config['seed']} is negative; seeds are 0 or larger")
     data = {k: v for k, v in config["data"].items() if k not in ("root", "download")}

@@ -150,6 +150,20 @@ def environment(data_record: Mapping[str, Any] | None = None, threads: int | Non
     }
 
 
+def environment_changes(folder: Path, now: Mapping[str, Any]) -> list[str]:
+    """What an unfinished run in `folder` was begun with and is no longer the case, as ``torch 2.14 -> 2.15``.
+
+    Any of these can change the last bits of a result; an absent or damaged environment.json says nothing.
+    """
+    try:
+        then = json.loads((folder / "environment.json").read_text())
+        before = {**then["packages"], **{k: then[k] for k in ("python", "processor", "threads")}}
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    after = {**now["packages"], **{k: now[k] for k in ("python", "processor", "threads")}}
+    return [f"{name} {before[name]} -> {after[name]}" for name in after if before.get(name, after[name]) != after[name]]
+
+
 def _git(root: Path, *arguments: str) -> str | None:
     try:
         done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, timeout=20)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
 
-from nas_lightning.checkpoints import FINAL, FOLDER, AtomicCheckpointIO, Checkpoints, resume_point
+from nas_lightning.checkpoints import FINAL, FOLDER, AtomicCheckpointIO, Checkpoints, resume_point, steps_saved
 from nas_lightning.compose import Job
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.heuristic import changed
@@ -22,7 +23,7 @@ from nas_lightning.logging.loggers import RunLogger, open_logger
 from nas_lightning.nets.norm import synchronise
 from nas_lightning.progress import RunProgress
 from nas_lightning.ranks import current
-from nas_lightning.runs import SCHEMA_VERSION, environment, to_json, write_atomically
+from nas_lightning.runs import SCHEMA_VERSION, environment, environment_changes, to_json, write_atomically
 from nas_lightning.strategy import connect, strategy_of
 from nas_lightning.training import NetworkModule
 
@@ -169,4 +170,12 @@ def open_folder(job: Job, data: ImageDataModule) -> None:
     if not current().is_first:
         return
     write_atomically(job.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(job.config)).encode())
-    write_atomically(job.folder / "environment.json", to_json(environment(data.record(), torch.get_num_threads())))
+    now = environment(data.record(), torch.get_num_threads())
+    changes = environment_changes(job.folder, now) if steps_saved(job.folder / FOLDER) else []
+    if changes:
+        print(
+            f"warning: this run goes on in another environment ({', '.join(changes)}): it may not end with the very "
+            "bits of an undisturbed run",
+            file=sys.stderr,
+        )
+    write_atomically(job.folder / "environment.json", to_json(now))

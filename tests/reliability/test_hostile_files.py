@@ -12,7 +12,7 @@ from nas_lightning.data.sources import IMAGENET16_MD5, get_source
 from nas_lightning.ranking.architecture_sets import architecture_set
 from nas_lightning.report.__main__ import main as report
 from nas_lightning.report.runs import COMPLETE, FAILED, read_run
-from nas_lightning.runs import RunError, finished, held, sweep_up, write_atomically
+from nas_lightning.runs import RunError, environment, environment_changes, finished, held, sweep_up, write_atomically
 from nas_lightning.spaces import get_space
 from tests.report.run_folders import write_run, write_search
 
@@ -181,3 +181,14 @@ def test_a_table_of_random_bytes_is_refused(tmp_path):
             with pytest.raises(ValueError, match="table") as refusal:
                 Benchmark.open(file, space="nasbench201")
             assert "\n" not in str(refusal.value)
+
+
+def test_another_environment_is_noticed(tmp_path):
+    now = environment(threads=2)
+    assert environment_changes(tmp_path, now) == []
+    then = {**now, "threads": 1, "packages": {**now["packages"], "torch": "1.0"}}
+    write_atomically(tmp_path / "environment.json", json.dumps(then).encode())
+    assert environment_changes(tmp_path, now) == [f"torch 1.0 -> {now['packages']['torch']}", "threads 1 -> 2"]
+    assert environment_changes(tmp_path, then) == []
+    (tmp_path / "environment.json").write_bytes(b"[")
+    assert environment_changes(tmp_path, now) == []
