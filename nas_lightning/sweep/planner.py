@@ -33,7 +33,10 @@ ROOT = Path(__file__).parents[2]
 
 
 class Composer:
-    """Composes the jobs of one sweep as Hydra's launchers do: the same configuration, faster."""
+    """Composes the jobs of one sweep as Hydra's launchers do: the same configuration, faster.
+
+    Only `hydra.job.override_dirname` is not made anew, which no folder of ours is named by.
+    """
 
     def __init__(self, master: DictConfig, loader: ConfigLoader) -> None:
         self.master, self.loader = master, loader

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from nas_lightning.report.runs import COMPLETE, FAILED, NOT_APPLICABLE, Run
@@ -26,9 +27,10 @@ def pace(jobs: Sequence[Job]) -> float:
     """How many times longer the jobs that are complete took than was estimated, their median; 1 without any."""
     ratios = []
     for job in jobs:
-        run = job.run() if job.seconds else None
-        if run is not None and run.status == COMPLETE and run.seconds > 0:
-            ratios.append(run.seconds / job.seconds)  # type: ignore[operator]
+        run = job.run()
+        with suppress(ValueError):  # a damaged timings.json
+            if job.seconds and run.status == COMPLETE and run.seconds > 0:
+                ratios.append(run.seconds / job.seconds)
     return statistics.median(ratios) if ratios else 1.0
 
 

@@ -111,7 +111,8 @@ class StudySweep(BasicSweeper):
                 try:
                     launch([job])
                 except BrokenProcessPool as error:
-                    write_atomically(job.folder / ERROR, f"The process of this job died: {error}\n".encode())
+                    words = " ".join(str(error).split())
+                    write_atomically(job.folder / ERROR, f"The process of this job died: {words}\n".encode())
         finally:
             shutil.rmtree(places, ignore_errors=True)
 

@@ -1,0 +1,220 @@
+"""The parts of a sweep, in this process: planning, states, titles, the share of a machine, the error of a job."""
+
+import json
+import multiprocessing
+import os
+from pathlib import Path
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.types import RunMode
+from omegaconf import OmegaConf
+
+from nas_lightning.config import register
+from nas_lightning.report.runs import COMPLETE, FAILED, NOT_APPLICABLE, UNFINISHED
+from nas_lightning.runs import SCHEMA_VERSION
+from nas_lightning.sweep import summary
+from nas_lightning.sweep.adaptive import distribution
+from nas_lightning.sweep.jobs import MISSING, Job, unsettled, varying
+from nas_lightning.sweep.planner import Composer, Planner, fingerprint
+from nas_lightning.sweep.task import JobFailedError, Share, SweepTask, visible_gpus
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def sweep():
+    """A function that composes the configuration of a whole sweep of train.py, with Hydra's loader."""
+    register()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+
+        def master(*overrides):
+            return loader.load_configuration("train", list(overrides), run_mode=RunMode.MULTIRUN), loader
+
+        yield master
+
+
+JOBS = [
+    ["ablation=sampling_fairnas", "space=nasbench101", "seed=1", "plan.protocol.learning_rate=0.1"],
+    ["ablation=sampling_fairnas", "space=nasbench101", "seed=2", "plan.protocol.learning_rate=1e-3"],
+    ["ablation=sampling_fairnas", "space=darts_nds", "seed=2", "plan.protocol.learning_rate=1e-3"],
+    ["ablation=wsbn_on", "seed=3", "study='a b'", "heuristics.epochs=null", "+heuristics.mine={_target_: x}"],
+    ["ablation=wsbn_on", "seed=4", "study=null", "heuristics.epochs=null", "+heuristics.mine={_target_: y}"],
+]
+
+
+def test_jobs_that_share_a_composition_are_configured_as_hydra_configures_them(sweep):
+    master, loader = sweep()
+    composer = Composer(master, loader)
+    for overrides in JOBS:
+        ours, hydras = composer(overrides), loader.load_sweep_config(master, overrides)
+        ours.hydra.job.override_dirname = hydras.hydra.job.override_dirname  # names folders of Hydra's, not ours
+        assert OmegaConf.to_container(ours) == OmegaConf.to_container(hydras)
+    assert len(composer._bases) == 4  # the first two share one
+
+
+def test_a_value_of_the_wrong_type_is_refused_in_a_shared_composition_too(sweep):
+    master, loader = sweep()
+    composer = Composer(master, loader)
+    composer(["seed=1"])
+    with pytest.raises(Exception, match="Error merging override seed=many"):
+        composer(["seed=many"])
+
+
+def test_plans_are_remembered_until_something_they_depend_on_changes(sweep, tmp_path, monkeypatch):
+    master, loader = sweep(f"runs={tmp_path}")
+    monkeypatch.setattr("nas_lightning.sweep.planner.fingerprint", lambda master: "as it is")  # whoever edits meanwhile
+    jobs = [[f"runs={tmp_path}", f"seed={seed}", "ablation=wsbn_on"] for seed in (1, 2)]
+    jobs += [[f"runs={tmp_path}", "seed=1", "heuristics/wsbn=on"], [f"runs={tmp_path}", "seed=1"]]
+    Planner(master, loader, write=False).plan(jobs)
+    assert not list(tmp_path.iterdir())
+    first = Planner(master, loader).plan(jobs)
+    assert first[0].folder == first[1].folder  # not applicable, whatever the seed
+    assert "only nasbench101" in first[2].refusal
+    assert first[3].refusal is None
+    assert first[3].seconds > 0
+    assert len({job.folder for job in unsettled(first)}) == 3
+
+    def never(cfg):
+        raise AssertionError("found out again")
+
+    monkeypatch.setattr("nas_lightning.sweep.planner.describe", never)
+    assert Planner(master, loader).plan([jobs[0], jobs[1], jobs[3]])[2].folder == first[3].folder
+    (plans,) = (tmp_path / ".plans").iterdir()
+    plans.write_text("{cut by a ki")
+    with pytest.raises(AssertionError, match="found out again"):
+        Planner(master, loader).plan(jobs)
+    here = fingerprint(master, {"NAS_LIGHTNING_DATA": "/a", "OTHER": "1"})
+    assert here == fingerprint(master, {"NAS_LIGHTNING_DATA": "/a", "OTHER": "2"})
+    assert here != fingerprint(master, {"NAS_LIGHTNING_DATA": "/b", "OTHER": "1"})
+
+
+def job(folder, title="seed=1", force=False, seconds=None):
+    return Job((title,), title, folder, seconds, None, folder.parent / "refused", force)
+
+
+def result(folder, **more):
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {"schema_version": SCHEMA_VERSION, "kind": "train", "status": "complete", "space": "nasbench201"}
+    record |= {"dataset": "digits", "seed": 1, "run_hash": "0", "metrics": {"accuracy": {"kendall_tau": 0.5}}, **more}
+    (folder / "result.json").write_text(json.dumps(record))
+
+
+def test_the_state_of_a_job_is_what_its_folder_says(tmp_path):
+    here = tmp_path / "run"
+    assert job(here).run().status == MISSING
+    here.mkdir()
+    assert job(here).run().status == MISSING
+    (here / "config.yaml").write_text("seed: 1")
+    assert job(here).run().status == UNFINISHED
+    (here / "error.txt").write_text("Traceback\nValueError: no luck\n")
+    assert (job(here).run().status, job(here).run().reason) == (FAILED, "ValueError: no luck")
+    result(here)
+    assert job(here).run().status == COMPLETE
+    assert job(here).is_settled()
+    assert not job(here, force=True).is_settled()
+    result(here, status="not_applicable", reason="other space")
+    assert job(here).run().status == NOT_APPLICABLE
+    result(here, schema_version=SCHEMA_VERSION + 1)
+    assert job(here).run().status == FAILED
+
+
+def test_a_summary_groups_seeds_and_names_what_is_not_done(tmp_path, capsys):
+    jobs = []
+    for name in ("a", "b"):
+        for seed in (1, 2):
+            typed = (f"ablation={name}", f"seed={seed}", "runs=x")
+            folder = tmp_path / f"{name}{seed}"
+            jobs.append(Job(typed, " ".join(typed[:2]), folder, 10.0, None, tmp_path / "refused", False))
+    result(jobs[0].folder, metrics={"accuracy": {"kendall_tau": 0.25}})
+    result(jobs[1].folder, metrics={"accuracy": {"kendall_tau": 0.75}})
+    (jobs[0].folder / "timings.json").write_text('{"total_s": 30}')
+    jobs[2].folder.mkdir()
+    (jobs[2].folder / "error.txt").write_text("Traceback\nRuntimeError: out of luck\n")
+    assert varying([j.overrides for j in jobs]) == ["ablation", "seed"]
+    summary.print_start(jobs, unsettled(jobs), processes=2)
+    said = capsys.readouterr().out
+    assert "4 jobs: 2 complete, 1 failed, 1 missing. To run: 2, about 30 seconds on 2 processes (60 seconds in" in said
+    assert "took 3 times" in said
+    summary.print_summary(jobs, 2)
+    said = capsys.readouterr().out
+    assert "tau 0.5000 ± 0.3536 (n = 2)" in said
+    assert "2 of these jobs were done before and not repeated; force=true repeats them" in said
+    assert f"Failed: ablation=b seed=1\n  RuntimeError: out of luck\n  traceback: {jobs[2].folder}" in said
+    assert "The same command runs what is failed, unfinished or missing" in said
+
+
+def _take(share, queue, barrier):
+    share.claim()
+    first = os.environ["CUDA_VISIBLE_DEVICES"]
+    share.claim()
+    assert os.environ["CUDA_VISIBLE_DEVICES"] == first
+    queue.put(first)
+    barrier.wait(60)
+
+
+def test_processes_share_gpus_in_turn_and_give_their_place_back(tmp_path):
+    context = multiprocessing.get_context("fork")
+    share = Share(tmp_path, 3, ["4", "7"])
+    for _ in range(2):  # the second time after the first three processes have ended
+        queue, barrier = context.Queue(), context.Barrier(3)
+        processes = [context.Process(target=_take, args=(share, queue, barrier)) for _ in range(3)]
+        for process in processes:
+            process.start()
+        assert sorted(queue.get(timeout=60) for _ in processes) == ["4", "4", "7"]
+        for process in processes:
+            process.join(60)
+            assert process.exitcode == 0
+
+
+def test_visible_gpus_are_those_that_the_environment_leaves(monkeypatch, tmp_path):
+    assert visible_gpus({"CUDA_VISIBLE_DEVICES": "2, 5"}) == ["2", "5"]
+    assert visible_gpus({"CUDA_VISIBLE_DEVICES": ""}) == []
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text("#!/bin/sh\necho 'GPU 0: one'\necho '  MIG 1g'\necho 'GPU 1: two'\n")
+    smi.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    assert visible_gpus({}) == ["0", "1"]
+
+
+class Unpicklable(Exception):
+    def __init__(self, first, second):
+        super().__init__(first)
+
+
+def test_an_error_stays_in_the_folder_and_travels_as_a_plain_one(sweep, tmp_path, capsys):
+    master, loader = sweep()
+    config = loader.load_sweep_config(master, ["seed=1"])
+    config.hydra.job.num = 3
+    HydraConfig.instance().set_config(config)
+
+    def fail(cfg):
+        raise Unpicklable("broken", 2)
+
+    task = SweepTask(fail, {3: (tmp_path / "run", "seed=1")}, 5, None)
+    with pytest.raises(JobFailedError, match="Unpicklable: broken"):
+        task(config)
+    assert 'raise Unpicklable("broken", 2)' in (tmp_path / "run" / "error.txt").read_text()
+    said = capsys.readouterr()
+    assert "Job 4 of 5: seed=1" in said.out
+    assert "Traceback" in said.err
+
+
+def test_swept_values_become_distributions():
+    optuna = pytest.importorskip("optuna")
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    def of(text):
+        return distribution(OverridesParser.create().parse_override(text))
+
+    assert optuna.__version__ >= "4"
+    assert of("x=interval(0.1,2)") == FloatDistribution(0.1, 2.0)
+    assert of("x=tag(log, interval(0.1,2))") == FloatDistribution(0.1, 2.0, log=True)
+    assert of("x=range(2,9,3)") == IntDistribution(2, 8, step=3)
+    assert of("x=tag(log, range(1,9))") == IntDistribution(1, 8, log=True)
+    assert of("x=a,b") == CategoricalDistribution(["a", "b"])
+    assert of("x=choice(0.5,2)") == CategoricalDistribution(["0.5", "2"])
