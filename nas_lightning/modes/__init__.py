@@ -1,1 +1,1 @@
-"""The modes of train.py: a super-net trained and ranked, one stand-alone network, a table of them."""
+"""The modes of train.py: a super-net trained and ranked, trained ones scored again, a stand-alone network, a table."""
