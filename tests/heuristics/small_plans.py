@@ -29,9 +29,9 @@ SHARED = {
     "protocol.learning_rate": 0.05,
 }
 SMALL = {
-    "nasbench101": {"mapping.channels": 10, "mapping.layers": 2, "mapping.op_placement": "node"},
-    "nasbench201": {"mapping.channels": 4, "mapping.layers": 2},
-    "darts_nds": {"mapping.channels": 4, "mapping.layers": 6},
+    "nasbench101": {"mapping.channels": 10, "mapping.layers": 1, "mapping.op_placement": "node"},
+    "nasbench201": {"mapping.channels": 4, "mapping.layers": 1},
+    "darts_nds": {"mapping.channels": 4, "mapping.layers": 3},
 }
 
 

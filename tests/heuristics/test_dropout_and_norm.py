@@ -24,7 +24,8 @@ def arch_of(space):
 
 @pytest.mark.parametrize("space", SMALL)
 def test_path_dropout_reaches_every_cell_and_falls_linearly_with_depth(space, monkeypatch):
-    network = build_network(space, small_plan(space, mapping__path_dropout=0.6), 10, 1)
+    layers = {"nasbench101": 2, "nasbench201": 2, "darts_nds": 6}[space]
+    network = build_network(space, small_plan(space, mapping__path_dropout=0.6, mapping__layers=layers), 10, 1)
     seen = []
 
     def spy(self, x, cell, n_cells):
