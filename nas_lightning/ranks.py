@@ -148,7 +148,7 @@ class Ranks:
                 if code == exit_code:
                     return Stopped(number)
             how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-            return RankFailedError(f"rank {self.rank + place} {how}; what it said is above, and in error.txt")
+            return RankFailedError(f"rank {self.rank + place} {how}; what it said is above")
         return None
 
     def _watch(self) -> None:
