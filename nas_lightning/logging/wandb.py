@@ -11,7 +11,7 @@ import logging
 import math
 import netrc
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlparse
@@ -51,13 +51,20 @@ def choose_mode(environment: Mapping[str, str] | None = None) -> Mode:
     return "online" if has_key(known) else "offline"
 
 
+FINISH_TIMEOUT_S = 45.0
+"""Seconds that closing may wait for W&B's server (with what follows, less than a minute); WANDB_FINISH_TIMEOUT wins."""
+
+
 class WandbRun(RunLogger):
-    """One W&B run. A resumed job starts a new one of the same group and name: offline segments of one id would
+    """One W&B run. No failure of W&B ends a training: it is reported once, and the run goes on without.
+
+    A resumed job starts a new one of the same group and name: offline segments of one id would
     overwrite each other at ``wandb sync``; config ``run_hash`` tells which segments belong together."""
+
+    takes_rankings = True
 
     def __init__(self, facts: RunFacts, *, project: str, entity: str | None = None) -> None:
         import wandb
-        from pytorch_lightning.loggers import WandbLogger
 
         facts.folder.mkdir(parents=True, exist_ok=True)
         self._facts = facts
@@ -74,7 +81,14 @@ class WandbRun(RunLogger):
                 name=facts.name,
                 config=facts.config(),
                 reinit="finish_previous",  # a run left open by code of the user's own must not swallow this one
-                settings=wandb.Settings(silent=True, console="off", init_timeout=60, x_disable_stats=True),
+                settings=wandb.Settings(
+                    silent=True,
+                    console="off",
+                    init_timeout=60,
+                    finish_timeout=float(os.environ.get("WANDB_FINISH_TIMEOUT", FINISH_TIMEOUT_S)),
+                    finish_timeout_raises=True,
+                    x_disable_stats=True,
+                ),
             )
 
         mode = choose_mode()
@@ -85,15 +99,32 @@ class WandbRun(RunLogger):
                 raise
             log.warning("W&B cannot be reached (%s): this run is logged offline; send it later with wandb sync.", error)
             self.run = start("offline")
-        self.lightning = WandbLogger(experiment=self.run, save_dir=str(facts.folder))
+        self._folder = Path(self.run.dir).parent
+        self._is_lost = False
+        self.lightning = lightning_logger(self.run, facts.folder, self.guarded)
+
+    def guarded(self, action: Callable[[], Any]) -> None:
+        """Do it, unless W&B has failed before; report a failure (its server process died, its server is silent)."""
+        if self._is_lost:
+            return
+        try:
+            action()
+        except Exception as error:  # W&B raises what its service process and its connections raise
+            self._is_lost = True
+            log.warning(
+                "W&B has failed (%s): the run goes on without it, and its own files hold every number. Send what W&B "
+                "has stored with: wandb sync %s",
+                str(error) or type(error).__name__,
+                self.folder,
+            )
 
     @property
     def folder(self) -> Path:
         """Where the run's own files lie (offline: what ``wandb sync`` takes)."""
-        return Path(self.run.dir).parent
+        return self._folder
 
     def log(self, numbers: Mapping[str, float], step: int) -> None:
-        self.run.log({**numbers, "trainer/global_step": step})
+        self.guarded(lambda: self.run.log({**numbers, "trainer/global_step": step}))
 
     def ranking(
         self,
@@ -111,20 +142,36 @@ class WandbRun(RunLogger):
         }
         if picture is not None:
             content[f"ranking/{name}_scatter"] = wandb.Image(str(picture))
-        self.run.log(content)
+        self.guarded(lambda: self.run.log(content))
 
     def finish(self, result: Mapping[str, Any]) -> None:
-        self.run.summary.update(final_numbers(result))
+        self.guarded(lambda: self.run.summary.update(final_numbers(result)))
 
     def artifact(self, path: Path, kind: str = "checkpoint") -> None:
         import wandb
 
         held = wandb.Artifact(f"{kind}-{self._facts.run_hash}", type=kind)
         held.add_file(str(path))
-        self.run.log_artifact(held)
+        self.guarded(lambda: self.run.log_artifact(held))
 
     def close(self, failed: bool) -> None:
-        self.run.finish(exit_code=1 if failed else 0)
+        self.guarded(lambda: self.run.finish(exit_code=1 if failed else 0))
+
+
+def lightning_logger(run: Any, folder: Path, guarded: Callable[[Callable[[], Any]], None]) -> Any:
+    """Lightning's logger of a W&B run, whose failures `guarded` takes."""
+    from pytorch_lightning.loggers import WandbLogger
+
+    class Guarded(WandbLogger):
+        def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+            parent: Any = super()
+            guarded(lambda: parent.log_metrics(metrics, step))
+
+        def finalize(self, status: str) -> None:
+            parent: Any = super()
+            guarded(lambda: parent.finalize(status))
+
+    return Guarded(experiment=run, save_dir=str(folder))
 
 
 def _number(value: float) -> float | None:
