@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -26,7 +27,7 @@ PARENT = "NAS_LIGHTNING_PARENT"
 LAUNCH_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", PARENT)
 """What a launch puts into the environment; the next job of a sweep must not take it for its own."""
 
-TIDY_S, NOTICE_S, HARD_S = 2.0, 10.0, 20.0
+TIDY_S, NOTICE_S, HARD_S = 2.0, 25.0, 20.0
 """Seconds: for a rank to end when asked; for a dying rank to be gone; for rank 0 to leave after a rank has died."""
 
 Trainer = Mapping[str, Any]
@@ -240,7 +241,7 @@ def ranks_of(trainer: Trainer) -> Iterator[Ranks]:
             _wait(ranks)
         except Exception as error:
             ranks.leave()
-            failure = None if isinstance(error, RankFailedError) else ranks.died()
+            failure = ranks.died() if _is_lost_connection(error) else None
             if failure is not None:
                 raise failure from None
             raise
@@ -249,6 +250,11 @@ def ranks_of(trainer: Trainer) -> Iterator[Ranks]:
             _current = before
             ranks.end()
             _disconnect(ranks)
+
+
+def _is_lost_connection(error: Exception) -> bool:
+    """Whether an exchange has failed, which is how the end of another rank shows itself."""
+    return isinstance(error, RuntimeError) and re.search("gloo|nccl|connection", str(error), re.IGNORECASE) is not None
 
 
 def _wait(ranks: Ranks) -> None:
@@ -267,8 +273,8 @@ def _disconnect(ranks: Ranks) -> None:
     import torch.distributed as dist
 
     if ranks.is_connected and not ranks.outside and dist.is_initialized():
-        if sys.exc_info()[0] is not None and dist.get_backend() == "nccl":
-            return  # it would wait for ranks that are gone; the process ends, and the connection with it
+        if sys.exc_info()[0] is not None and (is_started_by_rank_0() or dist.get_backend() == "nccl"):
+            return  # the process ends, and the connection with it; NCCL would wait for ranks that are gone
         dist.destroy_process_group()
 
 
