@@ -83,6 +83,8 @@ class EvaluationSchema:
     """K of the final search performance; null takes the space's (5, 10 on NAS-Bench-201)."""
     fuse: list[str] = field(default_factory=list)
     """Free baselines (parameters, macs, depth) to rank-average with the score, as one more predictor with a name."""
+    snapshots: int = 0
+    """Also rank-average the last so many rankings during training (`every`), as one more predictor with a name."""
     batch_norm: str | None = None
     """mode=evaluate: batch, tracked or recalibrate; null takes the checkpoint's. Else see heuristics/batch_norm."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning import LightningModule, Trainer
@@ -16,6 +17,7 @@ from pytorch_lightning import LightningModule, Trainer
 from nas_lightning.evaluation import Evaluation
 from nas_lightning.logging.loggers import RunLogger
 from nas_lightning.ranking.evaluator import Scores
+from nas_lightning.ranking.fusion import rank_average
 from nas_lightning.runs import write_atomically
 
 
@@ -24,12 +26,32 @@ class RankingCallback(pl.Callback):
 
     Fires: end of a training epoch, before the metrics file is written. Scoring restores train mode, batch-norm
     statistics and draws no random number, so that the weights are bit-identical with and without it. `logger` is given
-    every ranking where it takes them.
+    every ranking where it takes them. The headline scores of the last `keep` rankings travel in the checkpoint, for
+    `fused`.
     """
 
-    def __init__(self, evaluation: Evaluation, every: int, logger: RunLogger | None = None) -> None:
+    def __init__(self, evaluation: Evaluation, every: int, logger: RunLogger | None = None, keep: int = 0) -> None:
         super().__init__()
-        self.evaluation, self.every, self.logger = evaluation, every, logger or RunLogger()
+        self.evaluation, self.every, self.logger, self.keep = evaluation, every, logger or RunLogger(), keep
+        self.kept: dict[str, torch.Tensor] = {}
+        epochs = evaluation.plan.protocol.epochs
+        if keep and (keep < 2 or not every or epochs // every < keep):
+            raise ValueError(
+                f"evaluation.snapshots={keep} averages at least 2 rankings during training, and "
+                f"evaluation.every={every} with {epochs} epochs makes {epochs // every if every else 0}; rank more "
+                "often or average fewer"
+            )
+
+    def fused(self) -> dict[str, np.ndarray]:
+        """Rank average of the kept rankings by its name, empty where none are kept. A single moment of reading carries
+        the noise of the paths trained last; its average over moments does not."""
+        return dict([rank_average({name: values.numpy() for name, values in self.kept.items()})]) if self.keep else {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"kept": dict(self.kept)}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.kept = dict(state_dict["kept"])
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         epoch = trainer.current_epoch + 1
@@ -38,6 +60,9 @@ class RankingCallback(pl.Callback):
             with bar.counted("Ranking", self.evaluation.count_here()) if bar else nullcontext() as progress:
                 scores = self.evaluation.scores(pl_module, progress)
             self.evaluation.forget()
+            if self.keep:
+                headline = torch.from_numpy(scores.as_dict()[self.evaluation.headline])
+                self.kept = dict([*self.kept.items(), (f"epoch{epoch}", headline)][-self.keep :])
             if trainer.is_global_zero and self.logger.takes_rankings:
                 self.show(f"epoch{epoch}", scores)
             for name, value in self.evaluation.epoch_metrics(scores).items():

@@ -225,11 +225,11 @@ class Evaluation:
         title = f"{self.space}, {self.data.source.name}"
         return scatter(path, scores.accuracy, self.truth, title, self.top_k, ids=self.names)
 
-    def write_table(self, path: Path, scores: Scores) -> None:
-        """ranking.parquet: one row per architecture, in the order of the set."""
+    def write_table(self, path: Path, scores: Scores, more: Mapping[str, np.ndarray] | None = None) -> None:
+        """ranking.parquet: one row per architecture, in the order of the set, with `more` predictors [n] by column."""
         columns = {f"supernet_{name}": values for name, values in scores.as_dict().items()}
         fused = self.fused({"supernet": scores.as_dict()[self.headline]})
-        self.write_columns(path, columns | dict(zip(["fusion"], fused.values(), strict=False)))
+        self.write_columns(path, columns | dict(zip(["fusion"], fused.values(), strict=False)) | dict(more or {}))
 
     def write_columns(self, path: Path, predictions: Mapping[str, np.ndarray]) -> None:
         """`write_table` of predictors [n] by the names of their columns."""

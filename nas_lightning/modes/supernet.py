@@ -71,12 +71,14 @@ def train_supernet(job: Job) -> dict[str, Any]:
             "choose the statistics by heuristics/batch_norm"
         )
     evaluation = evaluation_of(job, data, benchmark)
+    ranking = RankingCallback(evaluation, config["evaluation"]["every"], keep=config["evaluation"]["snapshots"])
     open_folder(job, data)
     passes = module.sampler.passes_per_step()
     with logger_of(job, "train") as logger:
+        ranking.logger = logger
         callbacks = [
             *job.heuristics,
-            RankingCallback(evaluation, config["evaluation"]["every"], logger),
+            ranking,
             MetricsFile(job.folder / "metrics.csv", passes),
         ]
         trainer = fit(job, module, data, callbacks, logger)
@@ -86,8 +88,10 @@ def train_supernet(job: Job) -> dict[str, Any]:
             scores = evaluation.scores(module.to(trainer.strategy.root_device), progress)
         if not trainer.is_global_zero:
             return {}
-        summary = evaluation.summary(scores)
-        evaluation.write_table(job.folder / "ranking.parquet", scores)
+        snapshots = ranking.fused()
+        summary = evaluation.summary_of(evaluation.predictions(scores) | snapshots, float(scores.accuracy.mean()))
+        column = dict(zip(["snapshots"], snapshots.values(), strict=False))
+        evaluation.write_table(job.folder / "ranking.parquet", scores, column)
         if config["evaluation"]["diagnostics"]:
             evaluation.write_diagnostics(job.folder / "diagnostics.parquet", scores, module)
         picture = evaluation.draw(job.folder / "ranking.png", scores) if benchmark is not None else None
