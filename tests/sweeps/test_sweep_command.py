@@ -19,6 +19,7 @@ from nas_lightning.benchmarks import write_table
 from nas_lightning.config import register
 from nas_lightning.runs import SCHEMA_VERSION
 from nas_lightning.spaces import get_space
+from nas_lightning.sweep.jobs import Description
 from nas_lightning.sweep.planner import Planner
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,7 +116,7 @@ def test_a_failed_job_stops_nothing_and_a_second_call_runs_only_what_is_left(fol
 
 
 def test_joblib_loses_only_the_job_whose_process_dies(folder):
-    done = command(folder, "-m", "seed=13,14,range(1,5)", *joblib(), *SMALL)
+    done = command(folder, "-m", "seed=13,14,1,2,3,4", *joblib(), *SMALL)
     assert done.returncode == 1, done.stderr
     assert results(folder) == {1, 2, 3, 4}
     assert "6 jobs: 4 complete, 2 failed." in done.stdout
@@ -190,6 +191,8 @@ def test_finished_jobs_of_train_are_skipped_without_torch(tmp_path, monkeypatch)
     monkeypatch.chdir(ROOT)
     for name in [name for name in os.environ if name.startswith("NAS_LIGHTNING_")]:
         monkeypatch.delenv(name)
+    found = lambda cfg: Description(tmp_path / f"run{cfg.seed}")  # noqa: E731  (the real one imports PyTorch)
+    monkeypatch.setattr("nas_lightning.sweep.planner.describe", found)
     typed = [f"runs={tmp_path}", "ablation=sampling_fairnas"]
     register()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
