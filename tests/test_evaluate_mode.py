@@ -129,8 +129,10 @@ def test_an_interrupted_evaluation_goes_on_and_ends_with_the_same_bytes(tmp_path
         assert (folder / name).read_bytes() == (other / name).read_bytes()
 
 
-@pytest.mark.parametrize("precision", ["bf16-mixed", "64-true"])
-@pytest.mark.parametrize("space", ["nasbench201", "nasbench101", "darts_nds"])
+@pytest.mark.parametrize(
+    ("space", "precision"),
+    [(space, "bf16-mixed") for space in ("nasbench201", "nasbench101", "darts_nds")] + [("nasbench201", "64-true")],
+)
 def test_precision_is_recorded_and_changes_numbers_little(tmp_path, space, precision):
     """Trained and scored in that precision: mixed precision on a CPU too."""
     few = ["evaluation.architectures=random6_seed0", "evaluation.images=100", "plan.protocol.epochs=1"]
