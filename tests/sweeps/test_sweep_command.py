@@ -197,7 +197,7 @@ def test_finished_jobs_of_train_are_skipped_without_torch(tmp_path, monkeypatch)
     register()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         loader = GlobalHydra.instance().config_loader()
-        master = loader.load_configuration("train", typed, run_mode=RunMode.MULTIRUN)
+        master = loader.load_configuration("train", [*typed, "hydra.mode=MULTIRUN"], run_mode=RunMode.MULTIRUN)
         jobs = Planner(master, loader).plan([[f"seed={seed}", *typed] for seed in (1, 2)])
     for seed, job in enumerate(jobs, start=1):
         job.folder.mkdir()
