@@ -66,7 +66,8 @@ class BenchmarkSchema:
 @dataclass
 class EvaluationSchema:
     architectures: str = "random200_seed0"
-    """Evaluated set: random<N>_seed<S>, random<N>raw_seed<S>, all, unique, top10pct, or a file of architectures."""
+    """Evaluated set: random<N>_seed<S>, random<N>raw_seed<S>, all, unique, top10pct, a difference A-B of two of these
+    (all-random1000raw_seed0: what a development set left over), or a file of architectures."""
     every: int = 0
     """Rank every so many epochs during training; 0 ranks at the end alone."""
     batch_size: int = 100

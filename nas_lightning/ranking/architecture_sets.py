@@ -7,10 +7,13 @@
 ``unique``                one representative of every isomorphism class of the table, or of the space
 ``top10pct``              the best 10 % of the table by its accuracy; any percentage
 a file                    one architecture a line (.txt), or the column `architecture` of a .csv or .parquet file
+``all-random9raw_seed0``  a difference of two of the names above, files excepted: what the first holds and the second
+                          does not, in the order of the first; as raw encodings, so that other members of a class stay
 ========================  ==============================================================================================
 
 With a table, only architectures that the table holds are drawn. Draws of one seed are nested: ``random100_seed0`` are
-the first 100 of ``random200_seed0`` (of tables above 50,000 rows, up to a quarter of the table).
+the first 100 of ``random200_seed0`` (of tables above 50,000 rows, up to a quarter of the table),
+and ``random200_seed0-random100_seed0`` are the other hundred: fresh ones for what was chosen on the first.
 """
 
 from __future__ import annotations
@@ -34,7 +37,10 @@ _RANDOM = re.compile(r"random([1-9]\d*)(raw)?_seed(\d+)")
 _TOP = re.compile(r"top(\d+(?:\.\d+)?)pct")
 _LISTABLE = 1_000_000  # raw encodings of a space that `all` still lists
 _LARGE = 50_000  # rows of a table whose keys are not all computed for a draw (NAS-Bench-101: half a minute)
-_NAMES = "random<N>_seed<S>, random<N>raw_seed<S>, all, unique, top<P>pct, or a .txt, .csv or .parquet file"
+_NAMES = (
+    "random<N>_seed<S>, random<N>raw_seed<S>, all, unique, top<P>pct, a difference A-B of two of these, "
+    "or a .txt, .csv or .parquet file"
+)
 
 
 class Table(Protocol):
@@ -53,7 +59,8 @@ def architecture_set(name: str | Path, space: Space[Any], benchmark: Table | Non
     """The architectures of the set `name`, without duplicates, always the same and in the same order.
 
     Raises ValueError for an unknown name, for more architectures than there are (naming the largest possible number),
-    and for a table of another space; ArchitectureError, with the line number, for a malformed line in a file.
+    for a difference that leaves none, and for a table of another space; ArchitectureError, with the line number, for a
+    malformed line in a file.
     """
     if benchmark is not None and benchmark.space != space.name:
         raise ValueError(
@@ -71,7 +78,25 @@ def architecture_set(name: str | Path, space: Space[Any], benchmark: Table | Non
         return _representatives(space, benchmark) if benchmark is not None else list(space.enumerate())
     if Path(text).suffix in (".txt", ".csv", ".parquet"):
         return _from_file(Path(text), space, benchmark)
+    first, dash, second = text.partition("-")
+    if dash and _named(first) and _named(second):
+        return _difference(first, second, space, benchmark)
     raise ValueError(f"{text!r} names no architecture set; give {_NAMES}")
+
+
+def _named(text: str) -> bool:
+    """Whether this is a name of one set, not of a file or a difference."""
+    return text in ("all", "unique") or any(pattern.fullmatch(text) for pattern in (_RANDOM, _TOP))
+
+
+def _difference(first: str, second: str, space: Space[Any], table: Table | None) -> list[Any]:
+    without = set(architecture_set(second, space, table))
+    left = [arch for arch in architecture_set(first, space, table) if arch not in without]
+    if not left:
+        raise ValueError(
+            f"{first}-{second} leaves no architecture, since {second} holds all of {first}; take away a smaller set"
+        )
+    return left
 
 
 def _representatives(space: Space[Any], table: Table) -> list[Any]:

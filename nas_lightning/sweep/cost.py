@@ -51,7 +51,10 @@ def train_seconds(job: Job) -> float | None:
 
 
 def _architectures(name: str, space: str) -> int | None:
-    """How many architectures an evaluated set has, as its name tells."""
+    """How many architectures an evaluated set has, as its name tells; of a difference A-B at most those of A."""
+    if name.endswith((".txt", ".csv", ".parquet")):
+        return None
+    name = name.partition("-")[0]
     if match := re.match(r"random(\d+)(raw)?_seed", name):
         return int(match[1])
     return ALL.get(space) if name == "all" else None

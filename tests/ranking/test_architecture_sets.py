@@ -79,6 +79,38 @@ def test_whole_sets(table):
     assert architecture_set("unique", SPACE, doubled) == table.architectures()
 
 
+def test_differences_are_what_another_set_left_over(table):
+    every, used = architecture_set("all", SPACE), architecture_set("random1000raw_seed0", SPACE)
+    held_out = architecture_set("all-random1000raw_seed0", SPACE)
+    assert len(held_out) == 14_625
+    assert held_out == [arch for arch in every if arch not in set(used)], "in the order of the first set"
+    fresh = architecture_set("random2000raw_seed0-random1000raw_seed0", SPACE)
+    assert fresh == architecture_set("random2000raw_seed0", SPACE)[1000:], "draws of one seed are nested"
+    rest = architecture_set("random50_seed1-random20_seed1", SPACE, table)
+    assert rest == architecture_set("random50_seed1", SPACE, table)[20:]
+    assert len(architecture_set("all-top10pct", SPACE, table)) == 108
+
+
+def test_differences_compare_raw_encodings_not_classes():
+    """Other members of a removed class stay: 15,625 encodings less one representative of each of 6,466 classes."""
+    assert len(architecture_set("all-unique", SPACE)) == 15_625 - 6_466
+
+
+def test_differences_that_leave_nothing_or_cannot_be_formed_are_refused(table):
+    with pytest.raises(ValueError, match="random5_seed0-all leaves no architecture, since all holds all of random5_s"):
+        architecture_set("random5_seed0-all", SPACE)
+    with pytest.raises(ValueError, match="largest possible is random120_seed7"):
+        architecture_set("all-random121_seed7", SPACE, table)
+    with pytest.raises(ValueError, match="choose a benchmark"):
+        architecture_set("all-top10pct", SPACE)
+
+
+def test_a_file_whose_name_looks_like_a_difference_stays_a_file(tmp_path, monkeypatch, table):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "all-unique.txt").write_text(f"{table.architectures()[3]}\n")
+    assert architecture_set("all-unique.txt", SPACE, table) == [table.architectures()[3]]
+
+
 def test_top_of_the_table(table):
     top = architecture_set("top10pct", SPACE, table)
     assert top == table.architectures()[::-1][:12], "accuracies rise along the table"
@@ -98,7 +130,11 @@ def test_too_many_architectures_name_the_largest_possible_set(table):
         architecture_set("random15626raw_seed0", SPACE)
 
 
-@pytest.mark.parametrize("name", ["random_seed0", "random0_seed0", "random5", "top10", "every", "random5_seed-1"])
+@pytest.mark.parametrize(
+    "name",
+    ["random_seed0", "random0_seed0", "random5", "top10", "every", "random5_seed-1", "all-", "-all", "all-every",
+     "all-unique-random5_seed0"],
+)  # fmt: skip
 def test_unknown_names_get_the_list(name):
     with pytest.raises(ValueError, match=r"names no architecture set; give random<N>_seed<S>"):
         architecture_set(name, SPACE)
