@@ -55,7 +55,7 @@ def step_of(network: nn.Module, clip: float = 5.0) -> Callable[..., None]:
     def step(images: Tensor, labels: Tensor, *arch: Any) -> None:
         optimizer.zero_grad(set_to_none=True)
         F.cross_entropy(network(images, *arch), labels).backward()
-        active = [p for p in network.parameters() if p.grad is not None]
+        active = [p for p in optimizer.param_groups[0]["params"] if p.grad is not None]
         torch.nn.utils.clip_grad_norm_(active, clip, foreach=True)
         optimizer.step()
 

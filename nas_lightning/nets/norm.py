@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -22,7 +22,7 @@ class BatchNorm(nn.Module):
     Training always normalises with the batch; `track` only adds running statistics on the side. At evaluation
     `statistics` chooses: ``batch`` (of the evaluation batch), ``tracked`` (running), ``collect`` (normalise with the
     batch and add its moments to the pool of a recalibration) or ``recalibrated`` (the pooled moments, exact over all
-    images collected: mean = Σ n_b·mean_b / N, var = Σ n_b·(var_b + mean_b²) / N − mean²).
+    images collected: mean = Σ n_b·mean_b / N, var = Σ n_b·(var_b + (mean_b − mean)²) / N).
     """
 
     running_mean: Tensor | None
@@ -37,7 +37,7 @@ class BatchNorm(nn.Module):
         self.register_buffer("running_var", torch.ones(channels) if track else None)
         self.statistics = "batch"
         self.synchronised = False  # train with the moments of the global batch, not of this rank's part
-        self.pool: list[Tensor] | None = None  # [count, Σ mean, Σ (var + mean²)], each [width] but the count
+        self.pool: list[tuple[int, Tensor, Tensor]] | None = None  # images, mean [width], variance [width] of a batch
 
     def affine(self, cut: ChannelCut | None = None) -> tuple[Tensor | None, Tensor | None]:
         """Scale and shift, [width] each, or None."""
@@ -117,27 +117,41 @@ class BatchNorm(nn.Module):
             mean, variance = self.recalibrated()
             return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=EPSILON)
         if self.statistics == "collect":
-            self.collect(x)
+            return self.collect(x, weight, bias)
         return F.batch_norm(x, None, None, weight, bias, training=True, eps=EPSILON)
 
-    def collect(self, x: Tensor) -> None:
-        """Add the moments of one calibration batch to the pool."""
-        count = torch.tensor(float(x.shape[0]), device=x.device)
-        variance, mean = torch.var_mean(x.double(), dim=(0, 2, 3), correction=0)
-        moments = [count, count * mean, count * (variance + mean.square())]
-        self.pool = moments if self.pool is None else [a + b for a, b in zip(self.pool, moments, strict=True)]
+    def collect(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
+        """Normalise one calibration batch by its own moments and add them to the pool.
+
+        The normalisation itself reports them, as running statistics of momentum 1: no second pass over x.
+        """
+        dtype = weight.dtype if weight is not None else torch.promote_types(x.dtype, torch.float32)
+        mean, variance = torch.zeros(2, x.shape[1], dtype=dtype, device=x.device)
+        out = F.batch_norm(x, mean, variance, weight, bias, training=True, momentum=1.0, eps=EPSILON)
+        count = x.numel() // x.shape[1]
+        variance *= (count - 1) / count  # running variances are unbiased, moments are not
+        if self.pool is None:
+            self.pool = []
+        self.pool.append((x.shape[0], mean, variance))
+        return out
 
     def recalibrated(self) -> tuple[Tensor, Tensor]:
-        """Pooled mean and variance, [width] each, in the dtype of the layer."""
-        if self.pool is None:
+        """Pooled mean and variance, [width] each, in the dtype of the layer; pooled once, whoever asks how often."""
+        if not self.pool:
             raise ValueError(
                 "no calibration batch reached this batch-norm layer; collect statistics for the same "
                 "architecture before scoring it with recalibrated ones"
             )
-        count, first, second = self.pool
-        mean = first / count
-        dtype = self.weight.dtype if self.weight is not None else torch.get_default_dtype()
-        return mean.to(dtype), (second / count - mean.square()).clamp_min_(0).to(dtype)
+        if len(self.pool) > 1:
+            counts, means, variances = zip(*self.pool, strict=True)
+            total = sum(counts)
+            shares = torch.tensor([n / total for n in counts], dtype=torch.float64, device=means[0].device)[:, None]
+            each = torch.stack(means).double()  # [batch, width]
+            mean = (shares * each).sum(0)
+            variance = (shares * (torch.stack(variances).double() + (each - mean).square())).sum(0)
+            self.pool = [(total, mean.to(means[0].dtype), variance.to(means[0].dtype))]
+        _, mean, variance = self.pool[0]
+        return mean, variance
 
     def extra_repr(self) -> str:
         return f"{self.channels}, affine={self.weight is not None}, track={self.running_mean is not None}"
@@ -207,20 +221,20 @@ def synchronise(module: nn.Module) -> None:
         layer.synchronised = True
 
 
-def set_statistics(module: nn.Module, statistics: str) -> None:
-    """Let every batch-norm below `module` evaluate by `statistics`; ``collect`` starts with an empty pool."""
-    for layer in batch_norms(module):
+def set_statistics(module: nn.Module | Sequence[BatchNorm], statistics: str) -> None:
+    """Let every batch-norm below `module`, or in a list, evaluate by `statistics`; ``collect`` empties the pools."""
+    for layer in batch_norms(module) if isinstance(module, nn.Module) else module:
         layer.statistics = statistics
         if statistics == "collect":
             layer.pool = None
 
 
 @contextmanager
-def preserved_statistics(module: nn.Module) -> Iterator[None]:
-    """Restores every batch-norm's evaluation statistics at the end of the block and drops the pools."""
+def preserved_statistics(module: nn.Module) -> Iterator[list[BatchNorm]]:
+    """Gives all batch-norms; restores their evaluation statistics at the end of the block and drops the pools."""
     before = [(layer, layer.statistics) for layer in batch_norms(module)]
     try:
-        yield
+        yield [layer for layer, _ in before]
     finally:
         for layer, statistics in before:
             layer.statistics = statistics

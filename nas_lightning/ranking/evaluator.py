@@ -13,9 +13,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nas_lightning.allocator import keep_freed_memory
 from nas_lightning.data.images import DataError, ImageSet, Normalize
 from nas_lightning.nets.base import Network
-from nas_lightning.nets.norm import preserved_statistics, set_statistics
+from nas_lightning.nets.norm import BatchNorm, preserved_statistics, set_statistics
 from nas_lightning.nets.prefix import Prefix
 
 Batches = list[tuple[Tensor, Tensor]]
@@ -111,13 +112,15 @@ def score(
         sums[same[0], 0] += (logits.argmax(1) == labels).sum()
         sums[same[0], 1] -= F.cross_entropy(logits, labels, reduction="sum")
 
+    if device.type == "cpu":
+        keep_freed_memory()
     network.eval()
     try:
-        with torch.inference_mode(), mixed_precision(precision, device), preserved_statistics(network):
+        with torch.inference_mode(), mixed_precision(precision, device), preserved_statistics(network) as norms:
             if statistics == "recalibrate":
-                _recalibrated(network, architectures, order, batches, calibration, add, progress)
+                _recalibrated(network, norms, architectures, order, batches, calibration, add, progress)
             else:
-                set_statistics(network, statistics)
+                set_statistics(norms, statistics)
                 _sharing(network, order, batches, add, progress)
     finally:
         network.train(was_training)
@@ -151,6 +154,7 @@ def _sharing(
 
 def _recalibrated(
     network: Network,
+    norms: Sequence[BatchNorm],  # all of the network's: finding them takes longer than setting them
     architectures: Sequence[Any],
     order: list[list[int]],
     batches: Batches,
@@ -161,10 +165,10 @@ def _recalibrated(
     """Architecture by architecture, since each has statistics of its own."""
     done = 0
     for same in order:
-        set_statistics(network, "collect")
+        set_statistics(norms, "collect")
         for images in calibration:
             network(images, architectures[same[0]])
-        set_statistics(network, "recalibrated")
+        set_statistics(norms, "recalibrated")
         for images, labels in batches:
             add(same, images, labels)
         done += len(same)

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from nas_lightning.nets.build import build_network
 from nas_lightning.nets.nasbench201 import live
+from nas_lightning.nets.norm import BatchNorm
 from nas_lightning.nets.pooling import DepthwiseMean, average_pool
 from nas_lightning.nets.prefix import Prefix
 from nas_lightning.plan import Plan
@@ -125,3 +126,29 @@ def test_prefix_drops_the_least_recently_used():
     assert prefix.held == 120
     prefix.clear()
     assert prefix.held == 0
+
+
+@pytest.mark.parametrize("affine", [True, False])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_collecting_normalises_by_the_batch_and_pools_its_moments(affine, dtype):
+    torch.manual_seed(0)
+    norm = BatchNorm(3, affine).eval()
+    if dtype == torch.float64:
+        norm.double()
+    parts = [(torch.randn(n, 3, 5, 4, dtype=torch.float64) * 3 + n).to(dtype) for n in (2, 7, 4)]
+    tolerance = 1e-2 if dtype == torch.bfloat16 else 0
+    with torch.inference_mode():
+        expected = [norm(x) for x in parts]
+        norm.statistics = "collect"
+        for x, y in zip(parts, expected, strict=True):  # PyTorch's bfloat16 kernels round twice without an affine part
+            torch.testing.assert_close(norm(x), y, rtol=tolerance, atol=tolerance)
+        norm.statistics = "recalibrated"
+        mean, variance = norm.recalibrated()
+        shifted = norm(parts[0])
+    everything = torch.cat(parts).double()
+    exact = {"rtol": 1e-5, "atol": 1e-5} if dtype != torch.float64 else {"rtol": 1e-12, "atol": 1e-12}
+    torch.testing.assert_close(mean.double(), everything.mean((0, 2, 3)), **exact)
+    torch.testing.assert_close(variance.double(), everything.var((0, 2, 3), correction=0), **exact)
+    assert mean.dtype == (torch.float64 if dtype == torch.float64 else torch.float32)
+    by_hand = (parts[0].double() - mean.double()[:, None, None]) / (variance.double()[:, None, None] + 1e-5).sqrt()
+    torch.testing.assert_close(shifted.double(), by_hand, rtol=2e-2, atol=2e-2)
