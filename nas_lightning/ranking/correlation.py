@@ -17,7 +17,8 @@ SPARSE_THRESHOLD = 0.001
 """Bin width of the sparse Kendall tau, as a fraction of accuracy: 0.1 % (Yu et al., arXiv 2110.01154, code)."""
 
 
-def _undefined(x: np.ndarray, y: np.ndarray) -> bool:
+def is_undefined(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether two arrays [n] hold no order to compare: fewer than 2 rows, or one side constant."""
     return len(x) < 2 or bool(np.all(x == x[0])) or bool(np.all(y == y[0]))
 
 
@@ -33,7 +34,7 @@ def kendall_tau(predictions: ArrayLike, truth: ArrayLike) -> float:
     nan
     """
     x, y = paired(predictions, truth)
-    if _undefined(x, y):
+    if is_undefined(x, y):
         return math.nan
     order = np.lexsort((y, x))
     rank_x, rank_y = _dense_ranks(x[order]), _dense_ranks(y[order])
@@ -80,7 +81,7 @@ def spearman(predictions: ArrayLike, truth: ArrayLike) -> float:
     0.8
     """
     x, y = paired(predictions, truth)
-    if _undefined(x, y):
+    if is_undefined(x, y):
         return math.nan
     from scipy.stats import rankdata
 
@@ -94,7 +95,7 @@ def pearson(predictions: ArrayLike, truth: ArrayLike) -> float:
     0.993399
     """
     x, y = paired(predictions, truth)
-    if _undefined(x, y) or not (np.isfinite(x).all() and np.isfinite(y).all()):
+    if is_undefined(x, y) or not (np.isfinite(x).all() and np.isfinite(y).all()):
         return math.nan
     # Scaled before squaring, so that neither huge nor tiny values over- or underflow.
     x, y = x - x.mean(), y - y.mean()
@@ -114,7 +115,7 @@ def weighted_kendall_tau(predictions: ArrayLike, truth: ArrayLike) -> float:
     True
     """
     x, y = paired(predictions, truth)
-    if _undefined(x, y):
+    if is_undefined(x, y):
         return math.nan
     from scipy.stats import weightedtau
 
@@ -162,7 +163,7 @@ def sparse_kendall_tau(
     x, y = paired(predictions, truth)
     key = checked_ids(ids, len(x))
     bins = accuracy_bins(y, threshold)
-    if _undefined(x, bins):
+    if is_undefined(x, bins):
         return math.nan
     return kendall_tau(np.sort(bins), bins[order_by_prediction(x, key, y)])
 

@@ -1,7 +1,12 @@
 """What a search finds that believes the predictions: measures of the top of a ranking.
 
 Predictions and truth are float arrays [n], higher is better. Tied predictions are ordered by `ids`, one a row. NaN and
-unequal lengths raise ValueError; an empty set gives ``nan``.
+unequal lengths raise ValueError.
+
+One rule for the borders, as with the correlations: constant predictions choose nothing (their top k would be the lowest
+ids), a constant truth has no top, and one architecture has no order, so that measures of the order are ``nan`` there.
+Means of accuracies ask for less: `final_search_performance` is defined for one architecture and for a constant truth,
+`supernet_accuracy` and `optimization_gap` for anything but an empty set.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from nas_lightning.ranking.checks import Ids, paired, top_k_indices
-from nas_lightning.ranking.correlation import true_top
+from nas_lightning.ranking.correlation import is_undefined, true_top
 
 
 def true_ranks(truth: ArrayLike) -> np.ndarray:
@@ -30,14 +35,13 @@ def ndcg_at_k(predictions: ArrayLike, truth: ArrayLike, ids: Ids, k: int) -> flo
     """Normalised discounted cumulative gain of the predicted top k.
 
     ``sum_i g_i / log2(i + 1)`` over positions i = 1..k of the predicted order, divided by the same sum of the true
-    order; the gain g is the truth scaled to [0, 1] over the evaluated set (Järvelin, Kekäläinen 2002). nan where
-    the truth is constant.
+    order; the gain g is the truth scaled to [0, 1] over the evaluated set (Järvelin, Kekäläinen 2002).
 
     >>> ndcg_at_k([1, 2, 3], [0.1, 0.2, 0.3], ids=[0, 1, 2], k=2)
     1.0
     """
     x, y = paired(predictions, truth)
-    if len(y) < 2 or y.max() == y.min():
+    if is_undefined(x, y):
         return math.nan
     gains = (y - y.min()) / (y.max() - y.min())
     found = gains[top_k_indices(x, ids, k)]
@@ -54,7 +58,7 @@ def precision_at_top(predictions: ArrayLike, truth: ArrayLike, ids: Ids, percent
     """
     x, y = paired(predictions, truth)
     good = true_top(y, percent)
-    if not len(y):
+    if is_undefined(x, y):
         return math.nan
     m = min(len(y), max(1, math.ceil(round(len(y) * percent / 100, 9))))
     return float(good[top_k_indices(x, ids, m)].mean())
@@ -67,7 +71,7 @@ def best_rank_at_k(predictions: ArrayLike, truth: ArrayLike, ids: Ids, k: int) -
     2.0
     """
     x, y = paired(predictions, truth)
-    return float(true_ranks(y)[top_k_indices(x, ids, k)].min()) if len(y) else math.nan
+    return math.nan if is_undefined(x, y) else float(true_ranks(y)[top_k_indices(x, ids, k)].min())
 
 
 def regret_at_k(predictions: ArrayLike, truth: ArrayLike, ids: Ids, k: int) -> float:
@@ -77,7 +81,7 @@ def regret_at_k(predictions: ArrayLike, truth: ArrayLike, ids: Ids, k: int) -> f
     0.5
     """
     x, y = paired(predictions, truth)
-    return float(y.max() - y[top_k_indices(x, ids, k)].max()) if len(y) else math.nan
+    return math.nan if is_undefined(x, y) else float(y.max() - y[top_k_indices(x, ids, k)].max())
 
 
 @dataclass(frozen=True)
@@ -93,13 +97,11 @@ class TopPercentiles:
 def top_k_percentiles(predictions: ArrayLike, truth: ArrayLike, ids: Ids, k: int) -> TopPercentiles:
     """Where the predicted top k stand in truth: ``100 (1 - (rank - 1) / (n - 1))``, worst, median and best of the k.
 
-    nan with fewer than 2 architectures.
-
     >>> top_k_percentiles([5, 4, 3, 2, 1], [0.5, 0.1, 0.4, 0.3, 0.2], ids=range(5), k=3)
     TopPercentiles(k=3, minimum=0.0, median=75.0, maximum=100.0)
     """
     x, y = paired(predictions, truth)
-    if len(y) < 2:
+    if is_undefined(x, y):
         return TopPercentiles(k, math.nan, math.nan, math.nan)
     values = 100 * (1 - (true_ranks(y)[top_k_indices(x, list(ids), k)] - 1) / (len(y) - 1))
     return TopPercentiles(k, float(values.min()), float(np.median(values)), float(values.max()))
@@ -118,14 +120,15 @@ class SearchPerformance:
 def final_search_performance(predictions: ArrayLike, truth: ArrayLike, ids: Ids, k: int) -> SearchPerformance:
     """Mean, standard deviation and best of the stand-alone accuracies of the predicted top k (Yu et al., 2110.01154).
 
-    ``k`` in the result is the number really taken, ``min(k, n)``. The ids are paired with their own accuracies here,
-    once: pairing two sorted lists in another order is an error seen in the field.
+    ``k`` in the result is the number really taken, ``min(k, n)``; constant predictions take none of several. The ids
+    are paired with their own accuracies here, once: pairing two sorted lists in another order is an error seen in the
+    field.
 
     >>> final_search_performance([1, 2, 3], [0.5, 0.75, 0.25], ids=[0, 1, 2], k=2)
     SearchPerformance(mean=0.5, std=0.25, best=0.75, k=2)
     """
     x, y = paired(predictions, truth)
-    if not len(y):
+    if not len(y) or (len(x) > 1 and bool(np.all(x == x[0]))):
         return SearchPerformance(math.nan, math.nan, math.nan, 0)
     found = y[top_k_indices(x, ids, k)]
     return SearchPerformance(float(found.mean()), float(found.std()), float(found.max()), len(found))

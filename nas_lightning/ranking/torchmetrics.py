@@ -1,4 +1,4 @@
-"""The ranking metrics as torchmetrics: thin classes that collect (prediction, truth) rows and call the pure functions.
+"""Every ranking metric as a torchmetric: thin classes that collect (prediction, truth) rows and call the pure functions.
 
 The import of torch is paid here only. Rows are gathered over DDP ranks by torchmetrics (``dist_reduce_fx="cat"``); each
 architecture must therefore be scored by one rank only, as the sharded evaluator does.
@@ -6,6 +6,7 @@ architecture must therefore be scored by one rank only, as the sharded evaluator
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -91,6 +92,20 @@ class WeightedKendallTau(_Correlation):
     function = staticmethod(metrics.weighted_kendall_tau)
 
 
+class OptimizationGap(_Correlation):
+    """`metrics.optimization_gap`: mean of truth minus prediction, both accuracies."""
+
+    higher_is_better = False
+    function = staticmethod(metrics.optimization_gap)
+
+
+class SupernetAccuracy(RankingMetric):
+    """`metrics.supernet_accuracy`: mean of the predictions, which are accuracies."""
+
+    def _value(self, predictions: Any, truth: Any, ids: Any) -> float:
+        return metrics.supernet_accuracy(predictions)
+
+
 class SparseKendallTau(RankingMetric):
     """`metrics.sparse_kendall_tau` by the reference definition; truth are fractions in [0, 1]."""
 
@@ -100,6 +115,17 @@ class SparseKendallTau(RankingMetric):
 
     def _value(self, predictions: Any, truth: Any, ids: Any) -> float:
         return metrics.sparse_kendall_tau(predictions, truth, ids, self.threshold)
+
+
+class BinnedKendallTau(RankingMetric):
+    """`metrics.binned_kendall_tau`: often called sparse too, but another number; truth are fractions in [0, 1]."""
+
+    def __init__(self, threshold: float = metrics.SPARSE_THRESHOLD, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.threshold = threshold
+
+    def _value(self, predictions: Any, truth: Any, ids: Any) -> float:
+        return metrics.binned_kendall_tau(predictions, truth, self.threshold)
 
 
 class KendallTauInTop(RankingMetric):
@@ -113,12 +139,82 @@ class KendallTauInTop(RankingMetric):
         return metrics.kendall_tau_in_top(predictions, truth, self.percent)
 
 
-class FinalSearchPerformance(RankingMetric):
-    """Mean stand-alone accuracy of the predicted top `k` (`metrics.final_search_performance`)."""
+class PrecisionAtTop(RankingMetric):
+    """`metrics.precision_at_top`: share of the predicted top `percent` that lie in the true one."""
+
+    def __init__(self, percent: float = 10, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.percent = percent
+
+    def _value(self, predictions: Any, truth: Any, ids: Any) -> float:
+        return metrics.precision_at_top(predictions, truth, ids, self.percent)
+
+
+class _AtK(RankingMetric):
+    """Base of what the predicted top `k` decide."""
+
+    function: Callable[..., float]
 
     def __init__(self, k: int = 10, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.k = k
 
     def _value(self, predictions: Any, truth: Any, ids: Any) -> float:
+        return type(self).function(predictions, truth, ids, self.k)
+
+
+class NDCGAtK(_AtK):
+    """`metrics.ndcg_at_k`."""
+
+    function = staticmethod(metrics.ndcg_at_k)
+
+
+class BestRankAtK(_AtK):
+    """`metrics.best_rank_at_k`: 1 is the best of all."""
+
+    higher_is_better = False
+    function = staticmethod(metrics.best_rank_at_k)
+
+
+class RegretAtK(_AtK):
+    """`metrics.regret_at_k`, in the unit of truth."""
+
+    higher_is_better = False
+    function = staticmethod(metrics.regret_at_k)
+
+
+class FinalSearchPerformance(_AtK):
+    """Mean stand-alone accuracy of the predicted top `k` (`metrics.final_search_performance`)."""
+
+    def _value(self, predictions: Any, truth: Any, ids: Any) -> float:
         return metrics.final_search_performance(predictions, truth, ids, self.k).mean
+
+
+class TopKPercentile(_AtK):
+    """`metrics.top_k_percentiles`: the `which` (minimum, median or maximum) true percentile of the predicted top `k`."""
+
+    def __init__(self, k: int = 10, which: str = "median", **kwargs: Any) -> None:
+        super().__init__(k, **kwargs)
+        if which not in ("minimum", "median", "maximum"):
+            raise ValueError(f"which={which} is no part of the percentiles; choose minimum, median or maximum")
+        self.which = which
+
+    def _value(self, predictions: Any, truth: Any, ids: Any) -> float:
+        return float(getattr(metrics.top_k_percentiles(predictions, truth, ids, self.k), self.which))
+
+
+class ProbabilityBeatsRandom(_AtK):
+    """P > R (`metrics.probability_beats_random`) of the best of the predicted top `k` against `n` draws, by default k.
+
+    table: float [size], the accuracies of the whole table, on which the random draws are taken.
+    """
+
+    def __init__(self, table: Any, k: int = 10, n: int | None = None, **kwargs: Any) -> None:
+        super().__init__(k, **kwargs)
+        self.table, self.draws = table, k if n is None else n
+
+    def _value(self, predictions: Any, truth: Any, ids: Any) -> float:
+        best = metrics.final_search_performance(predictions, truth, ids, self.k).best
+        return (
+            math.nan if math.isnan(best) else metrics.probability_beats_random(best, self.table, self.draws).probability
+        )

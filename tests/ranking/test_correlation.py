@@ -71,6 +71,37 @@ def test_kendall_tau_is_exact_at_the_size_of_nasbench101():
     assert kendall_tau(noisy, x) == pytest.approx(float(stats.kendalltau(noisy, x).statistic), abs=1e-12)
 
 
+def sampled_weighted_tau(x, y, draws=4_000_000):
+    """Its definition as an expectation: pair (i, j) is drawn by the weight that the rank of i gives it."""
+    rng, values = np.random.default_rng(1), []
+    for first, second in ((x, y), (y, x)):
+        best_first = np.lexsort((second, first))[::-1]
+        weight = np.cumsum(1 / (1 + np.arange(len(x))))
+        i = best_first[np.searchsorted(weight / weight[-1], rng.random(draws))]
+        j = rng.integers(len(x), size=draws)
+        sx, sy = np.sign(x[i] - x[j]), np.sign(y[i] - y[j])
+        values.append((sx * sy).mean() / math.sqrt((sx**2).mean() * (sy**2).mean()))
+    return np.mean(values)
+
+
+def test_the_other_correlations_at_the_size_of_nasbench101():
+    n, rng = 423_624, np.random.default_rng(0)
+    y = np.round(0.9 + 0.03 * rng.normal(size=n), 4).clip(0, 1)
+    x = np.round(y + 0.03 * rng.normal(size=n), 3)
+    bins = accuracy_bins(y)
+    assert spearman(x, y) == pytest.approx(float(stats.spearmanr(x, y).statistic), abs=1e-12)
+    assert pearson(x, y) == pytest.approx(float(stats.pearsonr(x, y).statistic), abs=1e-12)
+    assert binned_kendall_tau(x, y) == pytest.approx(float(stats.kendalltau(x, bins).statistic), abs=1e-12)
+    ids = rng.permutation(n)
+    predicted = bins[np.lexsort((ids, x))]
+    assert sparse_kendall_tau(x, y, ids) == pytest.approx(
+        float(stats.kendalltau(np.sort(bins), predicted).statistic), abs=1e-12
+    )
+    top = y >= np.sort(y)[-math.ceil(n / 10)]
+    assert kendall_tau_in_top(x, y, 10) == pytest.approx(float(stats.kendalltau(x[top], y[top]).statistic), abs=1e-12)
+    assert weighted_kendall_tau(x, y) == pytest.approx(sampled_weighted_tau(x, y), abs=3e-3)
+
+
 @pytest.mark.parametrize("function", CORRELATIONS)
 def test_borders_are_defined(function):
     assert math.isnan(function([], []))

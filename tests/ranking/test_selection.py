@@ -88,8 +88,63 @@ def test_ranks_of_ties_and_perfect_prediction():
     assert final_search_performance(truth, truth, [0, 1, 2], 10).k == 3, "k says how many were really taken"
 
 
+ORDERED = [
+    lambda x, y, ids: ndcg_at_k(x, y, ids, 1),
+    lambda x, y, ids: precision_at_top(x, y, ids, 10),
+    lambda x, y, ids: best_rank_at_k(x, y, ids, 1),
+    lambda x, y, ids: regret_at_k(x, y, ids, 1),
+    lambda x, y, ids: top_k_percentiles(x, y, ids, 1).minimum,
+    lambda x, y, ids: top_k_percentiles(x, y, ids, 1).median,
+    lambda x, y, ids: top_k_percentiles(x, y, ids, 1).maximum,
+]
+
+
+@pytest.mark.parametrize("i", range(len(ORDERED)))
+def test_without_an_order_there_is_no_number(i):
+    """Constant predictions would take the lowest ids, a constant truth would call anything a success."""
+    assert not math.isnan(ORDERED[i]([1, 2, 3], [0.5, 0.7, 0.6], [0, 1, 2]))
+    assert math.isnan(ORDERED[i]([], [], []))
+    assert math.isnan(ORDERED[i]([1.0], [0.5], [0]))
+    assert math.isnan(ORDERED[i]([1.0, 1.0, 1.0], [0.5, 0.7, 0.6], [0, 1, 2]))
+    assert math.isnan(ORDERED[i]([1.0, 2.0, 3.0], [0.5, 0.5, 0.5], [0, 1, 2]))
+    for x, y, name in (([1, math.nan], [0.1, 0.2], "predictions"), ([1, 2], [0.1, math.nan], "truth")):
+        with pytest.raises(ValueError, match=f"1 of 2 {name} are NaN"):
+            ORDERED[i](x, y, [0, 1])
+
+
+def test_means_of_accuracies_need_no_order_in_the_truth_but_a_choice():
+    assert final_search_performance([1.0], [0.5], [0], 3).mean == 0.5
+    assert final_search_performance([1.0, 2.0], [0.5, 0.5], [0, 1], 1).mean == 0.5
+    chosen_by_nothing = final_search_performance([1.0, 1.0], [0.5, 0.7], [0, 1], 1)
+    assert math.isnan(chosen_by_nothing.mean)
+    assert math.isnan(chosen_by_nothing.best)
+    assert chosen_by_nothing.k == 0
+    assert optimization_gap([0.5], [0.75]) == optimization_gap([0.5, 0.5], [0.75, 0.75]) == 0.25
+    assert supernet_accuracy([0.5]) == 0.5
+    for function in (optimization_gap, lambda x, y: final_search_performance(x, y, [0, 1], 1)):
+        with pytest.raises(ValueError, match="are NaN"):
+            function([0.5, math.nan], [0.75, 0.75])
+    with pytest.raises(ValueError, match="are NaN"):
+        supernet_accuracy([0.5, math.nan])
+
+
+def test_the_top_at_the_size_of_nasbench101():
+    """A shifted ramp: the predicted top 20 are the true ranks 1001 to 1020 of 423,624."""
+    n = 423_624
+    truth = np.arange(n) / n
+    predictions, ids = np.roll(truth, -1000), np.arange(n)
+    predictions[n - 1000 :] = -1 - np.arange(1000)
+    assert best_rank_at_k(predictions, truth, ids, 20) == 1001
+    assert regret_at_k(predictions, truth, ids, 20) == pytest.approx(1000 / n)
+    found = top_k_percentiles(predictions, truth, ids, 20)
+    assert found.maximum == pytest.approx(100 * (1 - 1000 / (n - 1)), abs=1e-9)
+    assert found.minimum == pytest.approx(100 * (1 - 1019 / (n - 1)), abs=1e-9)
+    m = math.ceil(n / 10)
+    assert precision_at_top(predictions, truth, ids, 10) == (m - 1000) / m
+    assert probability_beats_random(float(truth[-1001]), truth, 5).better == 1000
+
+
 def test_borders():
-    assert math.isnan(ndcg_at_k([1, 2], [0.5, 0.5], [0, 1], 1))
     assert math.isnan(regret_at_k([], [], [], 3))
     assert math.isnan(best_rank_at_k([], [], [], 3))
     assert math.isnan(precision_at_top([], [], [], 10))

@@ -7,6 +7,13 @@ import torch
 from nas_lightning.ranking import metrics
 from nas_lightning.ranking import torchmetrics as wrapped
 
+TABLE = np.linspace(0, 1, 500)
+
+
+def beats_random(x, y, ids, k, n):
+    best = metrics.final_search_performance(x, y, ids, k).best
+    return metrics.probability_beats_random(best, TABLE, n).probability
+
 
 @pytest.mark.parametrize(
     ("metric", "function"),
@@ -16,6 +23,18 @@ from nas_lightning.ranking import torchmetrics as wrapped
         (wrapped.Pearson(), lambda x, y, i: metrics.pearson(x, y)),
         (wrapped.WeightedKendallTau(), lambda x, y, i: metrics.weighted_kendall_tau(x, y)),
         (wrapped.SparseKendallTau(0.01), lambda x, y, i: metrics.sparse_kendall_tau(x, y, i, 0.01)),
+        (wrapped.BinnedKendallTau(0.01), lambda x, y, i: metrics.binned_kendall_tau(x, y, 0.01)),
+        (wrapped.SupernetAccuracy(), lambda x, y, i: metrics.supernet_accuracy(x)),
+        (wrapped.OptimizationGap(), lambda x, y, i: metrics.optimization_gap(x, y)),
+        (wrapped.NDCGAtK(7), lambda x, y, i: metrics.ndcg_at_k(x, y, i, 7)),
+        (wrapped.PrecisionAtTop(25), lambda x, y, i: metrics.precision_at_top(x, y, i, 25)),
+        (wrapped.BestRankAtK(3), lambda x, y, i: metrics.best_rank_at_k(x, y, i, 3)),
+        (wrapped.RegretAtK(3), lambda x, y, i: metrics.regret_at_k(x, y, i, 3)),
+        (wrapped.TopKPercentile(20, "minimum"), lambda x, y, i: metrics.top_k_percentiles(x, y, i, 20).minimum),
+        (wrapped.TopKPercentile(20), lambda x, y, i: metrics.top_k_percentiles(x, y, i, 20).median),
+        (wrapped.TopKPercentile(20, "maximum"), lambda x, y, i: metrics.top_k_percentiles(x, y, i, 20).maximum),
+        (wrapped.ProbabilityBeatsRandom(TABLE, 3, 5), lambda x, y, i: beats_random(x, y, i, 3, 5)),
+        (wrapped.ProbabilityBeatsRandom(TABLE, 3), lambda x, y, i: beats_random(x, y, i, 3, 3)),
         (wrapped.KendallTauInTop(25), lambda x, y, i: metrics.kendall_tau_in_top(x, y, 25)),
         (wrapped.FinalSearchPerformance(7), lambda x, y, i: metrics.final_search_performance(x, y, i, 7).mean),
     ],
@@ -36,7 +55,27 @@ def test_classes_are_thin_over_the_functions(metric, function):
 def test_ids_travel_with_their_rows():
     y, ids = torch.tensor([0.1, 0.5, 0.9]), torch.tensor([2, 0, 1])
     metric = wrapped.FinalSearchPerformance(1)
-    metric.update(torch.ones(3), y, ids)
-    assert float(metric.compute()) == pytest.approx(0.5), "all tied: the lowest id wins"
+    metric.update(torch.tensor([1.0, 1.0, 0.0]), y, ids)
+    assert float(metric.compute()) == pytest.approx(0.5), "both best tied: the lower id wins"
     with pytest.raises(ValueError, match="one shape"):
         metric.update(torch.ones(3), torch.ones(2))
+
+
+def test_every_metric_has_its_class():
+    functions = {n for n in metrics.__all__ if n[0].islower()} - {
+        "accuracy_bins",
+        "true_top",
+        "true_ranks",
+        "top_k_indices",
+    }
+    names = {name.lower() for name in vars(wrapped)}
+    ours = {"kendall_tau_in_top": "kendalltauintop", "top_k_percentiles": "topkpercentile"}
+    assert {f for f in functions if ours.get(f, f.replace("_", "")) not in names} == set()
+
+
+def test_undefined_values_stay_undefined():
+    for metric in (wrapped.ProbabilityBeatsRandom(TABLE, 2), wrapped.NDCGAtK(2), wrapped.RegretAtK(2)):
+        metric.update(torch.ones(3), torch.tensor([0.1, 0.5, 0.9]))
+        assert math.isnan(float(metric.compute())), "constant predictions choose nothing"
+    with pytest.raises(ValueError, match="choose minimum, median or maximum"):
+        wrapped.TopKPercentile(3, "mean")
