@@ -1,4 +1,4 @@
-"""Every ranking metric as a torchmetric: thin classes that collect (prediction, truth) rows and call the pure functions.
+"""Every ranking metric as a torchmetric: classes that collect (prediction, truth) rows and call the pure functions.
 
 The import of torch is paid here only. Rows are gathered over DDP ranks by torchmetrics (``dist_reduce_fx="cat"``); each
 architecture must therefore be scored by one rank only, as the sharded evaluator does.
@@ -191,7 +191,7 @@ class FinalSearchPerformance(_AtK):
 
 
 class TopKPercentile(_AtK):
-    """`metrics.top_k_percentiles`: the `which` (minimum, median or maximum) true percentile of the predicted top `k`."""
+    """`metrics.top_k_percentiles`: the `which` (minimum, median, maximum) true percentile of the predicted top `k`."""
 
     def __init__(self, k: int = 10, which: str = "median", **kwargs: Any) -> None:
         super().__init__(k, **kwargs)
