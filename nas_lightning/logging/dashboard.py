@@ -98,7 +98,7 @@ def build(entity: str, project: str, study: str | None = None, factors: Sequence
     )
 
 
-_FIGURES = ("tau-per-setting", "scatter", "epochs-kendall-tau", "search", "settings")
+_FIGURES = ("tau-per-setting", "scatter", "epochs-kendall-tau", "search", "cost-seconds", "settings", "misranked")
 
 
 def specification(workspace: Any) -> dict[str, Any]:
@@ -107,8 +107,9 @@ def specification(workspace: Any) -> dict[str, Any]:
     return dict(json.loads(model.model_dump_json(by_alias=True, exclude_none=True)))
 
 
-def publish_pictures(folder: Path, project: str, entity: str | None) -> list[str]:
-    """Log the report's pictures as one run of job type ``report``; returns the keys.
+def publish_pictures(folder: Path, project: str, entity: str | None, study: str | None = None) -> list[str]:
+    """Log the report's pictures as one run of job type ``report``, in the group `study` so that the workspace's filter
+    lets it through; returns the keys.
 
     Raises DashboardError where the folder holds none.
     """
@@ -117,7 +118,7 @@ def publish_pictures(folder: Path, project: str, entity: str | None) -> list[str
     found = {f"{PICTURES}/{path.stem}": path for path in sorted((folder / "figures").glob("*.png"))}
     if not found:
         raise DashboardError(f"{folder} holds no figures/*.png; make a report first: python -m nas_lightning.report")
-    with wandb.init(project=project, entity=entity, job_type="report", name="report") as run:
+    with wandb.init(project=project, entity=entity, group=study, job_type="report", name="report") as run:
         run.log({key: wandb.Image(str(path)) for key, path in found.items()})
     return list(found)
 
@@ -141,7 +142,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not has_key():
             raise DashboardError("no W&B key was found: set WANDB_API_KEY, or write the specification with --spec")
         if given.report:
-            publish_pictures(given.report, given.project, given.entity)
+            publish_pictures(given.report, given.project, given.entity, given.study)
         print(workspace.save().url)
     except DashboardError as error:
         print(f"dashboard: {error}", file=sys.stderr)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from nas_lightning.labels import change
+
 
 @dataclass(frozen=True)
 class RunFacts:
@@ -53,6 +55,7 @@ class RunFacts:
 
         Nested, not flat: W&B's panels read a dotted name such as ``protocol.learning_rate`` as a path.
         """
+        factor, setting = change(self.heuristics)
         known = {
             "space": self.space,
             "dataset": self.dataset,
@@ -61,7 +64,7 @@ class RunFacts:
             "run_hash": self.run_hash,
             "study": self.study,
             "recipe": self.recipe,
-            "ablation": dict(self.ablation) if self.ablation else {"factor": "baseline", "setting": "baseline"},
+            "ablation": dict(self.ablation) if self.ablation else {"factor": factor, "setting": setting},
             **self.plan,
             "heuristics": self.heuristics,
             "changed": dict.fromkeys(self.heuristics, True),
@@ -112,8 +115,8 @@ def final_numbers(result: Mapping[str, Any]) -> dict[str, float | bool]:
     ``kendall_tau``, ``supernet_accuracy`` …, then the rest by path: ``by_negative_cross_entropy/kendall_tau``,
     ``baselines/parameters/kendall_tau``, ``ceiling/noise/tau``, ``cost/passes``.
     """
-    metrics = dict(result.get("metrics") or {})
-    score = str((result.get("evaluation") or {}).get("score", "accuracy"))
+    metrics, evaluation = dict(result.get("metrics") or {}), result.get("evaluation") or {}
+    score = str(evaluation.get("headline") or evaluation.get("score", "accuracy"))
     main = metrics.pop(score, None)
     nested: dict[str, Any] = {}
     if isinstance(main, Mapping):

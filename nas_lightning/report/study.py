@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from nas_lightning.labels import COMBINATION, combined, short
 from nas_lightning.ranking.comparison import (
     Difference,
     Effect,
@@ -30,7 +31,7 @@ from nas_lightning.ranking.comparison import (
 from nas_lightning.ranking.uncertainty import affordable_replicates
 from nas_lightning.report.runs import COMPLETE, Run
 
-REFERENCE, COMBINATION = "reference", "combination"
+REFERENCE = "reference"
 MEASURES = {
     "supernet_accuracy": "super-net accuracy",
     "kendall_tau": "Kendall tau",
@@ -196,7 +197,7 @@ def _condition(about: dict[str, Any], runs: list[Run], reference: dict[str, str]
 
     def named(factor: str, signature: dict[str, str]) -> str:
         text = signature.get(factor)
-        return "default" if text is None else names.get((factor, text)) or short(json.loads(text))
+        return "default" if text is None else names.get((factor, text)) or short(json.loads(text), factor)
 
     grouped: dict[str, Setting] = {}
     for run in runs:
@@ -211,7 +212,7 @@ def _condition(about: dict[str, Any], runs: list[Run], reference: dict[str, str]
         elif len(changes) == 1:
             ((factor, name),) = changes.items()
         else:
-            factor, name = COMBINATION, ", ".join(f"{f}={s}" for f, s in changes.items())
+            factor, name = COMBINATION, combined(changes)
         key = json.dumps({f: signature.get(f) for f in changes}, sort_keys=True)
         grouped.setdefault(key, Setting(factor, name, [], changes)).runs.append(run)
     rank = {REFERENCE: 0, COMBINATION: 2}
@@ -226,24 +227,6 @@ def _natural(name: str) -> list[tuple[float, str]]:
     """Sorts b64 before b128."""
     parts = re.split(r"(\d+(?:\.\d+)?)", name)
     return [(float(part), "") if i % 2 else (-1.0, part) for i, part in enumerate(parts)]
-
-
-def short(settings: Any) -> str:
-    """A heuristic's settings in a few words, for settings that no ablation file names.
-
-    >>> short({"value": 0.05}), short({"track": True, "affine": False})
-    ('0.05', 'track=true, affine=false')
-    """
-
-    def text(value: Any) -> str:
-        return json.dumps(value) if isinstance(value, bool) or value is None else str(value)
-
-    if not isinstance(settings, dict):
-        return text(settings)
-    values = {k: v for k, v in settings.items() if not k.startswith("_")}
-    if len(values) == 1:
-        return text(next(iter(values.values())))
-    return ", ".join(f"{k}={text(v)}" for k, v in values.items()) or "on"
 
 
 def _paired(runs: Sequence[Run]) -> tuple[list[np.ndarray], np.ndarray]:
@@ -339,6 +322,15 @@ def _adjust(conditions: Sequence[Condition]) -> None:
             setting.verdict = verdict(setting.difference, setting.p_holm)
 
 
+def _told_apart(name: str, value: Any) -> str:
+    """``epochs=12`` of a plan, else the value, which says what it is (a recipe, a set) unless it is a number."""
+    if name == "plan":  # only where the reference was run with several
+        return ", ".join(f"{field.split('.')[-1]}={short(v)}" for field, v in (value or {}).items())
+    if value is None:
+        return f"no {name.replace('_', ' ')}"
+    return f"{name.replace('_', ' ')} {short(value)}" if isinstance(value, bool | int | float) else short(value)
+
+
 def _name(conditions: Sequence[Condition]) -> None:
     """Labels: space and data set, and what else tells conditions of one space and data set apart."""
     for condition in conditions:
@@ -348,5 +340,5 @@ def _name(conditions: Sequence[Condition]) -> None:
             for k in sorted({k for c in twins for k in c.about} - {"benchmark_sha256"})
             if len({json.dumps(c.about.get(k), sort_keys=True) for c in twins}) > 1
         ]
-        extra = [short(condition.about.get(k)) for k in differing]
+        extra = [text for k in differing if (text := _told_apart(k, condition.about.get(k)))]
         condition.label = ", ".join([f"{condition.space} on {condition.dataset}", *extra])

@@ -3,10 +3,15 @@
 import json
 
 import pytest
+import wandb
 
 from nas_lightning.logging import RunFacts
-from nas_lightning.logging.dashboard import build, main, specification
+from nas_lightning.logging.dashboard import DashboardError, build, main, publish_pictures, specification
 from nas_lightning.logging.facts import final_numbers
+from nas_lightning.logging.offline import read_offline_run
+from nas_lightning.ranking.plot import scatter
+from nas_lightning.report import figures
+from nas_lightning.report.misranked import misranked
 
 pytest.importorskip("wandb_workspaces", reason="wandb-workspaces is not installed (extra: dashboard)")
 
@@ -71,6 +76,34 @@ def test_runs_are_filtered_and_grouped():
     text = json.dumps(spec["spec"]["section"]["runSets"])
     assert "isolated" in text
     assert "ablation.value.factor" in text or "ablation.factor" in text
+
+
+def test_pictures_are_figures_of_the_report_and_pass_the_workspaces_filter(tmp_path, monkeypatch):
+    """Published offline and read back: the run of the pictures is in the study's group, under the panel's own keys."""
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.chdir(tmp_path)
+    described = [
+        figures.tau_per_setting([]), figures.scatters([]), figures.over_epochs([], "kendall_tau", "Kendall tau"),
+        figures.search_curves([]), figures.tau_against_cost([], "seconds", ""), figures.parallel_settings([]),
+        misranked([], [])[0],
+    ]  # fmt: skip
+    drawn = [figure["id"] for figure in described]
+    for name in drawn:
+        (tmp_path / "report" / "figures").mkdir(parents=True, exist_ok=True)
+        scatter(tmp_path / "report" / "figures" / f"{name}.png", [0.1, 0.2], [0.5, 0.6])
+    keys = publish_pictures(tmp_path / "report", "nas-lightning", None, "isolated")
+    wandb.teardown()
+    (folder,) = (tmp_path / "wandb").glob("offline-run-*")
+    found = read_offline_run(folder)
+    assert (found.group, found.job_type, found.exit_code) == ("isolated", "report", 0)
+    assert len(found.files) == len(keys) == len(drawn)
+    spec, panel = panels()
+    assert "isolated" in json.dumps(spec["spec"]["section"]["runSets"])
+    asked = {s for s in strings(panel["Report"]["config"]) if s.startswith("report/")}
+    assert len(asked) >= 6
+    assert asked <= set(keys)
+    with pytest.raises(DashboardError, match=r"holds no figures/\*\.png"):
+        publish_pictures(tmp_path / "empty", "nas-lightning", None)
 
 
 def test_command_writes_the_specification_and_needs_a_key_to_send(tmp_path, monkeypatch, capsys):

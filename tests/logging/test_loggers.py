@@ -1,6 +1,7 @@
 import csv
 import doctest
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -72,6 +73,24 @@ def test_final_numbers_are_numbers_of_the_score_that_counts():
     assert "ceiling/noise/not_available" not in found
     other = final_numbers(RESULT | {"evaluation": {"score": "negative_cross_entropy"}})
     assert (other["kendall_tau"], other["supernet_accuracy"]) == (0.6, 0.7)
+
+
+def test_several_checkpoints_count_by_their_headline():
+    metrics = {"seed0 accuracy": {"kendall_tau": 0.5}, "seed1 accuracy": {"kendall_tau": 0.6}}
+    evaluation = {"score": "accuracy", "headline": "seed0 accuracy"}
+    found = final_numbers({"metrics": metrics, "evaluation": evaluation})
+    assert found == {"kendall_tau": 0.5, "by_seed1 accuracy/kendall_tau": 0.6}
+
+
+def test_changes_without_an_ablation_file_are_no_baseline(run):
+    """Panels are grouped by `ablation`: heuristics typed one by one must not hide among the baselines."""
+    given = {"sampling": {"protocol.paths_per_step": 5, "protocol.sampling": "fairnas"}}
+    typed = replace(run, ablation=None, heuristics=given).config()["ablation"]
+    assert typed == {"factor": "sampling", "setting": "fairnas, paths_per_step=5"}
+    both = replace(run, ablation=None, heuristics=given | {"channels": {"value": 16}}).config()["ablation"]
+    assert both == {"factor": "combination", "setting": "channels: 16 + sampling: fairnas, paths_per_step=5"}
+    none = replace(run, ablation=None, heuristics={}).config()["ablation"]
+    assert none == {"factor": "baseline", "setting": "baseline"}
 
 
 def test_names_say_what_was_varied(run):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from run_folders import FACTORS, write_broken, write_run, write_search, write_study
 
+from nas_lightning import labels
 from nas_lightning.ranking.metrics import kendall_tau
 from nas_lightning.report import study, tables
 from nas_lightning.report.__main__ import main
@@ -32,7 +33,7 @@ def by_label(conditions, label):
     return next(c for c in conditions if c.label == label)
 
 
-@pytest.mark.parametrize("module", [study, tables], ids=lambda m: m.__name__)
+@pytest.mark.parametrize("module", [labels, tables], ids=lambda m: m.__name__)
 def test_examples_in_the_docstrings(module):
     assert not doctest.testmod(module).failed
 
@@ -103,7 +104,7 @@ def test_differences_and_verdicts(compared):
     assert settings["channels", "16"].verdict == "no difference"
     assert worse.p_holm >= worse.difference.p
     assert found.reference.verdict == ""
-    combined = settings["combination", "learning_rate=0.1, sampling=fairnas"]
+    combined = settings["combination", "learning_rate: 0.1 + sampling: fairnas"]
     assert combined.verdict == "not decided (2 seeds)"
 
 
@@ -143,7 +144,11 @@ def test_other_plans_and_evaluations_are_not_mixed(tmp_path):
     write_run(tmp_path, n=50)
     conditions, _ = conditions_of(find_runs([tmp_path]), replicates=100)
     assert len(conditions) == 3
-    assert len({c.label for c in conditions}) == 3
+    assert {c.label for c in conditions} == {
+        "nasbench201 on digits, random60_seed0, epochs=10",
+        "nasbench201 on digits, random60_seed0, epochs=20",
+        "nasbench201 on digits, random50_seed0",
+    }
     sizes = sorted((c.about["architecture_set"], len(c.settings)) for c in conditions)
     assert sizes == [("random50_seed0", 1), ("random60_seed0", 2), ("random60_seed0", 2)]
     for condition in conditions:

@@ -1,0 +1,54 @@
+"""How a change of heuristics is called where no ablation file names it: in reports, and by loggers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+COMBINATION = "combination"
+"""The factor of a run that changes several."""
+
+
+def short(settings: Any, factor: str = "") -> str:
+    """A heuristic's settings in a few words; what the factor already says is not repeated.
+
+    >>> short({"value": 0.05}), short({"track": True, "affine": False})
+    ('0.05', 'track=true, affine=false')
+    >>> short({"protocol.paths_per_step": 5, "protocol.sampling": "fairnas"}, "sampling")
+    'fairnas, paths_per_step=5'
+    """
+
+    def text(value: Any) -> str:
+        return json.dumps(value) if isinstance(value, bool) or value is None else str(value)
+
+    if not isinstance(settings, Mapping):
+        return text(settings)
+    values = {k.removeprefix("protocol.").removeprefix("mapping."): v for k, v in settings.items() if k[:1] != "_"}
+    if len(values) == 1:
+        return text(next(iter(values.values())))
+    own = [text(values.pop(factor))] if factor in values else []
+    return ", ".join([*own, *(f"{k}={text(v)}" for k, v in values.items())]) or "on"
+
+
+def combined(changes: Mapping[str, str]) -> str:
+    """The setting of a run that changes several factors.
+
+    >>> combined({"batch_norm": "tracked", "sampling": "fairnas"})
+    'batch_norm: tracked + sampling: fairnas'
+    """
+    return " + ".join(f"{factor}: {setting}" for factor, setting in changes.items())
+
+
+def change(heuristics: Mapping[str, Any]) -> tuple[str, str]:
+    """Factor and setting of heuristics that are not at their default, by factor.
+
+    >>> change({}), change({"channels": {"value": 16}})
+    (('baseline', 'baseline'), ('channels', '16'))
+    >>> change({"channels": {"value": 16}, "epochs": {"value": 5}})
+    ('combination', 'channels: 16 + epochs: 5')
+    """
+    named = {factor: short(settings, factor) for factor, settings in sorted(heuristics.items())}
+    if len(named) > 1:
+        return COMBINATION, combined(named)
+    return next(iter(named.items()), ("baseline", "baseline"))
