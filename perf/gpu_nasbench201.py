@@ -2,35 +2,38 @@
 
     python -m perf.gpu_nasbench201 --data FOLDER --json gpu.json
 
-Default: C = 16, N = 5, 250 epochs of 25,000 images, batch 256, bf16 autocast, through Lightning as train.py does it;
-then every architecture on 1,000 held-out images. Before that: images/s of a step for each variant (eager, compiled leaf
-operations, a CUDA graph an operation, wider batches), the kernels' share of the wall time, the share of peak, memory
-against batch size. A variant that fails is reported with its error and stops nothing. `--device cpu --tiny` runs
-everything at toy size on random images.
+First images/s of a step for each variant (`perf/variants.py`: eager, merged convolutions, compiled leaf operations, a
+CUDA graph an operation) at 1, 2 and 4 times the batch; share of peak, kernels and host synchronisations a step, the
+kernels' share of the wall time, what bounds it, peak memory. A variant that fails is reported with its error and stops
+nothing. Then the whole run with the fastest variant: C = 16, N = 5, 250 epochs of 25,000 images, batch 256, bf16
+autocast, through Lightning as train.py does it, and every architecture on 1,000 held-out images. The JSON file is
+written after each of them. `--device cpu --tiny` runs everything but the CUDA graphs at toy size on random images.
 """
 
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
 import tempfile
 import time
+import traceback
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from nas_lightning.data.images import Augment, ImageSet, Normalize
 from nas_lightning.data.module import ImageDataModule, KeyedLoader
 from nas_lightning.modes.common import quiet_lightning
-from nas_lightning.nets import nasbench201
 from nas_lightning.plan import Plan
 from nas_lightning.ranking.evaluator import evaluation_batches, score
 from nas_lightning.spaces.cost import costs
@@ -38,6 +41,7 @@ from nas_lightning.spaces.nasbench201 import NB201Architecture
 from nas_lightning.training import SuperNetModule
 from perf.measure import spread
 from perf.run import environment
+from perf.variants import VARIANTS
 
 MOMENTS = Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 
@@ -54,93 +58,22 @@ def synchronize(device: str) -> None:
         torch.cuda.synchronize()
 
 
-@contextmanager
-def eager(module: SuperNetModule, images: Tensor) -> Iterator[None]:
-    yield
-
-
-@contextmanager
-def patched(forward: Callable[..., Tensor]) -> Iterator[None]:
-    """Another forward for every convolution place (ReLU is applied before it)."""
-    original = nasbench201.ConvPlace.forward
-    nasbench201.ConvPlace.forward = forward  # type: ignore[method-assign]
-    try:
-        yield
-    finally:
-        nasbench201.ConvPlace.forward = original  # type: ignore[method-assign]
-
-
-@contextmanager
-def compiled_leaves(module: SuperNetModule, images: Tensor) -> Iterator[None]:
-    """torch.compile of convolution and batch-norm: one graph a shape, whatever the path."""
-
-    def leaf(x: Tensor, kernel: Tensor, weight: Tensor | None, bias: Tensor | None, padding: int) -> Tensor:
-        return F.batch_norm(F.conv2d(x, kernel, padding=padding), None, None, weight, bias, training=True)
-
-    run = torch.compile(leaf, dynamic=False)
-
-    def forward(self: Any, activated: Tensor, size: int) -> Tensor:
-        return run(activated, self.kernel(size), *self.norms[str(size)].affine(), size // 2)
-
-    with patched(forward):
-        yield
-
-
-class Leaf(nn.Module):
-    """One convolution place at one kernel size, as a module of one tensor argument."""
-
-    def __init__(self, place: nasbench201.ConvPlace, size: int) -> None:
-        super().__init__()
-        self.place, self.size, self.original = place, size, nasbench201.ConvPlace.forward
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.original(self.place, x, self.size)
-
-
-@contextmanager
-def graphed_operations(module: SuperNetModule, images: Tensor) -> Iterator[None]:
-    """A CUDA graph for forward and one for backward of every convolution place; no architecture has to be captured."""
-    if images.device.type != "cuda":
-        raise RuntimeError("CUDA graphs need a CUDA device")
-    network: Any = module.network
-    leaves, samples, keys = [], [], []
-    side, width = images.shape[2], network.mapping.channels
-    dtype = torch.bfloat16 if torch.is_autocast_enabled("cuda") else torch.float32
-    for index, cell in enumerate(network.cells):
-        stage = index // network.mapping.layers
-        shape = (len(images), width * 2**stage, side // 2**stage, side // 2**stage)
-        for place in cell.places.values():
-            for size in (1, 3):
-                leaves.append(Leaf(place, size))
-                sample = torch.randn(shape, device=images.device, dtype=dtype)
-                samples.append((sample.to(memory_format=torch.channels_last).requires_grad_(),))
-                keys.append((id(place), size))
-    graphs = dict(zip(keys, torch.cuda.make_graphed_callables(tuple(leaves), tuple(samples)), strict=True))
-
-    def forward(self: Any, activated: Tensor, size: int) -> Tensor:
-        return graphs[id(self), size](activated)
-
-    with patched(forward):
-        yield
-
-
-VARIANTS = {"eager": eager, "compiled leaf operations": compiled_leaves, "CUDA graph an operation": graphed_operations}
-
-
 def autocast(device: str) -> Any:
     return torch.autocast(device, dtype=torch.bfloat16, cache_enabled=False)
 
 
 def step_rate(plan: Plan, variant: Any, images: ImageSet, args: argparse.Namespace, steps: int) -> dict[str, Any]:
-    """Images/s, share of peak and, on a GPU, kernel time and memory of one variant."""
+    """Images/s and, on a GPU, share of peak, kernel time, synchronisations and memory of one variant."""
     batch, device = plan.protocol.batch_size, args.device
+    if device != "cpu":
+        gc.collect()
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
     module = SuperNetModule("nasbench201", plan, 10, 3, 0).to(device)
     module.network.train()
     loader = KeyedLoader(images, batch, 0, Augment(4, True), MOMENTS, lambda: 0)
     optimizer: Any = module.configure_optimizers()
     paths = [module.sampler.paths(s).architectures[0] for s in range(2 * steps)]
-    if device != "cpu":
-        torch.cuda.reset_peak_memory_stats()
 
     def step(number: int) -> None:
         x, y = loader.batch(number % len(loader))
@@ -148,14 +81,11 @@ def step_rate(plan: Plan, variant: Any, images: ImageSet, args: argparse.Namespa
         with autocast(device):
             loss = F.cross_entropy(module.network(x, paths[number]), y)
         loss.backward()
-        active = [p for p in module.network.parameters() if p.grad is not None]
+        active = [p for p in optimizer.param_groups[0]["params"] if p.grad is not None]
         torch.nn.utils.clip_grad_norm_(active, 5.0, foreach=True)
         optimizer.step()
 
-    with autocast(device) if device != "cpu" else nullcontext():
-        context = variant(module, loader.batch(0)[0])
-        context.__enter__()
-    try:
+    with opened(variant, module, loader.batch(0)[0], device):
         for number in range(steps):  # warm-up: compilation, choice of algorithms
             step(number)
         times = []
@@ -165,31 +95,42 @@ def step_rate(plan: Plan, variant: Any, images: ImageSet, args: argparse.Namespa
             step(number)
             synchronize(device)
             times.append(time.perf_counter() - started)
-        synchronize(device)
         started = time.perf_counter()
         for number in range(steps, 2 * steps):  # as in training: nobody waits
             step(number)
         synchronize(device)
         rate = steps * batch / (time.perf_counter() - started)
-        kernels = kernel_share(step, range(steps, steps + 3)) if device != "cpu" else {}
+        found = {"images_per_second": rate, "step_ms": spread([1e3 * t for t in times])}
+        if device == "cpu":
+            return found
+        memory = torch.cuda.max_memory_allocated() / 2**20  # before the profiler's
+        macs = costs(paths[steps:], channels=plan.mapping.channels, layers=plan.mapping.layers)[1].mean()
+        teraflops = 6 * macs * rate / 1e12
+        found |= {"teraflops": teraflops, "share_of_peak": teraflops / args.peak_tflops, "peak_memory_mb": memory}
+        return found | what_bounds(step, range(steps, min(2 * steps, steps + 10)))
+
+
+@contextmanager
+def opened(variant: Any, module: SuperNetModule, images: Tensor, device: str) -> Iterator[None]:
+    """The variant around steps on batches like `images`; what it captures, it captures under autocast."""
+    with autocast(device):
+        context = variant(module.network, images)
+        context.__enter__()
+    try:
+        yield
     finally:
         context.__exit__(None, None, None)
-    mapping = plan.mapping
-    macs = costs(paths[steps:], channels=mapping.channels, layers=mapping.layers)[1].mean()
-    found = {
-        "images_per_second": rate,
-        "step_ms": spread([1e3 * t for t in times]),
-        "teraflops": 6 * macs * rate / 1e12,
-        "share_of_peak": 6 * macs * rate / 1e12 / args.peak_tflops,
-        **kernels,
-    }
-    if device != "cpu":
-        found["peak_memory_mb"] = torch.cuda.max_memory_allocated() / 2**20
-    return found
 
 
-def kernel_share(step: Callable[[int], None], numbers: range) -> dict[str, float]:
-    """Kernels a step, their mean time, and the share of wall time in which one runs: far below 1 is launch-bound."""
+CONVOLUTION = ("conv", "gemm", "xmma", "cutlass", "dgrad", "wgrad", "fprop")
+
+
+def what_bounds(step: Callable[[int], None], numbers: range) -> dict[str, Any]:
+    """Kernels a step, their mean time, the share of wall time in which one runs, and host synchronisations.
+
+    Far below 1, the share says that launches bound the step; near 1, it is arithmetic where convolutions take most of
+    the kernels' time, and memory where batch-norm and what goes element by element do.
+    """
     from torch.profiler import ProfilerActivity, profile
 
     torch.cuda.synchronize()
@@ -202,12 +143,29 @@ def kernel_share(step: Callable[[int], None], numbers: range) -> dict[str, float
         for number in numbers:
             step(number)
         torch.cuda.synchronize()
-    events = [e for e in profiled.events() if e.device_type == torch.autograd.DeviceType.CUDA]
+    events = [
+        e
+        for e in profiled.events() or []
+        if e.device_type == torch.autograd.DeviceType.CUDA and not getattr(e, "is_user_annotation", False)
+    ]
     busy = sum(e.device_time for e in events) / 1e6
+    convolving = sum(e.device_time for e in events if any(n in e.name.lower() for n in CONVOLUTION)) / 1e6
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            for number in numbers:
+                step(number)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+    share = busy / wall
     return {
         "kernels_per_step": len(events) / len(numbers),
         "mean_kernel_us": 1e6 * busy / max(1, len(events)),
-        "kernel_share_of_wall": busy / wall,
+        "kernel_share_of_wall": share,
+        "convolutions_share_of_kernels": convolving / busy if busy else 0.0,
+        "host_synchronisations_per_step": sum("synchroniz" in str(w.message) for w in caught) / len(numbers),
+        "bound_by": "launches" if share < 0.8 else "arithmetic" if convolving > busy / 2 else "memory",
     }
 
 
@@ -225,11 +183,18 @@ class Epochs(pl.Callback):
         self.seconds.append(time.perf_counter() - self.started)
 
 
-def whole_run(plan: Plan, data: ImageDataModule, args: argparse.Namespace) -> dict[str, Any]:
-    """Training through Lightning, then the ranking of every architecture."""
+def whole_run(plan: Plan, data: ImageDataModule, name: str, args: argparse.Namespace) -> dict[str, Any]:
+    """Training through Lightning with variant `name`, then the ranking of every architecture."""
     epochs, module = Epochs(), SuperNetModule("nasbench201", plan, 10, 3, 0)
     started = time.perf_counter()
-    with tempfile.TemporaryDirectory() as folder, quiet_lightning():
+    module.to(args.device)  # before a graph is captured
+    module.train()
+    sample = data.loader(args.device).batch(0)[0]
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        quiet_lightning(),
+        opened(VARIANTS[name], module, sample, args.device),
+    ):
         trainer = pl.Trainer(
             accelerator="cpu" if args.device == "cpu" else "gpu", devices=1, precision="bf16-mixed",
             max_epochs=plan.protocol.epochs, logger=False, enable_checkpointing=False, enable_progress_bar=False,
@@ -245,21 +210,24 @@ def whole_run(plan: Plan, data: ImageDataModule, args: argparse.Namespace) -> di
     batches = evaluation_batches(data.held_out(), data.normalize, batch, args.eval_images, args.device)
     scores = score(module.network, archs, batches, precision="bf16-mixed")
     ended = time.perf_counter()
-    mapping = plan.mapping
-    macs = costs(archs, channels=mapping.channels, layers=mapping.layers)[1].mean()
     n_scored = len(archs) * sum(len(labels) for _, labels in batches)
     trained_images = trainer.global_step * plan.protocol.batch_size
-    return {
+    found = {
+        "variant": name,
         "training_s": trained - started,
         "ranking_s": ended - trained,
         "total_s": ended - started,
+        "target_s": 600.0,
         "epoch_s": spread(epochs.seconds),
         "training_images_per_second": trained_images / (trained - started),
         "ranking_images_per_second": n_scored / (ended - trained),
-        "ranking_share_of_peak": 2 * macs * n_scored / (ended - trained) / 1e12 / args.peak_tflops,
         "mean_accuracy": float(scores.accuracy.mean()),
         "architectures": len(archs),
     }
+    if args.device != "cpu":
+        macs = costs(archs, channels=plan.mapping.channels, layers=plan.mapping.layers)[1].mean()
+        found["ranking_share_of_peak"] = 2 * macs * n_scored / (ended - trained) / 1e12 / args.peak_tflops
+    return found
 
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
@@ -272,6 +240,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--eval-images", type=int, default=1000)
     parser.add_argument("--peak-tflops", type=float, default=989.0, help="dense bf16 peak of the device (H100: 989)")
     parser.add_argument("--steps", type=int, default=60, help="steps timed a variant")
+    parser.add_argument("--variant", choices=list(VARIANTS), help="of the whole run, in place of the fastest")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--tiny", action="store_true", help="toy size on the embedded digits: does everything run?")
     args = parser.parse_args(arguments)
@@ -294,6 +263,13 @@ def main(arguments: list[str] | None = None) -> int:
     images = ImageSet(random_images, random_labels).to(args.device)
     results: dict[str, Any] = {"variants": {}}
     batches = [plan.protocol.batch_size * factor for factor in ((1,) if args.tiny else (1, 2, 4))]
+    where = environment() | ({"gpu": torch.cuda.get_device_name()} if args.device != "cpu" else {})
+
+    def save() -> None:
+        if args.json:
+            args.json.parent.mkdir(parents=True, exist_ok=True)
+            args.json.write_text(json.dumps({"environment": where, "results": results}, indent=1))
+
     for name, variant in VARIANTS.items():
         for batch in batches:
             label = f"{name}, batch {batch}"
@@ -301,21 +277,31 @@ def main(arguments: list[str] | None = None) -> int:
                 wide = plan.edited({"protocol.batch_size": batch})
                 results["variants"][label] = step_rate(wide, variant, images, args, args.steps)
             except Exception as error:  # a compiler that is missing, memory that is short: the run goes on
-                results["variants"][label] = {"failed": f"{type(error).__name__}: {str(error).splitlines()[0]}"}
+                message = (str(error).splitlines() or [""])[0]
+                results["variants"][label] = {"failed": f"{type(error).__name__}: {message}"}
             print(label, json.dumps(results["variants"][label]), flush=True)
-    name = "digits" if args.tiny else "cifar10"
-    data = ImageDataModule(name, args.data, plan.protocol.batch_size, 0.5, 0)
+            save()
+    rates = {n: results["variants"][f"{n}, batch {batches[0]}"].get("images_per_second", 0.0) for n in VARIANTS}
+    data = ImageDataModule("digits" if args.tiny else "cifar10", args.data, plan.protocol.batch_size, 0.5, 0)
     if args.tiny:
         data.setup()
         for part in ("train_set", "validation_set"):  # digits are grey; the network of this script reads three channels
             grey = getattr(data, part)
             setattr(data, part, ImageSet(grey.images.expand(-1, -1, -1, 3).contiguous(), grey.labels))
         data.normalize = MOMENTS
-    results["whole run"] = whole_run(plan, data, args)
+    fastest = args.variant or max(rates, key=lambda name: rates[name])
+    for name in dict.fromkeys((fastest, "eager")):
+        try:
+            results["whole run"] = whole_run(plan, data, name, args)
+            break
+        except Exception:
+            if name == "eager":
+                raise
+            results[f"whole run, {name}"] = {"failed": traceback.format_exc()}
+            print(f"whole run, {name}: failed, eager follows\n{traceback.format_exc()}", file=sys.stderr, flush=True)
+            save()
     print("whole run", json.dumps(results["whole run"]), flush=True)
-    where = environment() | ({"gpu": torch.cuda.get_device_name()} if args.device != "cpu" else {})
-    if args.json:
-        args.json.write_text(json.dumps({"environment": where, "results": results}, indent=1))
+    save()
     return 0
 
 

@@ -9,6 +9,7 @@ import torch
 from nas_lightning.nets.build import build_network
 from nas_lightning.plan import Plan
 from nas_lightning.spaces import get_space
+from nas_lightning.spaces.nasbench201 import NB201Architecture
 
 SMALL = {
     "nasbench101": {"mapping.channels": 11, "mapping.layers": 1, "mapping.op_placement": "node"},
@@ -47,3 +48,96 @@ def test_weights_of_another_architecture_are_refused():
         copy_weights(plain_network("nasbench201", plan, one, 10, 3), supernet.standalone(other))
     with pytest.raises(ValueError, match="lacks parameters"):
         copy_weights(plain_network("nasbench201", plan, other, 10, 3), supernet.standalone(one))
+
+
+def gradients(network, images, arch, variant=None):
+    """Logits and gradients of one pass, under a variant."""
+    from perf.variants import eager
+
+    network.zero_grad(set_to_none=True)
+    with (variant or eager)(network, images):
+        out = network(images, arch)
+        out.square().sum().backward()
+    return out.detach(), {name: p.grad for name, p in network.named_parameters() if p.grad is not None}
+
+
+def captured(leaves, samples):
+    """Stands in for make_graphed_callables: as strict about arguments and unused parameters, without a graph."""
+
+    def replay(leaf, sample):
+        inputs = (sample, *leaf.parameters())
+        torch.autograd.grad(leaf(sample).sum(), inputs)  # raises where a leaf owns what it does not use
+
+        def run(x):
+            assert (x.shape, x.dtype, x.stride()) == (sample.shape, sample.dtype, sample.stride())
+            assert id(leaf) not in order, "a graph is replayed twice a step: its output would be overwritten"
+            order.append(id(leaf))
+            return leaf(x)
+
+        return run
+
+    order = []
+    positions = {id(leaf): i for i, leaf in enumerate(leaves)}
+    captured.in_order = lambda: [positions[i] for i in order] == sorted(positions[i] for i in order)
+    return tuple(replay(leaf, *sample) for leaf, sample in zip(leaves, samples, strict=True))
+
+
+@pytest.mark.parametrize("name", ["merged convolutions", "CUDA graph an operation"])
+def test_variants_give_the_logits_and_gradients_of_the_network(name):
+    from functools import partial
+
+    from perf.variants import VARIANTS
+
+    torch.manual_seed(0)
+    plan, rng = Plan().edited({"mapping.channels": 4, "mapping.layers": 2}), np.random.default_rng(0)
+    network = build_network("nasbench201", plan, 10, 3).to(memory_format=torch.channels_last).train()
+    images = torch.randn(8, 3, 16, 16).to(memory_format=torch.channels_last)
+    variant = VARIANTS[name]
+    if "graph" in name:
+        with pytest.raises(RuntimeError, match="need a CUDA device"), variant(network, images):
+            pass
+        variant = partial(variant, capture=captured)
+    space = get_space("nasbench201")
+    crowded = NB201Architecture((3, 3, 2, 4, 2, 3))  # two 3x3 convolutions of the input, two 1x1 of node 1
+    for arch in [crowded, *(space.sample(rng) for _ in range(12))]:
+        expected, reference = gradients(network, images, arch)
+        found, ours = gradients(network, images, arch, variant)
+        torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-4)
+        assert ours.keys() == reference.keys()
+        for key, value in ours.items():
+            torch.testing.assert_close(value, reference[key], rtol=1e-3, atol=1e-2)
+        if "graph" in name:
+            assert captured.in_order()
+
+
+def test_the_script_for_one_gpu_runs_at_toy_size(tmp_path, monkeypatch, capsys):
+    import json
+
+    from perf import gpu_nasbench201, variants
+
+    def broken(network, images):
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setitem(variants.VARIANTS, "compiled leaf operations", broken)
+    file = tmp_path / "new" / "gpu.json"
+    tiny = ["--device", "cpu", "--tiny", "--json", str(file)]
+    assert gpu_nasbench201.main([*tiny, "--variant", "compiled leaf operations"]) == 0
+    results = json.loads(file.read_text())["results"]
+    assert "no compiler" in results["variants"]["compiled leaf operations, batch 32"]["failed"]
+    assert "no compiler" in results["whole run, compiled leaf operations"]["failed"]
+    assert "eager follows" in capsys.readouterr().err
+    assert "CUDA device" in results["variants"]["CUDA graph an operation, batch 32"]["failed"]
+    assert results["variants"]["merged convolutions, batch 32"]["images_per_second"] > 0
+    run = results["whole run"]
+    assert (run["variant"], run["architectures"]) == ("eager", 20)
+    assert 0 <= run["mean_accuracy"] <= 1
+
+
+def test_all_architectures_are_ranked_once():
+    from perf.gpu_nasbench201 import every_architecture
+
+    everything = every_architecture(None)
+    assert len({str(arch) for arch in everything}) == len(everything) == 15_625
+    some = [str(arch) for arch in every_architecture(20)]
+    assert len(set(some)) == 20
+    assert set(some) < {str(arch) for arch in everything}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -57,9 +58,17 @@ class Normalize:
 
     def __call__(self, images: Tensor) -> Tensor:
         """uint8 [B, H, W, C] -> float32 [B, C, H, W]."""
-        scale = torch.tensor([1 / (255 * s) for s in self.std], device=images.device)
-        shift = torch.tensor([-m / s for m, s in zip(self.mean, self.std, strict=True)], device=images.device)
+        scale, shift = scale_and_shift(self, images.device)
         return torch.addcmul(shift, images.float(), scale).permute(0, 3, 1, 2)
+
+
+@lru_cache(maxsize=32)
+def scale_and_shift(normalize: Normalize, device: torch.device) -> tuple[Tensor, Tensor]:
+    """What `normalize` multiplies by and adds, [C] each, brought to the device once: every copy there is a wait."""
+    with torch.inference_mode(False):  # or what was first asked for while scoring could not be used in training
+        scale = torch.tensor([1 / (255 * s) for s in normalize.std], device=device)
+        shift = torch.tensor([-m / s for m, s in zip(normalize.mean, normalize.std, strict=True)], device=device)
+    return scale, shift
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ average pool, linear. A cell has 4 nodes and 6 edges u -> v, each with one of 5 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import torch
@@ -103,13 +103,13 @@ class Cell(nn.Module):
         """`prefix` keeps the maps that other architectures ask for on the same `x`."""
         values: list[Tensor | None] = [x]
         keys: list[Any] = ["input"]
-        activated: dict[int, Tensor] = {}  # ReLU of a node, shared by all convolutions that read it
+        shared: dict[tuple[int, str], Tensor] = {}  # ReLU and pooling of a node, for all edges that read it
         for v, node in enumerate(nodes_of(operations), start=1):
             if prefix is None or v == 3 or not node.edges:
-                values.append(self.node(v, node, values, keys, activated, prefix))
+                values.append(self.node(v, node, values, keys, shared, prefix))
             else:
                 values.append(
-                    prefix.get(node.key, lambda v=v, node=node: self.node(v, node, values, keys, activated, prefix))  # type: ignore[misc]
+                    prefix.get(node.key, lambda v=v, node=node: self.node(v, node, values, keys, shared, prefix))  # type: ignore[misc]
                 )
             keys.append(node.key)
         return torch.zeros_like(x) if values[3] is None else values[3]
@@ -120,16 +120,16 @@ class Cell(nn.Module):
         node: Node,
         values: list[Tensor | None],
         keys: list[Any],
-        activated: dict[int, Tensor],
+        shared: dict[tuple[int, str], Tensor],
         prefix: Prefix | None,
     ) -> Any:
         """The sum of a node's edges, None where it has none."""
         total: Tensor | None = None
         for u, operation, key in node.edges:
             if prefix is None or operation == SKIP:
-                y = self.edge(u, v, operation, values, keys, activated, prefix)
+                y = self.edge(u, v, operation, values, keys, shared, prefix)
             else:
-                y = prefix.get(key, lambda u=u, o=operation: self.edge(u, v, o, values, keys, activated, prefix))  # type: ignore[misc]
+                y = prefix.get(key, lambda u=u, o=operation: self.edge(u, v, o, values, keys, shared, prefix))  # type: ignore[misc]
             total = y if total is None else total + y
         return total
 
@@ -140,7 +140,7 @@ class Cell(nn.Module):
         operation: int,
         values: list[Tensor | None],
         keys: list[Any],
-        activated: dict[int, Tensor],
+        shared: dict[tuple[int, str], Tensor],
         prefix: Prefix | None,
     ) -> Tensor:
         """One operation on the value of node `u`."""
@@ -150,10 +150,13 @@ class Cell(nn.Module):
         if operation == SKIP:
             return source
         if operation == POOL:
-            return average_pool(source)
-        if u not in activated:
-            activated[u] = F.relu(source) if prefix is None else prefix.get(("relu", keys[u]), lambda: F.relu(source))
-        y: Tensor = self.places[place_of((u, v), self.placement)](activated[u], KERNEL_SIZE[operation])
+            if (u, "pool") not in shared:
+                shared[u, "pool"] = average_pool(source)
+            return shared[u, "pool"]
+        if (u, "relu") not in shared:
+            compute = partial(F.relu, source)
+            shared[u, "relu"] = compute() if prefix is None else prefix.get(("relu", keys[u]), compute)
+        y: Tensor = self.places[place_of((u, v), self.placement)](shared[u, "relu"], KERNEL_SIZE[operation])
         return y
 
     def exported(self, operations: tuple[int, ...]) -> Iterator[tuple[str, Tensor]]:

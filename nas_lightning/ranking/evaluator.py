@@ -124,10 +124,10 @@ def score(
                 _sharing(network, order, batches, add, progress)
     finally:
         network.train(was_training)
+    found = (sums / sum(len(labels) for _, labels in batches)).cpu().numpy()
     for same in order:
-        sums[same] = sums[same[0]].clone()
-    n_images = sum(len(labels) for _, labels in batches)
-    return Scores.from_array((sums / n_images).cpu().numpy())
+        found[same] = found[same[0]]
+    return Scores.from_array(found)
 
 
 def _sharing(

@@ -79,6 +79,36 @@ def test_leaving_dead_edges_out_changes_neither_output_nor_gradient(monkeypatch)
     assert all(torch.equal(g, all_gradients[n]) for n, g in gradients.items())
 
 
+def test_one_pooling_serves_all_edges_with_equal_output_and_gradient(monkeypatch):
+    network, x = supernet(), images()
+    arch = NB201Architecture((4, 4, 4, 4, 4, 3))  # three poolings of the input, two of node 1
+    cell, calls, found = type(network.cells[0]), [], []
+    edge, pool = cell.edge, average_pool
+
+    def counted(y):
+        calls.append(1)
+        return pool(y)
+
+    def forgetful(self, u, v, operation, values, keys, shared, prefix):
+        shared.pop((u, "pool"), None)
+        return edge(self, u, v, operation, values, keys, shared, prefix)
+
+    monkeypatch.setattr("nas_lightning.nets.nasbench201.average_pool", counted)
+    for forward, poolings in ((edge, 2), (forgetful, 5)):
+        monkeypatch.setattr(cell, "edge", forward)
+        network.zero_grad(set_to_none=True)
+        calls.clear()
+        out = network(x, arch)
+        out.square().sum().backward()
+        assert len(calls) == 3 * poolings
+        found.append((out.detach(), {n: p.grad for n, p in network.named_parameters() if p.grad is not None}))
+    (first, gradients), (second, all_gradients) = found
+    assert torch.equal(first, second)
+    assert gradients.keys() == all_gradients.keys()
+    for name, gradient in gradients.items():
+        torch.testing.assert_close(gradient, all_gradients[name], rtol=1e-4, atol=1e-5)
+
+
 def test_tracked_statistics_count_batches_of_dead_edges_too():
     torch.manual_seed(0)
     network = build_network("nasbench201", Plan().edited({"mapping.channels": 4, "mapping.layers": 1,
