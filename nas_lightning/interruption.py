@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import Any
 
 TERMINATED, INTERRUPTED = 75, 130
 """Exit codes. 75 is EX_TEMPFAIL of sysexits.h: not done, try again; 130 is what a shell reports for Ctrl-C."""
+
+REPEAT_S = 1.0
+"""Seconds in which the same signal is no second one: it has reached a process itself and by way of its parent."""
 
 SIGNALS = {signal.SIGTERM: TERMINATED, signal.SIGINT: INTERRUPTED}
 
@@ -55,13 +59,18 @@ def _restore(handlers: dict[signal.Signals, Any]) -> None:
 
 
 @contextmanager
-def stoppable() -> Iterator[None]:
-    """Turn SIGTERM and Ctrl-C into `Stopped` while the block runs."""
-    before = _install(raise_stopped)
+def handled_by(handler: Callable[[int, FrameType | None], Any]) -> Iterator[None]:
+    """Give both signals to `handler` while the block runs."""
+    before = _install(handler)
     try:
         yield
     finally:
         _restore(before)
+
+
+def stoppable() -> AbstractContextManager[None]:
+    """Turn SIGTERM and Ctrl-C into `Stopped` while the block runs."""
+    return handled_by(raise_stopped)
 
 
 class Deferred:
@@ -69,6 +78,7 @@ class Deferred:
 
     def __init__(self) -> None:
         self.signum = 0
+        self._since = 0.0
         self._before: dict[signal.Signals, Any] = {}
 
     def install(self) -> None:
@@ -82,6 +92,7 @@ class Deferred:
         _restore(before)
 
     def _handle(self, signum: int, frame: FrameType | None) -> None:
-        if self.signum:
+        if not self.signum:
+            self.signum, self._since = signum, time.monotonic()
+        elif signum != self.signum or time.monotonic() - self._since >= REPEAT_S:
             raise Stopped(signum)
-        self.signum = signum

@@ -24,9 +24,9 @@ from nas_lightning.ranks import rank_of, ranks_of
 from nas_lightning.runs import (
     RESULT,
     SCHEMA_VERSION,
-    RunError,
     finished,
     held,
+    refused_by_disk,
     run_hash,
     to_json,
     write_atomically,
@@ -68,7 +68,7 @@ def run(job: Job) -> dict[str, Any]:
     A full disk, a folder that cannot be written or has vanished is a RunError: one sentence, and the same command goes
     on once it is mended.
     """
-    with stoppable(), ranks_of(job.config["trainer"]) as ranks, ExitStack() as stack:
+    with stoppable(), ranks_of(job.config["trainer"], job.folder.name) as ranks, ExitStack() as stack:
         try:
             if ranks.is_first:
                 stack.enter_context(held(job.folder))
@@ -83,10 +83,7 @@ def run(job: Job) -> dict[str, Any]:
                 with suppress(OSError):  # on a full disk there may be no room for it
                     write_atomically(job.folder / ERROR, traceback.format_exc().encode())
             if isinstance(error, OSError):
-                where = f"{error.filename}: " if error.filename else ""
-                raise RunError(
-                    f"{where}{error.strerror or error}; the same command goes on once this is mended"
-                ) from error
+                raise refused_by_disk(error) from error
             raise
 
 

@@ -14,8 +14,9 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stderr
+from contextlib import ExitStack, contextmanager, redirect_stderr, suppress
 from types import FrameType
 from typing import Any, Literal
 
@@ -113,17 +114,23 @@ def is_started_by_rank_0() -> bool:
     return PARENT in os.environ
 
 
+def is_other_rank(strategy: str = "ddp") -> bool:
+    """Whether somebody has started this process to be another rank than the first."""
+    name = {"torchrun": "RANK", "slurm": "SLURM_PROCID"}.get(launcher(strategy))
+    return is_started_by_rank_0() or (name is not None and int(os.environ[name]) != 0)
+
+
 def silence_other_ranks() -> None:
     """Drop the standard output of every rank but the first; errors still go to the standard error."""
-    if is_started_by_rank_0() or (launcher() != "lightning" and rank_of({"strategy": "ddp"}) != 0):
+    if is_other_rank():
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  stays open as long as the process
 
 
 class Ranks:
     """The ranks of one run, as one of them sees them."""
 
-    def __init__(self, rank: int, size: int, outside: bool) -> None:
-        self.rank, self.size, self.outside = rank, size, outside
+    def __init__(self, rank: int, size: int, outside: bool, place: str = "") -> None:
+        self.rank, self.size, self.outside, self.place = rank, size, outside, place
         self.others: list[subprocess.Popen[bytes]] = []
         """Ranks 1, 2, … of this machine, where this process has started them."""
         self.is_connected = False
@@ -201,6 +208,7 @@ class Ranks:
 
 
 _current = Ranks(0, 1, False)
+_visits: Counter[str] = Counter()
 
 
 def current() -> Ranks:
@@ -209,15 +217,16 @@ def current() -> Ranks:
 
 
 @contextmanager
-def ranks_of(trainer: Trainer) -> Iterator[Ranks]:
+def ranks_of(trainer: Trainer, job: str) -> Iterator[Ranks]:
     """Be one rank of a run: whatever ends the block ends all ranks, and puts the environment back.
 
     A rank that fails ends the others: rank 0 raises RankFailedError in place of the broken connection that it notices.
-    Every rank but the first is quiet meanwhile.
+    Every rank but the first is quiet meanwhile. job: a name of the run, the same on all ranks.
     """
     global _current
     outside = launcher(trainer["strategy"]) != "lightning"
-    before, ranks = _current, Ranks(rank_of(trainer), world_size(trainer), outside)
+    _visits[job] += 1
+    before, ranks = _current, Ranks(rank_of(trainer), world_size(trainer), outside, f"{job} {_visits[job]}")
     if ranks.size == 1:
         with _rank_known(0):
             yield ranks
@@ -268,14 +277,26 @@ def _wait(ranks: Ranks) -> None:
 
 
 def _disconnect(ranks: Ranks) -> None:
-    """Close the process group of ranks that this run has started. Those of torchrun and SLURM stay for the next job,
-    which could not meet at the same address again."""
+    """Leave the process group; the next job has one of its own. Ranks that fail before there is one say so."""
     import torch.distributed as dist
 
-    if ranks.is_connected and not ranks.outside and dist.is_initialized():
-        if sys.exc_info()[0] is not None and (is_started_by_rank_0() or dist.get_backend() == "nccl"):
-            return  # the process ends, and the connection with it; NCCL would wait for ranks that are gone
-        dist.destroy_process_group()
+    error = sys.exc_info()[1]
+    if not ranks.is_connected or not dist.is_initialized():
+        if ranks.outside and isinstance(error, Exception):  # a signal reaches all of them
+            from nas_lightning.meeting import stay_away
+
+            with suppress(RuntimeError):  # nobody is there to be told
+                stay_away(ranks.place, ranks.rank, ranks.size)
+        return
+    if error is not None and (is_started_by_rank_0() or dist.get_backend() == "nccl"):
+        return  # the process ends, and the connection with it; NCCL would wait for ranks that are gone
+    dist.destroy_process_group()
+
+
+def is_left_connected() -> bool:
+    """Whether a failed job has left this process in a group that no other job can use."""
+    distributed = sys.modules.get("torch.distributed")
+    return distributed is not None and distributed.is_available() and distributed.is_initialized()
 
 
 def _outlive_nobody(parent: int) -> None:

@@ -27,6 +27,12 @@ class RunError(ValueError):
     """A run folder that cannot be used; the message says why and what to do."""
 
 
+def refused_by_disk(error: OSError) -> RunError:
+    """A full disk, a folder that cannot be written or has vanished, in one sentence."""
+    where = f"{error.filename}: " if error.filename else ""
+    return RunError(f"{where}{error.strerror or error}; the same command goes on once this is mended")
+
+
 def write_atomically(path: Path, content: bytes | memoryview) -> None:
     """Write next to `path`, flush to disk, then rename: `path` holds the old content or the new, never a part.
 

@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from nas_lightning.ranking.summary import SPACE_TOP_K
-from nas_lightning.runs import RunError
+from nas_lightning.runs import refused_by_disk
 from nas_lightning.search.benchmark_objective import benchmark_objective, open_table
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.objective import Objective
@@ -33,8 +33,7 @@ def search(cfg: DictConfig) -> dict[str, Any]:
         try:
             return _search(cfg)
         except OSError as error:  # a full disk, a folder that cannot be written
-            where = f"{error.filename}: " if error.filename else ""
-            raise RunError(f"{where}{error.strerror or error}; the same command goes on once this is mended") from error
+            raise refused_by_disk(error) from error
     except ValueError as error:
         Console(stderr=True).print(f"error: {error}", highlight=False, soft_wrap=True, markup=False)
         error.was_printed = True  # type: ignore[attr-defined]

@@ -9,23 +9,20 @@ connects them and gives them the same weights.
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+import subprocess
+from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from hydra._internal.utils import get_args_parser
-from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
-from lightning_fabric.plugins.environments import LightningEnvironment, SLURMEnvironment, TorchElasticEnvironment
+from hydra.utils import get_original_cwd
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 
 from nas_lightning import ranks
 from nas_lightning.collectives import broadcast
+from nas_lightning.command import command_of_this_job
+from nas_lightning.meeting import cluster_environment, meet
 
 
 class SharedWeightsStrategy(DDPStrategy):
@@ -43,7 +40,7 @@ class SharedWeightsStrategy(DDPStrategy):
 
 
 class RanksLauncher(_SubprocessScriptLauncher):
-    """Lightning's launcher of ``python train.py …`` again, once for each rank, watched by our `Ranks`."""
+    """Starts this job again, once for each other rank of this machine, and lets our `Ranks` watch them."""
 
     def launch(self, function: Callable[..., Any], *args: Any, trainer: pl.Trainer | None = None, **kwargs: Any) -> Any:
         """Start the other ranks, unless they are there, and call the function.
@@ -57,52 +54,30 @@ class RanksLauncher(_SubprocessScriptLauncher):
                     f"trainer.num_nodes={self.num_nodes} needs somebody who starts the processes on the others; "
                     "start them by torchrun or by SLURM's srun"
                 )
-            with one_job_on_the_command_line():
-                self._call_children_scripts()
+            self._call_children_scripts()
             ranks.current().watch(self.procs)
         return function(*args, **kwargs)
 
-
-@contextmanager
-def one_job_on_the_command_line() -> Iterator[None]:
-    """While other ranks are started: the command line that Lightning repeats is this job alone, not its whole sweep.
-
-    Raises ValueError where there is no command line to repeat.
-    """
-    script = Path(sys.argv[0])
-    if not HydraConfig.initialized() or not script.is_file():
-        raise ValueError(
-            "trainer=ddp starts its ranks by repeating the command line, and this job was not started by one "
-            "(python train.py …) but by another program; start the ranks by torchrun or SLURM"
-        )
-    before = sys.argv
-    os.environ[ranks.PARENT] = str(os.getpid())
-    if HydraConfig.get().mode == RunMode.MULTIRUN:
-        arguments = get_args_parser().parse_args(sys.argv[1:])
-        flags = [
-            word
-            for flag in ("config_path", "config_name", "config_dir")
-            if getattr(arguments, flag)
-            for word in (f"--{flag.replace('_', '-')}", getattr(arguments, flag))
-        ]
-        sys.argv = [sys.argv[0], *flags, *HydraConfig.get().overrides.task, "hydra.mode=RUN"]
-    try:
-        yield
-    finally:
-        sys.argv = before
-        os.environ.pop(ranks.PARENT)
+    def _call_children_scripts(self) -> None:
+        """Not Lightning's: it repeats the command line of this process, which may be a sweep's, or joblib's."""
+        command, environment = command_of_this_job(), self.cluster_environment
+        os.environ |= {
+            "MASTER_ADDR": environment.main_address,
+            "MASTER_PORT": str(environment.main_port),
+            "NODE_RANK": str(environment.node_rank()),
+            "LOCAL_RANK": str(environment.local_rank()),
+            "WORLD_SIZE": str(self.num_processes * self.num_nodes),
+        }
+        for rank in range(1, self.num_processes):
+            variables = {**os.environ, "LOCAL_RANK": str(rank), ranks.PARENT: str(os.getpid())}
+            self.procs.append(subprocess.Popen(command, env=variables, cwd=get_original_cwd()))
 
 
 def strategy_of(trainer: ranks.Trainer) -> str | DDPStrategy:
     """What Lightning's Trainer is to take as its strategy."""
     if trainer["strategy"] == "single":
         return "auto"
-    environments: dict[str, Callable[[], Any]] = {
-        "torchrun": TorchElasticEnvironment,
-        "slurm": lambda: SLURMEnvironment(auto_requeue=False),  # the run handles signals itself
-        "lightning": LightningEnvironment,
-    }
-    return SharedWeightsStrategy(cluster_environment=environments[ranks.launcher()]())
+    return SharedWeightsStrategy(cluster_environment=cluster_environment())
 
 
 def connect(trainer: pl.Trainer, decision: Any) -> Any:
@@ -112,7 +87,14 @@ def connect(trainer: pl.Trainer, decision: Any) -> Any:
         return decision
 
     def exchange() -> Any:
-        strategy.setup_environment()
+        here = ranks.current()
+        if here.outside:
+            assert strategy.accelerator is not None
+            strategy.accelerator.setup_device(strategy.root_device)
+            device = strategy.root_device if strategy.root_device.type != "cpu" else None
+            meet(here.place, here.rank, here.size, strategy._get_process_group_backend(), device_id=device)
+            here.is_connected = True
+        strategy.setup_environment()  # finds itself connected, or connects
         ranks.current().is_connected = True
         return strategy.broadcast(decision)
 

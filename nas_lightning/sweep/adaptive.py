@@ -10,18 +10,22 @@ the same command, after a kill, goes on with the trial that was under way and th
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
+from nas_lightning.ranks import started_outside
 from nas_lightning.report.runs import COMPLETE, FAILED
+from nas_lightning.runs import RunError
 from nas_lightning.sweep import summary
 from nas_lightning.sweep.jobs import MISSING, Job, unsettled
 from nas_lightning.sweep.planner import Planner
@@ -60,10 +64,14 @@ class AdaptiveSweep(StudySweep):
         self.trials, self.metric, self.direction = trials, metric, direction
         self.parallel, self.startup_trials, self.seed, self.name = parallel, startup_trials, seed, name
 
-    def sweep(self, arguments: list[str]) -> Any:
+    def sweep_jobs(self, arguments: list[str]) -> Any:
         """Ask, launch, tell, and print the best trials; exits with JOBS_FAILED where a job failed."""
         assert self.config is not None
-        optuna = import_optuna()
+        if (started_outside(self.config.trainer.strategy) or 1) > 1:
+            raise ValueError(
+                "hydra/sweeper=optuna has one process propose the trials; let trainer=ddp start the ranks, without "
+                "torchrun or srun"
+            )
         fixed, seeds, space = self._spaces(arguments)
         folder = Path(self.config.runs) / (self.config.study or "")
         swept = hashlib.sha256(json.dumps([fixed, seeds, sorted(f"{k}={v}" for k, v in space.items())]).encode())
@@ -74,14 +82,25 @@ class AdaptiveSweep(StudySweep):
         if self.config.dry_run:
             print("This was a dry run: nothing was started, nothing was written.")
             return []
-        folder.mkdir(parents=True, exist_ok=True)
-        backend = optuna.storages.journal.JournalFileBackend(str(folder / JOURNAL))
-        study = optuna.create_study(
-            study_name=name,
-            storage=optuna.storages.JournalStorage(backend),
-            direction=self.direction,
-            load_if_exists=True,
-        )
+        with held_journal(folder / JOURNAL):
+            return self._propose_and_run(name, folder / JOURNAL, planner, fixed, seeds, space)
+
+    def _propose_and_run(
+        self, name: str, journal: Path, planner: Planner, fixed: list[str], seeds: list[str], space: dict[str, Any]
+    ) -> Any:
+        optuna = import_optuna()
+        try:
+            study = optuna.create_study(
+                study_name=name,
+                storage=optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(journal))),
+                direction=self.direction,
+                load_if_exists=True,
+            )
+        except (ValueError, LookupError, TypeError, AttributeError) as error:  # what lines of garbage lead to
+            raise RunError(
+                f"{journal} is damaged ({type(error).__name__}); move it away: the same command begins a new study, "
+                "and jobs that are complete are not repeated"
+            ) from error
         jobs: list[Job] = []
         try:
             while (missing := self.trials - len(_told(study, space))) > 0:
@@ -181,6 +200,32 @@ class AdaptiveSweep(StudySweep):
         for trial in complete[:BEST]:
             settings = " ".join(f"{key}={value}" for key, value in trial.params.items())
             print(f"  {trial.value:.4f}  {settings}", flush=True)
+
+
+@contextmanager
+def held_journal(path: Path) -> Iterator[None]:
+    """Keep the journal to this process while the block runs, and cut off a last line that a kill has left half-written.
+
+    Optuna reads over such a line while it is the last one, and fails once another follows. Raises RunError where
+    another process holds the journal.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(
+                f"another process proposes trials in {path}; wait for it, end it, or choose another study=…"
+            ) from None
+        except OSError:
+            pass  # a file system without locks: the user has to take care
+        file.seek(0)
+        content = file.read()
+        whole = content.rfind(b"\n") + 1
+        if whole < len(content):
+            print(f"warning: the last line of {path} is not whole; it is dropped", file=sys.stderr, flush=True)
+            file.truncate(whole)
+        yield
 
 
 def _told(study: Any, space: dict[str, Any]) -> list[Any]:

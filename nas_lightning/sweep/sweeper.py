@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -9,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +19,15 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from nas_lightning.runs import write_atomically
+from nas_lightning.interruption import handled_by
+from nas_lightning.ranks import device_count, is_other_rank, started_outside
+from nas_lightning.runs import refused_by_disk, write_atomically
 from nas_lightning.sweep import summary
+from nas_lightning.sweep.deaths import deaths_kept
 from nas_lightning.sweep.jobs import COMPLETE, FAILED, SETTLED, Job, unsettled
 from nas_lightning.sweep.planner import Planner
-from nas_lightning.sweep.task import ERROR, Share, SweepTask, visible_gpus
+from nas_lightning.sweep.share import Share, visible_gpus
+from nas_lightning.sweep.task import ERROR, SweepTask
 
 JOBS_FAILED = 1
 """Exit code of a sweep in which a job failed."""
@@ -40,6 +46,14 @@ class StudySweep(BasicSweeper):
         assert self.launcher is not None
         self.processes = _processes(config)
         """Jobs that run side by side in processes of this machine; 1 where the launcher does not say."""
+        self.is_first = not is_other_rank(config.trainer.strategy)
+        """Whether this process is not just another rank, started by torchrun or SLURM, of all jobs."""
+        one_by_one = config.hydra.launcher._target_.endswith(".BasicLauncher")
+        if (started_outside(config.trainer.strategy) or 1) > 1 and not one_by_one:
+            raise ValueError(
+                "torchrun and SLURM start the ranks of one job after the other, so that hydra/launcher is basic there; "
+                "drop it, or let trainer=ddp start the ranks"
+            )
 
     def combinations(self, arguments: Sequence[str]) -> list[list[str]]:
         """The overrides of every job."""
@@ -52,10 +66,23 @@ class StudySweep(BasicSweeper):
     def planner(self) -> Planner:
         assert self.config is not None
         assert self.hydra_context is not None
-        return Planner(self.config, self.hydra_context.config_loader, write=not self.config.dry_run)
+        return Planner(self.config, self.hydra_context.config_loader, write=self.is_first and not self.config.dry_run)
 
     def sweep(self, arguments: list[str]) -> Any:
-        """Plan, launch what is not settled, and say what became of it; exits with JOBS_FAILED where jobs failed."""
+        """Plan, launch what is not settled, and say what became of it; exits with JOBS_FAILED where jobs failed.
+
+        Raises RunError where the folder of the runs cannot be used.
+        """
+        assert self.config is not None
+        try:
+            if not self.config.dry_run:
+                _usable(Path(self.config.runs))
+            return self.sweep_jobs(arguments)
+        except OSError as error:
+            raise refused_by_disk(error) from error
+
+    def sweep_jobs(self, arguments: list[str]) -> Any:
+        """The sweep itself; what it raises is turned into words by `sweep`."""
         assert self.config is not None
         jobs = self.planner().plan(self.combinations(arguments))
         todo = unsettled(jobs)
@@ -69,9 +96,8 @@ class StudySweep(BasicSweeper):
             self.launch(todo)
         finally:  # also when Ctrl-C or SIGTERM ends the sweep
             summary.print_summary(jobs, settled_before)
-        failed = [job for job in todo if not _is_done(job, started)]
-        if failed:
-            sys.exit(JOBS_FAILED)  # what failed is in the summary
+        if self.is_first and not all(_is_done(job, started) for job in todo):  # what failed is in the summary
+            sys.exit(JOBS_FAILED)
         return []
 
     def launch(self, jobs: Sequence[Job], first: int = 0) -> None:
@@ -80,9 +106,9 @@ class StudySweep(BasicSweeper):
             return
         assert self.launcher is not None
         places = Path(tempfile.mkdtemp(prefix="nas-lightning-"))
-        share = Share(places, self.processes, visible_gpus()) if self.processes > 1 else None
+        share = Share(places, self.processes, visible_gpus(), self._gpus_of_a_job()) if self.processes > 1 else None
         for job in jobs:
-            if job.refusal is None and (job.refused_folder / ERROR).exists():
+            if self.is_first and job.refusal is None and (job.refused_folder / ERROR).exists():
                 shutil.rmtree(job.refused_folder)  # its configuration was mended
         started = time.time()
         queue, suspects = list(jobs), []
@@ -95,7 +121,9 @@ class StudySweep(BasicSweeper):
             start = numbers[batch[0]]
             about = {start + i: (job.folder, job.title) for i, job in enumerate(batch)}
             launcher.task_function = SweepTask(self.task_function, about, first + len(jobs), share)
-            launcher.launch([list(job.overrides) for job in batch], initial_job_idx=start)
+            handled = nullcontext() if share is None else handled_by(share.end)
+            with handled, deaths_kept(launcher, batch):
+                launcher.launch([list(job.overrides) for job in batch], initial_job_idx=start)
 
         try:
             while queue:
@@ -115,6 +143,20 @@ class StudySweep(BasicSweeper):
                     write_atomically(job.folder / ERROR, f"The process of this job died: {words}\n".encode())
         finally:
             shutil.rmtree(places, ignore_errors=True)
+
+    def _gpus_of_a_job(self) -> int:
+        """As the part of the command says that all jobs share."""
+        assert self.config is not None
+        with suppress(ValueError):  # each job says what is wrong with it
+            return device_count(self.config.trainer) if self.config.trainer.strategy == "ddp" else 1
+        return 1
+
+
+def _usable(folder: Path) -> None:
+    """Make the folder. Raises OSError."""
+    if folder.exists() and not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
+    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _is_done(job: Job, started: float) -> bool:

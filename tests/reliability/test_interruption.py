@@ -49,6 +49,20 @@ def test_a_deferred_signal_waits_and_the_second_does_not():
             os.kill(os.getpid(), signal.SIGTERM)
 
 
+def test_one_signal_that_comes_twice_at_once_is_one(monkeypatch):
+    """A terminal or SLURM sends it to all processes, and their parent hands it on."""
+    deferred = Deferred()
+    with stoppable():
+        deferred.install()
+        os.kill(os.getpid(), signal.SIGTERM)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert deferred.signum == signal.SIGTERM
+        monkeypatch.setattr(deferred, "_since", deferred._since - 2)
+        with pytest.raises(Stopped):
+            os.kill(os.getpid(), signal.SIGTERM)
+        deferred.restore()
+
+
 def test_threads_leave_the_signals_alone():
     before, seen = signal.getsignal(signal.SIGTERM), []
 

@@ -3,24 +3,30 @@
 import json
 import multiprocessing
 import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
 from hydra import initialize_config_dir
+from hydra._internal.callbacks import Callbacks
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.types import RunMode
+from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
 from nas_lightning.config import register
+from nas_lightning.interruption import Stopped
 from nas_lightning.report.runs import COMPLETE, FAILED, NOT_APPLICABLE, UNFINISHED
-from nas_lightning.runs import SCHEMA_VERSION
+from nas_lightning.runs import SCHEMA_VERSION, RunError
 from nas_lightning.sweep import summary
-from nas_lightning.sweep.adaptive import distribution
+from nas_lightning.sweep.adaptive import AdaptiveSweep, distribution, held_journal
 from nas_lightning.sweep.jobs import MISSING, Job, unsettled, varying
 from nas_lightning.sweep.planner import Composer, Planner, fingerprint
-from nas_lightning.sweep.task import JobFailedError, Share, SweepTask, visible_gpus
+from nas_lightning.sweep.share import Share, visible_gpus
+from nas_lightning.sweep.sweeper import StudySweep
+from nas_lightning.sweep.task import JobFailedError, SweepTask
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -171,6 +177,52 @@ def test_processes_share_gpus_in_turn_and_give_their_place_back(tmp_path):
             assert process.exitcode == 0
 
 
+def test_a_job_of_several_ranks_has_as_many_gpus(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    seen, held = [], []
+    for _ in range(3):
+        monkeypatch.setattr(Share, "_claimed", None)  # as in the next process
+        Share(tmp_path, 3, ["0", "1", "2", "3"], each=2).claim()
+        seen.append(os.environ["CUDA_VISIBLE_DEVICES"])
+        held.append(Share._claimed)
+    for descriptor in held:
+        os.close(descriptor)
+    assert seen == ["0,1", "2,3", "0,1"]
+
+
+def _work(share, begun, how):
+    def save(signum, frame):
+        time.sleep(0.5)  # as a step and a checkpoint
+        raise SystemExit(how)
+
+    if how:
+        signal.signal(signal.SIGTERM, save)
+    with share.at_work(how):
+        begun.put(os.getpid())
+        for _ in range(1000):
+            time.sleep(0.1)
+
+
+def test_sigterm_lets_the_jobs_under_way_end_first(tmp_path):
+    """Those that listen and those that do not; and no job begins any more."""
+    context = multiprocessing.get_context("fork")
+    share, begun = Share(tmp_path, 2, []), context.Queue()
+    with share.at_work(9):
+        pass  # done before
+    workers = [context.Process(target=_work, args=(share, begun, how)) for how in (0, 7)]
+    for worker in workers:
+        worker.start()
+    assert sorted(begun.get(timeout=60) for _ in workers) == sorted(worker.pid for worker in workers)
+    with pytest.raises(Stopped) as stop:
+        share.end(signal.SIGTERM)
+    assert stop.value.exit_code == 75
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [-signal.SIGTERM, 7]
+    with pytest.raises(Stopped), share.at_work(10):
+        pass
+
+
 def test_visible_gpus_are_those_that_the_environment_leaves(monkeypatch, tmp_path):
     assert visible_gpus({"CUDA_VISIBLE_DEVICES": "2, 5"}) == ["2", "5"]
     assert visible_gpus({"CUDA_VISIBLE_DEVICES": ""}) == []
@@ -218,3 +270,71 @@ def test_swept_values_become_distributions():
     assert of("x=tag(log, range(1,9))") == IntDistribution(1, 8, log=True)
     assert of("x=a,b") == CategoricalDistribution(["a", "b"])
     assert of("x=choice(0.5,2)") == CategoricalDistribution(["0.5", "2"])
+
+
+def test_a_journal_belongs_to_one_process_and_loses_only_a_line_that_is_not_whole(tmp_path, capsys):
+    path = tmp_path / "study" / "optuna.journal"
+    with held_journal(path):
+        path.write_text('{"a": 1}\n{"b": 2')
+        with pytest.raises(RunError, match="another process proposes trials in"), held_journal(path):
+            pass
+    with held_journal(path):
+        assert path.read_text() == '{"a": 1}\n'
+    assert "the last line of" in capsys.readouterr().err
+    with held_journal(path):
+        assert path.read_text() == '{"a": 1}\n'
+    assert capsys.readouterr().err == ""
+
+
+OTHER_RANK = {"TORCHELASTIC_RUN_ID": "none", "WORLD_SIZE": "2", "RANK": "1"}
+
+
+@pytest.fixture
+def set_up(monkeypatch):
+    """A function that makes a sweeper as Hydra does."""
+    # Hydra reads its plugins a second time, after this test has imported them.
+    monkeypatch.setattr("hydra._internal.core_plugins.basic_sweeper.BasicSweeper", StudySweep.__bases__[0])
+
+    def made(kind, master, loader, **options):
+        sweeper = kind(max_batch_size=None, params=None, **options)
+        sweeper.setup(hydra_context=HydraContext(loader, Callbacks()), task_function=print, config=master)
+        return sweeper
+
+    return made
+
+
+def test_ranks_started_outside_share_a_sweep_of_one_job_after_the_other(sweep, set_up, tmp_path, monkeypatch):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    for name, value in OTHER_RANK.items():
+        monkeypatch.setenv(name, value)
+    master, loader = sweep("hydra.mode=MULTIRUN", f"runs={tmp_path}", "hydra/launcher=joblib")
+    with pytest.raises(ValueError, match="hydra/launcher is basic there"):
+        set_up(StudySweep, master, loader)
+    master, loader = sweep("hydra.mode=MULTIRUN", f"runs={tmp_path}")
+    adaptive = set_up(AdaptiveSweep, master, loader, trials=1, metric="x")
+    with pytest.raises(ValueError, match="propose the trials"):
+        adaptive.sweep(["heuristics/sampling=fairnas,random_a"])
+
+
+def test_another_rank_leaves_words_and_files_to_the_first(sweep, set_up, tmp_path, monkeypatch, capsys):
+    for name, value in OTHER_RANK.items():
+        monkeypatch.setenv(name, value)
+    typed = [f"runs={tmp_path}", "trainer=ddp", "trainer.devices='2'"]
+    master, loader = sweep("hydra.mode=MULTIRUN", *typed)
+    other = set_up(StudySweep, master, loader)
+    monkeypatch.setattr(StudySweep, "launch", lambda self, jobs: None)  # done before the first rank has its results
+    assert other.sweep(["seed=1,2", *typed]) == []
+    assert not list(tmp_path.iterdir())
+    for name in OTHER_RANK:
+        monkeypatch.delenv(name)
+    first = set_up(StudySweep, master, loader)
+    with pytest.raises(SystemExit, match="1"):
+        first.sweep(["seed=1,2", *typed])
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_folder_of_runs_that_cannot_be_is_one_sentence(sweep, set_up, tmp_path, place):
+    (tmp_path / "file").touch()
+    master, loader = sweep("hydra.mode=MULTIRUN", f"runs={tmp_path / place}")
+    with pytest.raises(RunError, match=f"{place}: Not a directory; the same command goes on once this is mended"):
+        set_up(StudySweep, master, loader).sweep(["seed=1,2", f"runs={tmp_path / place}"])

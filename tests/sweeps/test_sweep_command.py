@@ -147,10 +147,13 @@ def test_ctrl_c_ends_the_whole_sweep_with_its_summary(folder):
 def test_submitit_runs_jobs_in_processes_of_their_own(folder):
     if importlib.util.find_spec("hydra_plugins.hydra_submitit_launcher") is None:
         pytest.skip("needs the extra sweeps")
-    done = command(folder, "-m", "seed=1,14", "hydra/launcher=submitit_local", "hydra.launcher.timeout_min=3", *SMALL)
+    launcher = ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=3")
+    done = command(folder, "-m", "seed=13,1,14", *launcher, *SMALL)
     assert done.returncode == 1
+    assert "Traceback" not in done.stderr
     assert results(folder) == {1}
-    assert "2 jobs: 1 complete, 1 failed." in done.stdout
+    assert "Failed: seed=13\n  The process of this job died" in done.stdout
+    assert "3 jobs: 1 complete, 2 failed." in done.stdout
 
 
 def proposals(text):

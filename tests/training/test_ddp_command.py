@@ -10,8 +10,12 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from lightning_fabric.plugins.environments.lightning import find_free_network_port
+from omegaconf import OmegaConf
 
+from nas_lightning.command import command_of_this_job, script_and_flags, started_by
 from nas_lightning.compose import compose as compose_job
 from nas_lightning.config import register
 
@@ -42,10 +46,10 @@ def environment(**more):
     return {**clean, "PYTHONPATH": str(Path(__file__).parent), **more}
 
 
-def start(*arguments, launcher=(), **variables):
+def start(*arguments, launcher=(), folder=ROOT, **variables):
     command = [sys.executable, *launcher, str(ROOT / "train.py"), *arguments]
     return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, env=environment(**variables)
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment(**variables)
     )
 
 
@@ -108,14 +112,18 @@ def test_a_sweep_trains_every_job_once_by_all_ranks(swept):
 
 @pytest.mark.launchers
 def test_torchrun_and_slurm_end_with_the_same_bytes(swept, tmp_path):
-    """And a complete run is skipped by all processes."""
+    """A complete run is skipped by all processes; a sweep goes on after a job in which one rank has failed."""
     runs, *_ = swept
     (expected,) = [runs / name for name, result in results(runs).items() if result["seed"] == 1]
     arguments = ["seed=1", *TINY, *TWO, "evaluation.every=1", "logger=csv"]
     torchrun = ["-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(find_free_network_port())]
-    code, out, err = end(start(*arguments, f"runs={tmp_path / 'torchrun'}", launcher=torchrun))
-    assert code == 0, err
+    two_jobs = ["plan.protocol.epochs=3,1", *FAIL[:1], "+heuristics.dies.how=raise", f"runs={tmp_path / 'torchrun'}"]
+    code, out, err = end(start("-m", *arguments, *two_jobs, launcher=torchrun))
+    assert code == 1, err
+    assert "ArithmeticError: rank 1 has enough" in err
+    assert "2 jobs: 1 complete, 1 failed." in out
     assert out.count("Run folder:") == 1
+    assert none_left(str(tmp_path))
     shared = {
         "SLURM_JOB_ID": "1", "SLURM_NTASKS": "2", "SLURM_NTASKS_PER_NODE": "2", "SLURM_NNODES": "1",
         "SLURM_NODEID": "0", "SLURM_NODELIST": "127.0.0.1", "MASTER_PORT": str(find_free_network_port()),
@@ -131,10 +139,26 @@ def test_torchrun_and_slurm_end_with_the_same_bytes(swept, tmp_path):
         assert "Run folder:" in out
         assert other_out == ""
     for by in ("torchrun", "slurm"):
-        (folder,) = [path for path in (tmp_path / by).iterdir() if path.is_dir()]
-        assert folder.name == expected.name
+        folder = tmp_path / by / expected.name
         for name in ("result.json", "metrics.csv", "ranking.parquet"):
             assert (folder / name).read_bytes() == (expected / name).read_bytes(), (by, name)
+
+
+@pytest.mark.launchers
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_the_jobs_of_other_launchers_start_their_own_ranks(swept, tmp_path, launcher):
+    """From a folder that is not the script's, and from processes that were started with other command lines."""
+    pytest.importorskip(f"hydra_plugins.hydra_{launcher.removesuffix('_local')}_launcher")
+    runs, *_ = swept
+    arguments = ["seed=1,2", *TINY, *TWO, "evaluation.every=1", "logger=csv", f"hydra/launcher={launcher}", "runs=here"]
+    arguments += ["hydra.launcher.n_jobs=2"] if launcher == "joblib" else ["hydra.launcher.timeout_min=3"]
+    code, out, err = end(start("-m", *arguments, folder=tmp_path))
+    assert code == 0, err
+    assert "2 jobs: 2 complete." in out
+    for name in results(runs):
+        for file in ("result.json", "metrics.csv", "ranking.parquet"):
+            assert (tmp_path / "here" / name / file).read_bytes() == (runs / name / file).read_bytes()
+    assert none_left(str(tmp_path))
 
 
 FAIL = ["+heuristics.dies._target_=dying_rank.DyingRank", "plan.protocol.epochs=500"]
@@ -166,6 +190,30 @@ def job(*overrides):
     register()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return compose_job(compose("train", [*TINY, *overrides]))
+
+
+def test_a_rank_is_started_by_the_job_alone(tmp_path, monkeypatch):
+    script = tmp_path / "train.py"
+    script.touch()
+    monkeypatch.setattr(sys, "argv", ["train.py", "-m", "--config-name", "mine", "seed=1,2", "x=a b"])
+    monkeypatch.chdir(tmp_path)
+    words = script_and_flags()
+    assert words == (str(script), "--config-name", "mine")
+    before = HydraConfig.instance().cfg
+    try:
+        for mode, typed in (("MULTIRUN", [*words, "seed=2", "hydra.mode=RUN"]), ("RUN", [str(script), "seed=2"])):
+            hydra = {"mode": RunMode[mode], "overrides": {"task": ["seed=2"]}}
+            HydraConfig.instance().cfg = OmegaConf.create({"hydra": hydra})
+            if mode == "MULTIRUN":
+                monkeypatch.setattr(sys, "argv", ["/nowhere/popen_loky_posix.py", "--pipe", "7"])  # as in a worker
+                with pytest.raises(ValueError, match="was not started by one"):
+                    command_of_this_job()
+            else:
+                monkeypatch.setattr(sys, "argv", ["train.py", "seed=2"])
+            with started_by(words):
+                assert command_of_this_job() == [sys.executable, *typed]
+    finally:
+        HydraConfig.instance().cfg = before
 
 
 BAD = [
