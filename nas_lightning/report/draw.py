@@ -97,6 +97,20 @@ def _strip(axes: Axes, panel: dict[str, Any]) -> None:
     axes.grid(axis="x", alpha=0.25, linewidth=0.5)
 
 
+def _legend(axes: Axes) -> None:
+    """Beneath the plot, where it hides nothing."""
+    names = axes.get_legend_handles_labels()[1]
+    columns = 2 if len(names) > 2 and max(map(len, names)) < 26 else 1 if len(names) > 2 else 2
+    axes.legend(
+        frameon=False, fontsize=7, ncols=columns, loc="upper left", bbox_to_anchor=(-0.02, -0.22), borderaxespad=0
+    )
+
+
+def _levels(axes: Axes, panel: dict[str, Any]) -> None:
+    for level in panel.get("levels", ()):
+        axes.axhline(level["value"], color="#8a6d1f", linewidth=0.9, linestyle="--", label=level["label"])
+
+
 def _scatter(axes: Axes, panel: dict[str, Any]) -> None:
     from matplotlib.colors import LogNorm
 
@@ -112,6 +126,7 @@ def _scatter(axes: Axes, panel: dict[str, Any]) -> None:
             rasterized=True,
         )
         axes.figure.colorbar(mesh, ax=axes, label="architectures")
+    _levels(axes, panel)
     many = len(panel["series"]) > 12
     for i, series in enumerate(panel["series"]):
         colour = COLOURS[(i + bool(density)) % len(COLOURS)]
@@ -120,11 +135,14 @@ def _scatter(axes: Axes, panel: dict[str, Any]) -> None:
     axes.set_ylabel(panel["y"])
     axes.grid(alpha=0.25, linewidth=0.5)
     if not many:
-        axes.legend(frameon=False, fontsize=7)
+        _legend(axes)
 
 
 def _lines(axes: Axes, panel: dict[str, Any]) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     step: Literal["post"] | None = "post" if panel.get("step") else None
+    _levels(axes, panel)
     for i, series in enumerate(panel["series"]):
         colour, x = COLOURS[i % len(COLOURS)], series["x"]
         axes.fill_between(x, series["low"], series["high"], color=colour, alpha=0.15, linewidth=0, step=step)
@@ -134,13 +152,17 @@ def _lines(axes: Axes, panel: dict[str, Any]) -> None:
     axes.set_xlabel(panel["x"])
     axes.set_ylabel(panel["y"])
     axes.grid(alpha=0.25, linewidth=0.5)
+    if all(float(x).is_integer() for series in panel["series"] for x in series["x"]):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # epochs and evaluations have no halves
     if len(panel["series"]) <= 12:
-        axes.legend(frameon=False, fontsize=7)
+        _legend(axes)
 
 
 def _parallel(axes: Axes, panel: dict[str, Any]) -> None:
     from matplotlib import colormaps
+    from matplotlib.patheffects import withStroke
 
+    halo = [withStroke(linewidth=2.0, foreground="white")]  # names stay legible on the lines
     colours = colormaps["coolwarm"]
     positions = [float(i) for i in range(len(panel["axes"]))]
     for line in panel["lines"]:
@@ -149,9 +171,10 @@ def _parallel(axes: Axes, panel: dict[str, Any]) -> None:
         axes.plot(positions, values, color=colour, alpha=0.55, linewidth=0.9)
     for x, axis in zip(positions, panel["axes"], strict=True):
         axes.axvline(x, color="#bbbbbb", linewidth=0.6, zorder=0)
-        names = axis.get("categories") or [f"{v:.3f}" for v in axis["range"]]
+        names = axis.get("categories") or [f"{v:.{axis['digits']}f}" for v in axis["range"]]
         for i, name in enumerate(names):
-            axes.text(x + 0.03, i / max(1, len(names) - 1), _cut(name, 16), fontsize=6, va="center")
+            y = i / max(1, len(names) - 1)
+            axes.text(x + 0.03, y, _cut(name, 16), fontsize=6, va="center", path_effects=halo, zorder=4)
     axes.set_xticks(positions, [axis["label"] for axis in panel["axes"]], fontsize=7, rotation=25, ha="right")
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)

@@ -5,9 +5,11 @@ Where a figure says `choose`, one panel of each `group` is shown at a time, the 
 
 =========  =====================================================================================================
 strip      `rows` of {group, label, values, names}; `bands` of {low, high, label}; `lines` of {value, label}
-scatter    `series` of {label, x, y, names}, `tau`; or `density` {x, y: bin edges, counts [x][y]} above 2,000 points
-lines      `series` of {label, x, y, low, high}; `step` for curves that jump
-parallel   `axes` of {label, categories or range}; `lines` of {values in 0..1 per axis or null, colour 0..1, name}
+scatter    `series` of {label, x, y, names}, `tau`, `levels`; above 2,000 points `density` {x, y: bin edges, counts
+           [x][y], names [x][y]: one architecture of each bin} in place of the points
+lines      `series` of {label, x, y, low, high}; `step` for curves that jump; `levels`, dashed, of {value, label}
+parallel   `axes` of {label, categories or range, digits}; `lines` of {values in 0..1 or null per axis, colour 0..1,
+           name}
 errors     `rows` of {group, label, n, mean, low, high, q25, q75, share}, see `misranked`; `note`
 =========  =====================================================================================================
 """
@@ -22,6 +24,7 @@ from typing import Any
 import numpy as np
 
 from nas_lightning.ranking.correlation import kendall_tau
+from nas_lightning.ranking.summary import is_accuracy
 from nas_lightning.report.runs import COMPLETE, Run
 from nas_lightning.report.study import REFERENCE, Condition, Setting, measure
 from nas_lightning.report.tables import baseline_tau
@@ -37,7 +40,7 @@ def all_figures(conditions: Sequence[Condition], runs: Sequence[Run]) -> list[Fi
     """Every figure that the runs give data for, in the order of the page."""
     found = [
         tau_per_setting(conditions),
-        scatters(conditions),
+        scatters(conditions, runs),
         over_epochs(conditions, "kendall_tau", "Kendall tau"),
         over_epochs(conditions, "supernet_accuracy", "Super-net accuracy (%)"),
         search_curves(runs),
@@ -105,26 +108,44 @@ def tau_per_setting(conditions: Sequence[Condition]) -> Figure:
     }
 
 
-def scatters(conditions: Sequence[Condition]) -> Figure:
-    """Super-net score against stand-alone accuracy: one panel a run, to choose from within its condition."""
+def scatters(conditions: Sequence[Condition], runs: Sequence[Run] = ()) -> Figure:
+    """Score against stand-alone accuracy: one panel a run, to choose from within its condition, and one a predictor of
+    every mode=evaluate run."""
+    groups = [
+        (
+            c.label,
+            [
+                (run, run.score, run.ranking, f"{_setting_label(s)}, seed {run.seed}")
+                for s in c.settings
+                for run in s.runs
+            ],
+        )
+        for c in conditions
+    ]
+    groups += [
+        (f"mode=evaluate, {run.path.name}", [(run, name, table, name) for name, table in run.predictions.items()])
+        for run in runs
+        if run.status == COMPLETE and run.kind == "evaluation"
+    ]
     panels: list[dict[str, Any]] = []
     budget, left_out = _POINTS, 0
-    for condition in conditions:
+    for group, members in groups:
         first = True
-        for setting in condition.settings:
-            for run in setting.runs:
-                panel = _scatter_panel(run, f"{_setting_label(setting)}, seed {run.seed}")
-                if panel is None:
-                    continue
-                size = sum(len(s["x"]) for s in panel["series"])
-                # The first panel of a condition is always shown, whatever the budget.
-                if not first and size > budget:
-                    left_out += 1
-                    continue
-                first = False
-                budget -= size
-                panels.append({"group": condition.label, **panel})
-    note = "The reference is shown first; choose another run above each plot. Red: the predicted top of the set."
+        for run, score, table, title in members:
+            panel = _scatter_panel(run, score, table, title)
+            if panel is None:
+                continue
+            size = sum(len(s["x"]) for s in panel["series"])
+            size += int(np.count_nonzero(panel["density"]["counts"])) if "density" in panel else 0
+            # The first panel of a group is always shown, whatever the budget.
+            if not first and size > budget:
+                left_out += 1
+                continue
+            first = False
+            budget -= size
+            panels.append({"group": group, **panel})
+    note = "The reference is shown first; choose another run above each plot. Red: the predicted top of the set. The "
+    note += "darker, the more architectures, where there are more than 2,000. In brackets: the parameter count's tau."
     if left_out:
         note += f" {left_out} more runs are not held in this page; their pictures are in the run folders (ranking.png)."
     return {
@@ -137,8 +158,7 @@ def scatters(conditions: Sequence[Condition]) -> Figure:
     }
 
 
-def _scatter_panel(run: Run, title: str) -> dict[str, Any] | None:
-    table = run.ranking
+def _scatter_panel(run: Run, score: str, table: dict[str, np.ndarray], title: str) -> dict[str, Any] | None:
     if not table:
         return None
     keep = ~(np.isnan(table["truth"]) | np.isnan(table["prediction"]))
@@ -146,14 +166,17 @@ def _scatter_panel(run: Run, title: str) -> dict[str, Any] | None:
     if not len(x):
         return None
     tau = kendall_tau(x, y)
-    percent = run.score == "accuracy"
+    percent, free = is_accuracy(score), baseline_tau(run.result)
     x, y = 100 * x if percent else x, 100 * y
-    label = "Super-net accuracy (%)" if percent else f"Super-net {run.score.replace('_', ' ')}"
+    label = f"Super-net {score.replace('_', ' ')}{' (%)' if percent else ''}"
+    if "(" in score:
+        label = f"{score}, 0 is worst"
+    beside = "" if math.isnan(free) else f" (parameters {free:.3f})"
     k = int((run.result.get("evaluated") or {}).get("top_k", 10))
     order = np.lexsort((names, -x))
     top, rest = order[:k], order[k:]
     panel: dict[str, Any] = {
-        "title": f"{title}: Kendall tau {tau:.3f}, n = {len(x)}",
+        "title": f"{title}: Kendall tau {tau:.3f}{beside}, n = {len(x)}",
         "choice": title,
         "x": label,
         "y": "Stand-alone accuracy (%)",
@@ -162,12 +185,7 @@ def _scatter_panel(run: Run, title: str) -> dict[str, Any] | None:
     }
     shown = [("architectures", rest), (f"top {len(top)}", top)]
     if len(x) > DENSE:
-        counts, edges_x, edges_y = np.histogram2d(x, y, bins=_BINS)
-        panel["density"] = {
-            "x": edges_x.round(6).tolist(),
-            "y": edges_y.round(6).tolist(),
-            "counts": counts.astype(int).tolist(),
-        }
+        panel["density"] = _density(x, y, names)
         shown = shown[1:]
     for name, index in shown:
         panel["series"].append(
@@ -179,6 +197,30 @@ def _scatter_panel(run: Run, title: str) -> dict[str, Any] | None:
             }
         )
     return panel
+
+
+def _density(x: np.ndarray, y: np.ndarray, names: np.ndarray) -> dict[str, Any]:
+    """How many of n points lie in each of 60 × 60 bins, and the name of one of them, the last in alphabetical order."""
+    edges, cells = [], []
+    for values in (x, y):
+        edges.append(np.histogram_bin_edges(values, bins=_BINS))
+        cells.append(np.clip(np.searchsorted(edges[-1], values, side="right") - 1, 0, _BINS - 1))
+    counts, examples = np.zeros((_BINS, _BINS), int), np.full((_BINS, _BINS), "", dtype=object)
+    np.add.at(counts, tuple(cells), 1)
+    for i in np.argsort(names, kind="stable"):
+        examples[cells[0][i], cells[1][i]] = str(names[i])
+    return {
+        "x": edges[0].round(6).tolist(),
+        "y": edges[1].round(6).tolist(),
+        "counts": counts.tolist(),
+        "names": examples.tolist(),
+    }
+
+
+def _parameter_level(condition: Condition) -> list[dict[str, Any]]:
+    """The parameter count's tau on the reference's architectures: what a curve of taus has to rise above."""
+    taus = [tau for run in condition.reference.runs if not math.isnan(tau := baseline_tau(run.result))]
+    return [{"value": float(np.mean(taus)), "label": f"parameter count {np.mean(taus):.3f}"}] if taus else []
 
 
 def over_epochs(conditions: Sequence[Condition], name: str, label: str) -> Figure:
@@ -198,7 +240,8 @@ def over_epochs(conditions: Sequence[Condition], name: str, label: str) -> Figur
             if line:
                 series.append(line)
         if series:
-            panels.append({"title": condition.label, "x": "Epoch", "y": label, "series": series})
+            levels = _parameter_level(condition) if name == "kendall_tau" else []
+            panels.append({"title": condition.label, "x": "Epoch", "y": label, "series": series, "levels": levels})
     return {
         "id": "epochs-" + name.replace("_", "-"),
         "kind": "lines",
@@ -309,7 +352,10 @@ def tau_against_cost(conditions: Sequence[Condition], cost: str, label: str) -> 
                 x, y, names = (list(column) for column in zip(*points, strict=True))
                 series.append({"label": _setting_label(setting), "x": x, "y": y, "names": names})
         if series:
-            panels.append({"title": condition.label, "x": label, "y": "Kendall tau", "series": series})
+            levels = _parameter_level(condition)
+            panels.append(
+                {"title": condition.label, "x": label, "y": "Kendall tau", "series": series, "levels": levels}
+            )
     return {
         "id": f"cost-{cost}",
         "kind": "scatter",
@@ -342,12 +388,12 @@ def parallel_settings(conditions: Sequence[Condition]) -> Figure:
             names = [at_default, *sorted({*chosen} - {at_default}, key=_numeric_first)]
             axes.append({"label": factor.replace("_", " "), "categories": names})
             columns.append([names.index(c) / max(1, len(names) - 1) for c in chosen])
-        for name, label in (("supernet_accuracy", "accuracy"), ("kendall_tau", "Kendall tau")):
-            values = np.array([measure(r, name) for _, r in runs])
+        for name, label, scale in (("supernet_accuracy", "accuracy (%)", 100), ("kendall_tau", "Kendall tau", 1)):
+            values = scale * np.array([measure(r, name) for _, r in runs])
             span = _span(values)
             if span is None:
                 continue
-            axes.append({"label": label, "range": list(span)})
+            axes.append({"label": label, "range": list(span), "digits": 1 if scale == 100 else 3})
             width = span[1] - span[0] or 1.0
             columns.append(_finite((values - span[0]) / width))
         lines = [

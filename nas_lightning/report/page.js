@@ -57,7 +57,7 @@ function extent(values, pad) {
 
 // A plotting area with ticks; returns its SVG group and the two scales.
 function area(parent, panel, xs, ys, options) {
-  const o = Object.assign({ width: 480, height: 320, left: 58, right: 12, top: 8, bottom: 44, yTicks: true }, options);
+  const o = Object.assign({ width: 452, height: 320, left: 58, right: 12, top: 8, bottom: 44, yTicks: true }, options);
   const svg = node("svg", { viewBox: `0 0 ${o.width} ${o.height}`, width: o.width, height: o.height, role: "img",
     "aria-label": panel.title }, parent);
   const inner = [o.left, o.width - o.right, o.height - o.bottom, o.top];
@@ -149,11 +149,25 @@ function strip(parent, panel) {
 
 const rowName = row => row.group === "reference" ? row.label : `${row.group}: ${row.label}`;
 
+// Dashed levels across the plot, such as the parameter count's tau, with their names beneath.
+function levels(parent, panel, plot) {
+  const given = panel.levels || [];
+  for (const level of given) {
+    const mark = node("line", { x1: plot.inner[0], x2: plot.inner[1], y1: plot.y(level.value), y2: plot.y(level.value),
+      stroke: "#8a6d1f", "stroke-width": 1.5, "stroke-dasharray": "5 4", class: "level" }, plot.svg);
+    hover(mark, level.label);
+  }
+  if (given.length) html("div", { class: "note" }, parent, "Dashed: " + given.map(level => level.label).join("; ") + ".");
+}
+
+const levelValues = panel => (panel.levels || []).map(level => level.value);
+
 function scatter(parent, panel) {
   const density = panel.density;
   const xs = panel.series.flatMap(s => s.x).concat(density ? [density.x[0], density.x[density.x.length - 1]] : []);
   const ys = panel.series.flatMap(s => s.y).concat(density ? [density.y[0], density.y[density.y.length - 1]] : []);
-  const { svg, x, y } = area(parent, panel, extent(xs, 0.04), extent(ys, 0.04), { height: 370 });
+  const plot = area(parent, panel, extent(xs, 0.04), extent(ys.concat(levelValues(panel)), 0.04), { height: 370 });
+  const { svg, x, y } = plot;
   if (density) {
     const most = Math.log(1 + Math.max(...density.counts.map(column => Math.max(...column))));
     density.counts.forEach((column, i) => column.forEach((count, j) => {
@@ -161,7 +175,7 @@ function scatter(parent, panel) {
       const [a, b, c, d] = [x(density.x[i]), x(density.x[i + 1]), y(density.y[j + 1]), y(density.y[j])];
       const cell = node("rect", { x: a, width: b - a + 0.3, y: c, height: d - c + 0.3, fill: "#24588c",
         "fill-opacity": (0.12 + 0.88 * Math.log(1 + count) / most).toFixed(3), class: "cell" }, svg);
-      hover(cell, `${count} architecture${count > 1 ? "s" : ""}`);
+      hover(cell, count > 1 ? `${count} architectures, one of them:\n${density.names[i][j]}` : density.names[i][j]);
     }));
   }
   const groups = panel.series.map((series, s) => {
@@ -175,11 +189,13 @@ function scatter(parent, panel) {
     return { colour: tone, elements };
   });
   legend(parent, panel.series.map(s => s.label), groups);
+  levels(parent, panel, plot);
 }
 
 function lines(parent, panel) {
   const xs = panel.series.flatMap(s => s.x), ys = panel.series.flatMap(s => s.low.concat(s.high));
-  const { svg, x, y } = area(parent, panel, extent(xs, 0.02), extent(ys, 0.05), {});
+  const plot = area(parent, panel, extent(xs, 0.02), extent(ys.concat(levelValues(panel)), 0.05), {});
+  const { svg, x, y } = plot;
   const path = (px, py, step) => px.map((v, i) => !i ? `M${x(v)},${y(py[i])}` :
     step ? `H${x(v)}V${y(py[i])}` : `L${x(v)},${y(py[i])}`).join("");
   const few = panel.series.length <= 6;
@@ -205,6 +221,7 @@ function lines(parent, panel) {
     return { colour: tone, elements };
   });
   legend(parent, panel.series.map(s => s.label), groups);
+  levels(parent, panel, plot);
 }
 
 function warmth(value) {
@@ -234,9 +251,9 @@ function parallel(parent, panel) {
     node("line", { x1: x(i), x2: x(i), y1: y(0), y2: y(1), class: "axis" }, svg);
     const title = node("text", { x: x(i), y: 22 + (i % 2) * 15, "text-anchor": "middle", "font-weight": 600 }, svg, axis.label);
     hover(title, axis.label);
-    const names = axis.categories || axis.range.map(v => v.toFixed(3));
+    const names = axis.categories || axis.range.map(v => v.toFixed(axis.digits).replace("-", "−"));
     names.forEach((name, j) => {
-      const text = node("text", { x: x(i) + 5, y: y(j / Math.max(1, names.length - 1)) + 4, class: "tick" }, svg, cut(name, 18));
+      const text = node("text", { x: x(i) + 5, y: y(j / Math.max(1, names.length - 1)) + 4, class: "tick halo" }, svg, cut(name, 18));
       hover(text, name);
     });
   });

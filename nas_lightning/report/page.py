@@ -13,7 +13,7 @@ from typing import Any
 from nas_lightning.report.gap import Gap
 from nas_lightning.report.runs import COMPLETE, FAILED, NOT_APPLICABLE, UNFINISHED, Run
 from nas_lightning.report.study import REFERENCE, Condition, Setting
-from nas_lightning.report.tables import HEADER, describe, numbers, row
+from nas_lightning.report.tables import HEADER, beside, describe, numbers, row
 
 _DEFINITIONS = {
     "Kendall tau": "tau-b between super-net score and stand-alone accuracy over the evaluated architectures.",
@@ -99,18 +99,24 @@ def _head(names: Sequence[str], text: int) -> str:
     return f"<thead><tr>{''.join(cells)}</tr></thead>"
 
 
+def _minus(text: str) -> str:
+    """Numbers with a true minus sign, as the other tables print them."""
+    return text.replace("-", "−")
+
+
 def _cell(text: str, value: float | None = None, css: str = "") -> str:
     sort = "" if value is None else f' data-value="{"" if math.isnan(value) else repr(float(value))}"'
     return f"<td{f' class={chr(34)}{css}{chr(34)}' if css else ''}{sort}>{text}</td>"
 
 
 def _ablation(conditions: Sequence[Condition]) -> str:
-    lines = [_ablation_row(c, s) for c in conditions for s in c.settings]
+    lines = [line for c in conditions for line in (*(_ablation_row(c, s) for s in c.settings), *_beside_rows(c))]
     notes = [f"{c.label}, {s.factor} {s.setting}: {s.note}." for c in conditions for s in c.settings if s.note]
     note = f'<p class="note">{escape(" ".join(notes))}</p>' if notes else ""
     return (
-        '<p class="note">Each setting against the reference of its conditions (shaded). Click a heading to sort '
-        "descending, ascending, and back.</p>"
+        '<p class="note">Each setting against the reference of its conditions (shaded); in italics, on the same '
+        "architectures, what costs little or nothing, and the ceilings. Click a heading to sort descending, ascending, "
+        "and back.</p>"
         '<div class="tools"><input data-table="ablation-table" type="search" placeholder="Filter rows" '
         'aria-label="Filter rows"><span class="files"><a href="ablation.csv">CSV</a><a href="ablation.md">Markdown</a>'
         '<a href="ablation.tex">LaTeX</a></span></div>'
@@ -121,10 +127,20 @@ def _ablation(conditions: Sequence[Condition]) -> str:
 
 def _ablation_row(condition: Condition, setting: Setting) -> str:
     printed = row(condition, setting)
-    cells = [_cell(escape(text), css="text") for text in printed[:3]]
+    cells = [_cell(escape(text), css="text name" if i == 2 else "text") for i, text in enumerate(printed[:3])]
     cells.append(_cell(_badge(setting.verdict), css="text"))
     cells += [_cell(escape(text), value) for text, value in zip(printed[4:], numbers(setting), strict=True)]
     return f"<tr{' class=reference' if setting.factor == REFERENCE else ''}>{''.join(cells)}</tr>"
+
+
+def _beside_rows(condition: Condition) -> list[str]:
+    lines = []
+    for texts, values in beside(condition):
+        cells = [_cell(escape(text), css="text name" if i == 2 else "text") for i, text in enumerate(texts[:3])]
+        cells.append(_cell("", css="text"))
+        cells += [_cell(escape(text), value) for text, value in zip(texts[4:], values, strict=True)]
+        lines.append(f"<tr class=beside>{''.join(cells)}</tr>")
+    return lines
 
 
 def _figure(figure: dict[str, Any]) -> str:
@@ -140,10 +156,10 @@ def _effects(conditions: Sequence[Condition]) -> str:
     for condition in conditions:
         for e in condition.effects:
             what = " × ".join(f"{f}: {a} → {b}" for f, a, b in e.changes)
-            interval = "–" if math.isnan(e.low) else f"{e.low:+.3f} to {e.high:+.3f}"
-            cells = [_cell(escape(condition.label), css="text"), _cell(escape(what), css="text")]
+            interval = "–" if math.isnan(e.low) else _minus(f"{e.low:+.3f} to {e.high:+.3f}")
+            cells = [_cell(escape(condition.label), css="text"), _cell(escape(what), css="text name")]
             cells.append(_cell("interaction" if len(e.changes) > 1 else "main effect", css="text"))
-            cells += [_cell(f"{e.estimate:+.3f}", e.estimate), _cell(interval, e.low)]
+            cells += [_cell(_minus(f"{e.estimate:+.3f}"), e.estimate), _cell(interval, e.low)]
             cells += [_cell(str(e.n_seeds), e.n_seeds), _cell(str(e.matched), e.matched)]
             lines.append(f"<tr>{''.join(cells)}</tr>")
     names = ["conditions", "change", "kind", "effect on tau", "95 % interval", "seeds", "matched"]
@@ -157,11 +173,12 @@ def _effects(conditions: Sequence[Condition]) -> str:
 
 def _gap(gaps: Sequence[Gap]) -> str:
     def cell(value: float, text: str = "") -> str:
-        return _cell(text or (f"{value:.3f}".replace("-", "−") if not math.isnan(value) else "not available"), value)
+        return _cell(text or (_minus(f"{value:.3f}") if not math.isnan(value) else "not available"), value)
 
     lines = []
     for g in gaps:
-        cells = [_cell(escape(text), css="text") for text in (g.conditions, g.factor, g.setting)]
+        cells = [_cell(escape(text), css="text") for text in (g.conditions, g.factor)]
+        cells.append(_cell(escape(g.setting), css="text name"))
         cells += [cell(v) for v in (g.tau, g.seed_to_seed, g.repeated_scoring, g.tau_averaged)]
         cells.append(cell(g.ceiling, "" if math.isnan(g.ceiling) else f"{g.ceiling:.3f} ({g.ceiling_kind.split()[0]})"))
         cells += [cell(g.by_seeds), cell(g.left), _cell(f"{g.seeds} × {g.architectures}", g.seeds)]
@@ -198,10 +215,10 @@ def _evaluations(runs: Sequence[Run]) -> str:
                 )
                 texts = (str(run.result["space"]), conditions, name.replace("_", " "))
                 cells = [_cell(escape(t), css="text wrap" if i else "text") for i, t in enumerate(texts)]
-                cells.append(_cell("–" if math.isnan(tau) else f"{tau:.3f}", tau))
-                low = interval["low"]
-                cells.append(_cell("–" if low is None else f"{low:.3f} to {interval['high']:.3f}", low or math.nan))
-                cells.append(_cell("–" if math.isnan(top) else f"{top:.3f}", top))
+                cells.append(_cell("–" if math.isnan(tau) else _minus(f"{tau:.3f}"), tau))
+                low = math.nan if interval["low"] is None else interval["low"]
+                cells.append(_cell("–" if math.isnan(low) else _minus(f"{low:.3f} to {interval['high']:.3f}"), low))
+                cells.append(_cell("–" if math.isnan(top) else _minus(f"{top:.3f}"), top))
                 cells.append(
                     _cell("–" if found is None else f"{100 * found:.2f}", math.nan if found is None else found)
                 )
@@ -242,7 +259,7 @@ def _complete(runs: Sequence[Run]) -> str:
             texts = (run.kind, str(run.result["space"]), str(run.result["dataset"]), str(run.result["run_hash"]))
             cells = [_cell(escape(str(run.path)), css="text wrap"), *(_cell(escape(t), css="text") for t in texts)]
             cells.append(_cell(str(run.seed), run.seed))
-            cells.append(_cell("–" if math.isnan(tau) else f"{tau:.3f}", tau))
+            cells.append(_cell("–" if math.isnan(tau) else _minus(f"{tau:.3f}"), tau))
             cells.append(_cell("–" if math.isnan(run.seconds) else f"{run.seconds:,.0f}", run.seconds))
             lines.append(f"<tr>{''.join(cells)}</tr>")
     head = _head(["folder", "kind", "space", "data set", "run hash", "seed", "Kendall tau", "seconds"], 5)

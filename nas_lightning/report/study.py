@@ -13,7 +13,7 @@ import json
 import math
 import re
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,11 +46,16 @@ def measure(run: Run, name: str) -> float:
     metrics = run.result.get("metrics") or {}
     if name == "supernet_accuracy":
         value = (metrics.get("accuracy") or {}).get(name)
-    else:
-        value = run.record.get(name)
-        inner = {"final_search_performance": "mean", "probability_beats_random": "probability"}.get(name)
-        if inner and isinstance(value, dict):
-            value = value.get(inner)
+        return float(value) if isinstance(value, int | float) else math.nan
+    return value_of(run.record, name)
+
+
+def value_of(record: Mapping[str, Any], name: str) -> float:
+    """One number of `MEASURES` from a predictor's record, NaN where it is not defined."""
+    value = record.get(name)
+    inner = {"final_search_performance": "mean", "probability_beats_random": "probability"}.get(name)
+    if inner and isinstance(value, dict):
+        value = value.get(inner)
     return float(value) if isinstance(value, int | float) else math.nan
 
 

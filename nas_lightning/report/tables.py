@@ -9,10 +9,11 @@ import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from nas_lightning.report.study import MEASURES, Condition, Setting
+from nas_lightning.report.study import MEASURES, Condition, Setting, value_of
 
 _PERCENT = {"supernet_accuracy", "final_search_performance"}
 _HEADERS = {"supernet_accuracy": "acc. (%)", "kendall_tau": "tau", "final_search_performance": "top-K acc. (%)"}
@@ -81,16 +82,52 @@ def numbers(setting: Setting) -> list[float]:
     ]
 
 
-def rows(conditions: Sequence[Condition]) -> list[list[str]]:
-    """All printed rows, condition by condition, the reference first."""
-    return [row(c, s) for c in conditions for s in c.settings]
+def beside(condition: Condition) -> list[tuple[list[str], list[float]]]:
+    """What every tau has to be read beside: printed rows (order of `HEADER`) and their numbers (order of `numbers`) of
+    the baselines and ceilings on the reference's architectures, mean over its runs."""
+    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for run in condition.reference.runs:
+        for name, record in (run.result.get("baselines") or {}).items():
+            fitted = "" if record.get("note") == "no training" else f" ({str(record.get('note')).split(',')[0]})"
+            kind = "fitted baseline" if fitted else "free baseline"
+            found.setdefault((kind, name.replace("_", " ") + fitted), []).append(record)
+        for name, record in (run.result.get("ceiling") or {}).items():
+            if record.get("tau") is not None:
+                found.setdefault(("ceiling", name), []).append({"kendall_tau": record["tau"], "n": record["n"]})
+    lines = []
+    for (kind, name), records in found.items():
+        values = {measure: np.array([value_of(record, measure) for record in records]) for measure in MEASURES}
+        values = {measure: v[:1] if np.all(v == v[0]) else v for measure, v in values.items()}  # no spread to print
+        sizes = " or ".join(map(str, sorted({int(record["n"]) for record in records})))
+        texts = [condition.label, kind, name, "–", printed("kendall_tau", values["kendall_tau"]), "–", "–", "–"]
+        texts += [*(printed(measure, values[measure]) for measure in _REST), sizes]
+        plain = [mean_std(values["kendall_tau"])[0], math.nan, math.nan, math.nan]
+        lines.append((texts, [*plain, *(mean_std(values[measure])[0] for measure in _REST), math.nan]))
+    return lines
+
+
+def rows(condition: Condition) -> list[list[str]]:
+    """All printed rows of a condition: the reference, the settings, then what they have to be read beside."""
+    return [row(condition, s) for s in condition.settings] + [texts for texts, _ in beside(condition)]
+
+
+_BESIDE = ("parameters", "macs", "depth", "linear_operation_counts")
 
 
 def write_csv(path: Path, conditions: Sequence[Condition]) -> None:
     """Plain numbers, one line a setting: per measure mean, std (sample) and number of runs that define it."""
     header = ["space", "dataset", "conditions", "factor", "setting", "seeds"]
     header += [f"{name}_{part}" for name in MEASURES for part in ("mean", "std", "n")]
-    header += ["parameters_kendall_tau", "tau_low", "tau_high", "difference", "difference_low", "difference_high"]
+    header += [
+        *(f"{name}_kendall_tau" for name in _BESIDE),
+        "noise_ceiling",
+        "proxy_ceiling",
+        "tau_low",
+        "tau_high",
+        "difference",
+        "difference_low",
+        "difference_high",
+    ]
     header += ["p", "p_holm", "paired_seeds", "architectures", "verdict", "note"]
     with path.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
@@ -102,7 +139,10 @@ def write_csv(path: Path, conditions: Sequence[Condition]) -> None:
                 for name in MEASURES:
                     values = s.values(name)
                     line += [*mean_std(values), int((~np.isnan(values)).sum())]
-                line.append(mean_std(np.array([baseline_tau(r.result) for r in s.runs]))[0])
+                line += [mean_std(np.array([baseline_tau(r.result, name) for r in s.runs]))[0] for name in _BESIDE]
+                line += [
+                    mean_std(np.array([_ceiling(r.result, kind) for r in s.runs]))[0] for kind in ("noise", "proxy")
+                ]
                 line += [s.level.low, s.level.high] if s.level else [math.nan] * 2
                 d = s.difference
                 line += [d.estimate, d.low, d.high, d.p] if d else [math.nan] * 4
@@ -110,9 +150,14 @@ def write_csv(path: Path, conditions: Sequence[Condition]) -> None:
                 writer.writerow("" if isinstance(v, float) and math.isnan(v) else v for v in line)
 
 
-def baseline_tau(result: dict, name: str = "parameters") -> float:
+def baseline_tau(result: dict[str, Any], name: str = "parameters") -> float:
     """Kendall tau of a free baseline on the run's own architectures, NaN where the run has none."""
     value = ((result.get("baselines") or {}).get(name) or {}).get("kendall_tau")
+    return float(value) if isinstance(value, int | float) else math.nan
+
+
+def _ceiling(result: dict[str, Any], kind: str) -> float:
+    value = ((result.get("ceiling") or {}).get(kind) or {}).get("tau")
     return float(value) if isinstance(value, int | float) else math.nan
 
 
@@ -123,7 +168,7 @@ def write_markdown(path: Path, conditions: Sequence[Condition]) -> None:
         parts.append(f"### {condition.label}\n\n{describe(condition)}\n")
         parts.append("| " + " | ".join(HEADER[1:]) + " |")
         parts.append("|" + "|".join(["---"] * (_TEXT - 1) + ["---:"] * (len(HEADER) - _TEXT)) + "|")
-        cells = ([cell.replace("|", "\\|") for cell in row(condition, s)[1:]] for s in condition.settings)
+        cells = ([cell.replace("|", "\\|") for cell in line[1:]] for line in rows(condition))
         parts += ["| " + " | ".join(line) + " |" for line in cells]
         parts.append("")
     path.write_text("\n".join(parts), encoding="utf-8")
@@ -168,6 +213,9 @@ def write_latex(path: Path, conditions: Sequence[Condition]) -> None:
     for condition in conditions:
         lines += [r"\midrule", rf"\multicolumn{{{len(columns)}}}{{l}}{{\textbf{{{latex(condition.label)}}}}} \\"]
         lines += [" & ".join(latex(c) for c in row(condition, s)[1:]) + r" \\" for s in condition.settings]
+        if free := beside(condition):
+            lines.append(r"\addlinespace")
+            lines += [" & ".join(latex(c) for c in texts[1:]) + r" \\" for texts, _ in free]
     lines += [r"\bottomrule", r"\end{tabular}", ""]
     path.write_text("\n".join(lines), encoding="utf-8")
 

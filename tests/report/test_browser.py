@@ -39,6 +39,14 @@ def test_every_plot_is_drawn(page, report, tmp_path):
         "density above 2,000 points"
     )
     assert page.evaluate("document.querySelectorAll('#figure-settings .curve').length") == 2 * 6 * 5 + 2
+    # The parameter count's tau, in every plot of taus.
+    for name, count in (
+        ("epochs-kendall-tau", 3),
+        ("cost-passes", 3),
+        ("cost-seconds", 3),
+        ("epochs-supernet-accuracy", 0),
+    ):
+        assert page.evaluate(f"document.querySelectorAll('#figure-{name} .level').length") == count
     # Nothing may be drawn outside its picture, or at no position at all.
     assert not page.evaluate(
         "/NaN|undefined|Infinity/.test([...document.querySelectorAll('svg')].map(s => s.innerHTML).join())"
@@ -112,7 +120,7 @@ def test_filter_hides_rows(page):
     page.evaluate(
         "(i => { i.value = ''; i.dispatchEvent(new Event('input')); })(document.querySelector('input[data-table]'))"
     )
-    assert len(page.evaluate(shown)) == 14
+    assert len(page.evaluate(shown)) == 14 + 3 * 2, "the parameter count and the noise ceiling of three conditions too"
 
 
 def test_hover_names_the_architecture(page):
@@ -122,6 +130,20 @@ def test_hover_names_the_architecture(page):
     )
     assert "Genotype(" in text
     assert "Stand-alone accuracy (%)" in text
+
+
+def test_hover_names_an_architecture_of_a_dense_cell(page):
+    page.hover("#figure-scatter .cell", 40)
+    assert "Genotype(" in page.evaluate("document.getElementById('tip').textContent")
+
+
+def test_predictors_of_an_evaluation_are_scatters_too(page):
+    panel = "[...document.querySelectorAll('#figure-scatter .panel')][3]"
+    assert page.evaluate(f"{panel}.querySelector('h3').textContent").startswith("mode=evaluate, ")
+    page.evaluate(f"(s => {{ s.value = '2'; s.dispatchEvent(new Event('change')); }})({panel}.querySelector('select'))")
+    title = page.evaluate(f"{panel}.querySelectorAll('h3')[1].textContent")
+    assert title.startswith("fusion(seed0 + seed1 + parameters): Kendall tau 0.")
+    assert page.evaluate(f"{panel}.querySelector('svg').textContent").endswith("Stand-alone accuracy (%)")
 
 
 def test_another_run_can_be_chosen_and_series_hidden(page):

@@ -3,7 +3,6 @@
 import csv
 import doctest
 import json
-import math
 import os
 import subprocess
 import sys
@@ -194,11 +193,20 @@ def test_tables_agree_with_the_runs(report, compared):
     assert float(row["kendall_tau_std"]) == pytest.approx(np.std(found, ddof=1))
     assert row["kendall_tau_n"] == "5"
     assert row["verdict"] == "helps"
-    assert math.isfinite(float(row["parameters_kendall_tau"]))
+    record = by_label(conditions, "nasbench101 on digits").reference.runs[0].result
+    free, noise = record["baselines"]["parameters"], record["ceiling"]["noise"]["tau"]
+    assert float(row["parameters_kendall_tau"]) == pytest.approx(free["kendall_tau"])
+    assert float(row["noise_ceiling"]) == pytest.approx(noise)
+    assert row["depth_kendall_tau"] == row["proxy_ceiling"] == "", "these runs have none"
     markdown = (report / "ablation.md").read_text()
     line = next(x for x in markdown.splitlines() if x.startswith("| sampling | fairnas | helps |"))
     assert f"{np.mean(found):.3f} ± {np.std(found, ddof=1):.3f}" in line
+    top = free["final_search_performance"]["mean"]
+    parameters = f"| free baseline | parameters | – | {free['kendall_tau']:.3f} | – | – | – | – |"
+    assert f"{parameters} {free['sparse_kendall_tau']:.3f} | {100 * top:.1f} |" in markdown
+    assert f"| ceiling | noise | – | {noise:.3f} | – | – | – | – | – | – | – | 60 |" in markdown
     latex = (report / "ablation.tex").read_text()
+    assert f"free baseline & parameters & -- & {free['kendall_tau']:.3f} & " in latex
     assert r"learning\_rate & 0.1 & hurts & " in latex
     assert r"\begin{tabular}" in latex
     assert not [c for c in latex if ord(c) > 127], "plain LaTeX without extra packages reads ASCII"
@@ -230,12 +238,21 @@ def test_scatter_turns_into_density_and_keeps_the_title(compared):
     _, conditions, _ = compared
     figure = scatters(conditions)
     large = next(p for p in figure["panels"] if p["group"] == "darts_nds on digits")
-    assert np.sum(large["density"]["counts"]) == 2500
+    density = large["density"]
+    assert np.sum(density["counts"]) == 2500
+    run = next(c for c in conditions if c.space == "darts_nds").reference.runs[0]
+    accuracies = dict(zip(run.ranking["architecture"].tolist(), 100 * run.ranking["truth"], strict=True))
+    for i, j in zip(*np.nonzero(density["counts"]), strict=True):
+        assert density["y"][j] - 1e-5 <= accuracies[density["names"][i][j]] <= density["y"][j + 1] + 1e-5
+    assert [n for row, c in zip(density["names"], density["counts"], strict=True) for n, m in zip(row, c, strict=True)
+            if bool(n) != bool(m)] == []  # fmt: skip
     assert [s["label"] for s in large["series"]] == ["top 10"]
     small = next(p for p in figure["panels"] if p["group"] == "nasbench101 on digits")
     assert "density" not in small
     assert sum(len(s["x"]) for s in small["series"]) == 60
-    assert f"Kendall tau {small['tau']:.3f}, n = 60" in small["title"]
+    record = by_label(conditions, "nasbench101 on digits").reference.runs[0].result
+    free = record["baselines"]["parameters"]["kendall_tau"]
+    assert f"Kendall tau {small['tau']:.3f} (parameters {free:.3f}), n = 60" in small["title"]
 
 
 def test_another_score_may_be_the_one_that_counts(tmp_path):
@@ -261,6 +278,9 @@ def test_curves_over_epochs_are_medians_at_evaluated_epochs(compared):
     condition = next(c for c in conditions if c.label == figure["panels"][0]["title"])
     assert line["y"][-1] == pytest.approx(np.median(condition.reference.values("kendall_tau")))
     assert line["low"][-1] <= line["y"][-1] <= line["high"][-1]
+    free = condition.reference.runs[0].result["baselines"]["parameters"]["kendall_tau"]
+    assert figure["panels"][0]["levels"] == [{"value": pytest.approx(free), "label": f"parameter count {free:.3f}"}]
+    assert over_epochs(conditions, "supernet_accuracy", "Super-net accuracy (%)")["panels"][0]["levels"] == []
 
 
 def test_search_curves_hold_their_incumbent_and_end_with_the_shortest(tmp_path):
