@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from nas_lightning.heuristic import Heuristic, fold
 from nas_lightning.nets.build import check_mapping
 from nas_lightning.plan import Plan, PlanError
+from nas_lightning.ranking.architecture_sets import identity
 from nas_lightning.ranks import world_size
 from nas_lightning.runs import run_hash
 from nas_lightning.spaces import get_space
@@ -92,7 +93,7 @@ def check_ranks(config: dict[str, Any], plan: Plan) -> int:
 def determining_evaluation(evaluation: dict[str, Any]) -> dict[str, Any]:
     """The settings of an evaluation that its numbers depend on; later ones count where they are set, so that runs from
     before keep their names."""
-    return {k: v for k, v in evaluation.items() if k != "diagnostics" and (v or k not in ("fuse", "batch_norm"))}
+    return identity(evaluation["architectures"]) | {k: v for k, v in evaluation.items() if k != "diagnostics" and (v or k not in ("fuse", "batch_norm", "probe_images"))}
 
 
 def check_checkpoints(trainer: dict[str, Any]) -> None:

@@ -75,7 +75,10 @@ class EvaluationSchema:
     images: int | None = None
     """Held-out images used; null uses all that fill whole batches."""
     score: str = "accuracy"
-    """accuracy or negative_cross_entropy: what the headline ranks by; both are always stored."""
+    """accuracy, negative_cross_entropy or linear_probe: what the headline ranks by; all computed ones are stored."""
+    probe_images: int = 0
+    """Training images that a linear probe of every architecture is fitted on (its explained variance on the held-out
+    images is the score linear_probe); 0 computes none. Costs as much as scoring that many images more."""
     threshold: float = 0.001
     """Bin width of the sparse Kendall tau, as a fraction of accuracy."""
     diagnostics: bool = False
@@ -105,7 +108,7 @@ class TrainerSchema:
     precision: str = "32-true"
     """32-true, bf16-mixed, 64-true."""
     deterministic: bool = False
-    """Ask PyTorch for deterministic algorithms (on a GPU; a CPU run is deterministic as it is)."""
+    """Deterministic algorithms on a GPU, at a cost in speed and memory (docs/RELIABILITY.md); a CPU run is as it is."""
     progress_bar: bool = True
     checkpoint_every: int = 10
     """Epochs between checkpoints; the last epoch is always saved."""

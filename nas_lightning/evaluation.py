@@ -17,9 +17,9 @@ from nas_lightning.collectives import position, summed
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.latency import measured_latency
 from nas_lightning.plan import BN_EVALUATION, Plan
-from nas_lightning.ranking.architecture_sets import architecture_set
+from nas_lightning.ranking.architecture_sets import VERSION, architecture_set
 from nas_lightning.ranking.baselines import Baseline, free_baselines, linear_operation_counts
-from nas_lightning.ranking.evaluator import Batches, Scores, digest, evaluation_batches, score
+from nas_lightning.ranking.evaluator import Batches, Scores, check_score, digest, evaluation_batches, score
 from nas_lightning.ranking.fusion import check_members, rank_average
 from nas_lightning.ranking.partial import PartialScores, own_chunks, score_in_chunks
 from nas_lightning.ranking.plot import scatter
@@ -39,7 +39,7 @@ class Evaluation:
     statistics: batch-norm statistics at scoring, where they are not the plan's. precision: Lightning's name.
     fuse: free baselines that are rank-averaged with the score, as a predictor of its own. folder: where partial results
     of a long evaluation are kept until `forget` is called; None keeps none. label: tells several evaluations of one
-    folder apart.
+    folder apart. probe_images: training images, as they are, that linear probes are fitted on; 0 computes none.
     """
 
     space: str
@@ -57,8 +57,10 @@ class Evaluation:
     fuse: Sequence[str] = ()
     folder: Path | None = None
     label: str = ""
+    probe_images: int = 0
 
     def __post_init__(self) -> None:
+        check_score(self.headline, self.probe_images)
         self.fuse = check_members(self.fuse)
         self.batch_norm = self.statistics or self.plan.protocol.bn_evaluation
         if self.batch_norm not in BN_EVALUATION:
@@ -79,6 +81,7 @@ class Evaluation:
                 "plan's super-net holds; choose a larger set"
             )
         self.names = [str(arch) for arch in self.architectures]
+        self.names_sha256 = hashlib.sha256("\n".join(self.names).encode()).hexdigest()
         n = len(self.architectures)
         self.truth = np.full(n, np.nan) if self.benchmark is None else self.benchmark.accuracies(self.architectures)
 
@@ -96,38 +99,56 @@ class Evaluation:
         if self.batch_norm == "recalibrate":
             loader = self.data.loader(device)
             calibration = [loader.batch(step)[0] for step in range(self.plan.protocol.bn_recalibration_batches)]
+        probe = self.probe_batches(device)
+        width = 3 if probe else 2
 
         def score_some(index: Sequence[int], done: Callable[[int], None]) -> np.ndarray:
             chosen = [self.architectures[i] for i in index]
-            return score(module.network, chosen, batches, self.batch_norm, calibration, done, self.precision).as_array()
+            return score(
+                module.network, chosen, batches, self.batch_norm, calibration, done, self.precision, probe
+            ).as_array()
 
         partial, (rank, size) = None, position()
         if self.folder is not None:
             n = len(self.architectures)
             partial = PartialScores(
-                self.folder, n, lambda: self.key(module.network, batches, calibration), rank, self.label
+                self.folder, n, lambda: self.key(module.network, batches, calibration, probe), rank, self.label, width
             )
             for note in partial.notes:
                 log.warning("%s.", note)
             if partial.resumed:
                 log.warning("%d of %d architectures are scored already (%s).", partial.resumed, n, partial.path.name)
-        own = score_in_chunks(score_some, len(self.architectures), partial, progress, rank, size)
+        own = score_in_chunks(score_some, len(self.architectures), partial, progress, rank, size, width)
         return Scores.from_array(summed(own, device))
 
     def count_here(self) -> int:
         """How many architectures this process scores: of several ranks, each takes its share."""
         return sum(map(len, own_chunks(len(self.architectures), *position())))
 
-    def key(self, network: Any, batches: Batches, calibration: Sequence[Any]) -> Mapping[str, object]:
+    def probe_batches(self, device: Any) -> Batches:
+        """The first `probe_images` training images, not augmented, as batches of the evaluation's size."""
+        if not self.probe_images:
+            return []
+        assert self.data.train_set is not None
+        if len(self.data.train_set) < self.probe_images:
+            raise ValueError(
+                f"evaluation.probe_images={self.probe_images} but {len(self.data.train_set)} images train; lower it"
+            )
+        return evaluation_batches(self.data.train_set, self.data.normalize, self.batch_size, self.probe_images, device)
+
+    def key(
+        self, network: Any, batches: Batches, calibration: Sequence[Any], probe: Batches | None = None
+    ) -> Mapping[str, object]:
         """What the scores depend on, by name; partial results of another key are not used."""
         return {
             "weights": digest(network.state_dict().values()),
             "plan": self.plan.as_dict(),
-            "architectures": hashlib.sha256("\n".join(self.names).encode()).hexdigest(),
+            "architectures": self.names_sha256,
             "images": digest([*(x for pair in batches for x in pair), *calibration]),
             "batch size": self.batch_size,
             "batch norm": self.batch_norm,
             "precision": self.precision,
+            **({"probe images": digest([x for pair in probe for x in pair])} if probe else {}),
         }
 
     def forget(self) -> None:
@@ -211,13 +232,16 @@ class Evaluation:
         """The conditions of the evaluation, for result.json."""
         return {
             "architecture_set": self.architecture_set,
+            "architecture_set_version": VERSION,
             "n_architectures": len(self.architectures),
+            "architectures_sha256": self.names_sha256,
             "split": "validation",
             "n_images": self.scored_images,
             "batch_size": self.batch_size,
             "batch_norm": self.batch_norm,
             "precision": self.precision,
             "score": self.headline,
+            **({"probe_images": self.probe_images} if self.probe_images else {}),
         }
 
     def draw(self, path: Path, scores: Scores) -> Path:

@@ -18,7 +18,7 @@ from nas_lightning.data.module import ImageDataModule
 from nas_lightning.modes.common import quiet_lightning
 from nas_lightning.modes.standalone import standalone_accuracy
 from nas_lightning.plan import Plan
-from nas_lightning.ranking.evaluator import evaluation_batches, score
+from nas_lightning.ranking.evaluator import Batches, check_score, evaluation_batches, score
 from nas_lightning.sampling import admissible
 from nas_lightning.search.objective import Objective, check_cost_unit
 from nas_lightning.search.subspaces import AdmissibleSpace, ListedSpace
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from nas_lightning.benchmarks import Benchmark
 
 FINAL_SEED = 1_000  # stand-alone seeds of the top K, which no search with a small seed has used
-SCORES = ("accuracy", "negative_cross_entropy")
 
 
 def file_sha256(path: Path) -> str:
@@ -171,8 +170,10 @@ class SupernetObjective(Objective):
         measures: Sequence[str] = (),
     ):
         check_cost_unit(cost_unit, ("evaluations",), self.name)
-        if settings["score"] not in SCORES:
-            raise SearchError(f"objective.score={settings['score']} is unknown: choose one of {', '.join(SCORES)}")
+        try:
+            check_score(settings["score"], settings["probe_images"])
+        except ValueError as error:
+            raise SearchError(f"objective.{error}") from None
         device = torch.device("cuda" if trainer["accelerator"] != "cpu" and torch.cuda.is_available() else "cpu")
         self.network, about = load_network(checkpoint, device)
         if about["architecture"] is not None:
@@ -194,10 +195,20 @@ class SupernetObjective(Objective):
         recalibrate = protocol.bn_evaluation == "recalibrate"
         loader = self.data.loader(device) if recalibrate else None
         self._calibration = [loader.batch(i)[0] for i in range(protocol.bn_recalibration_batches)] if loader else []
+        self._probe = self._probe_batches(settings["probe_images"], device)
         self.dataset = self.data.source.name
         self._measures = CostMeasures(self.plan, self.data, measures)
         self._checkpoint_sha256 = file_sha256(checkpoint)
         self.space = self._searched_space(space)
+
+    def _probe_batches(self, images: int, device: torch.device) -> Batches:
+        """Training images, not augmented, that linear probes are fitted on: all of them at every fidelity."""
+        train = self.data.train_set
+        if not images:
+            return []
+        if train is None or len(train) < images:
+            raise SearchError(f"objective.probe_images={images} but {len(train or ())} images train: lower it")
+        return evaluation_batches(train, self.data.normalize, self._size, images, device)
 
     def _searched_space(self, name: str) -> Any:
         whole, admits = get_space(name), admissible(name, self.plan)
@@ -222,6 +233,7 @@ class SupernetObjective(Objective):
                 self.plan.protocol.bn_evaluation,
                 self._calibration,
                 precision=self._precision,
+                probe=self._probe,
             )
             for i, value in zip(chosen, scores.as_dict()[self.settings["score"]].tolist(), strict=True):
                 out[i] = Evaluation(value, fidelity / self.fidelities.full, measures[i])
@@ -262,6 +274,7 @@ class SupernetObjective(Objective):
             "batch_size": self._size,
             "batch_norm": self.plan.protocol.bn_evaluation,
             "score": self.settings["score"],
+            **({"probe_images": self.settings["probe_images"]} if self.settings["probe_images"] else {}),
             "architectures": self.settings["architectures"],
             "levels": list(self.fidelities.levels),
             "measures": list(self._measures.names),

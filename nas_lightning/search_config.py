@@ -44,7 +44,9 @@ class BenchmarkObjectiveSchema:
 class SupernetObjectiveSchema:
     name: str = "supernet"
     score: str = "accuracy"
-    """accuracy or negative_cross_entropy, with shared weights on held-out images."""
+    """accuracy, negative_cross_entropy or linear_probe (of each architecture), with shared weights, on held-out images."""
+    probe_images: int = 0
+    """score=linear_probe: training images that the probes are fitted on."""
     images: int | None = None
     """Held-out images of a full evaluation; null uses all that fill whole batches."""
     screening_batches: int = 2

@@ -39,7 +39,7 @@ def evaluation_of(job: Job, data: ImageDataModule, benchmark: Benchmark | None) 
     """What is scored, and how; refuses early what could only fail after the training."""
     wanted, space = job.config["evaluation"], job.config["space"]["name"]
     evaluation_batches(data.held_out(), data.normalize, wanted["batch_size"], wanted["images"], "cpu")
-    return Evaluation(
+    evaluation = Evaluation(
         space,
         job.plan,
         data,
@@ -54,7 +54,10 @@ def evaluation_of(job: Job, data: ImageDataModule, benchmark: Benchmark | None) 
         precision=job.config["trainer"]["precision"],
         fuse=wanted["fuse"],
         folder=job.folder,
+        probe_images=wanted["probe_images"],
     )
+    evaluation.probe_batches("cpu")
+    return evaluation
 
 
 def train_supernet(job: Job) -> dict[str, Any]:

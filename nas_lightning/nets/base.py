@@ -49,6 +49,20 @@ class Network(nn.Module):
         self._generators: dict[torch.device, torch.Generator] = {}
         self.prefix: Prefix | None = None  # set by the evaluator, while it scores many architectures on one batch
 
+    classifier: nn.Module
+    """Pooled features [B, D] -> logits [B, num_classes]."""
+
+    @abstractmethod
+    def features(self, x: Tensor, arch: Any = None) -> Tensor:
+        """Images [B, C, H, W] -> what the classifier reads, pooled features [B, D]."""
+
+    def classify(self, features: Tensor) -> Tensor:
+        """Pooled features [B, D] -> logits [B, num_classes]."""
+        return self.classifier(self.drop_global(features))
+
+    def forward(self, x: Tensor, arch: Any = None) -> Tensor:
+        return self.classify(self.features(x, arch))
+
     def behaviour(self, arch: Any) -> Any:
         """Architectures of equal value give equal outputs; sorted by it, neighbours share most work."""
         return str(arch)

@@ -230,13 +230,13 @@ class DartsNetwork(Network):
             before_last, last, reduced = last, 4 * width, reduction
         self.classifier = new_linear(last, num_classes)
 
-    def forward(self, x: Tensor, arch: Any = None) -> Tensor:
+    def features(self, x: Tensor, arch: Any = None) -> Tensor:
         arch = self.architecture(arch)
         before_last = last = self.stem_norm(F.conv2d(x, self.stem(3), padding=1))
         for index, cell in enumerate(self.cells):
             y = cell(before_last, last, arch.reduce if cell.reduction else arch.normal)
             before_last, last = last, self.drop_path(y, index, len(self.cells))
-        return self.classifier(self.drop_global(global_average(last)))
+        return global_average(last)
 
     def exported(self, arch: Any) -> Iterator[tuple[str, Tensor]]:
         for index, cell in enumerate(self.cells):

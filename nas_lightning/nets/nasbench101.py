@@ -250,7 +250,7 @@ class NB101Network(Network):
         """Key of the channel draws: this step's in training, one fixed key at evaluation."""
         return self.draw if self.training else (0, 0)
 
-    def forward(self, x: Tensor, arch: Any = None) -> Tensor:
+    def features(self, x: Tensor, arch: Any = None) -> Tensor:
         arch, draw = self.architecture(arch), self.evaluation_draw()
         mapping, outputs = self.mapping, len(wiring(arch).outputs)
         if self.arch is None and mapping.dynamic_channel == "off" and outputs != mapping.dynamic_channel_outputs:
@@ -264,7 +264,7 @@ class NB101Network(Network):
             if index and index % mapping.layers == 0:
                 x = F.max_pool2d(x, 2)
             x = self.drop_path(cell(x, arch, draw), index, len(self.cells))
-        return self.classifier(self.drop_global(global_average(x)))
+        return global_average(x)
 
     def exported(self, arch: Any) -> Iterator[tuple[str, Tensor]]:
         arch = pruned(arch)

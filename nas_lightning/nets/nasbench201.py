@@ -212,7 +212,7 @@ class NB201Network(Network):
         self.last_norm = BatchNorm(width, mapping.bn_affine, track)
         self.classifier = new_linear(width, num_classes)
 
-    def forward(self, x: Tensor, arch: Any = None) -> Tensor:
+    def features(self, x: Tensor, arch: Any = None) -> Tensor:
         operations = self.architecture(arch).operations
         if not (self.training and self.track):  # a tracking norm counts batches that nothing reads, too
             operations = live(operations)
@@ -225,8 +225,7 @@ class NB201Network(Network):
             if index and index % self.mapping.layers == 0:
                 x = self.reductions[index // self.mapping.layers - 1](x)
             x = self.drop_path(cell(x, operations, prefix if index == 0 else None), index, len(self.cells))
-        x = global_average(F.relu(self.last_norm(x)))
-        return self.classifier(self.drop_global(x))
+        return global_average(F.relu(self.last_norm(x)))
 
     def behaviour(self, arch: Any) -> Any:
         to1, to2, one_two, to3, one_three, two_three = live(arch.operations)

@@ -18,27 +18,45 @@ from nas_lightning.data.images import DataError, ImageSet, Normalize
 from nas_lightning.nets.base import Network
 from nas_lightning.nets.norm import BatchNorm, preserved_statistics, set_statistics
 from nas_lightning.nets.prefix import Prefix
+from nas_lightning.ranking.probe import LinearProbes
 
 Batches = list[tuple[Tensor, Tensor]]
+Pass = tuple[Tensor, Tensor, Callable[[list[int], Tensor, Tensor], None]]
+"""One batch of images and labels, and what is done with it for architectures that the super-net cannot tell apart."""
+
+SCORES = ("accuracy", "negative_cross_entropy", "linear_probe")
+
+
+def check_score(name: str, probe_images: int) -> None:
+    """Raises ValueError for a score that does not exist, or that the settings do not compute."""
+    if name not in SCORES:
+        raise ValueError(f"score={name} is unknown; choose one of {', '.join(SCORES)}")
+    if probe_images < 0:
+        raise ValueError(f"probe_images={probe_images} is negative; give a number of training images, or 0 for none")
+    if name == "linear_probe" and not probe_images:
+        raise ValueError("score=linear_probe needs training images to fit probes on; set probe_images, such as 2000")
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Per architecture, in the order asked for: accuracy in [0, 1] and −cross-entropy in nats, float64 [n] each."""
+    """Per architecture, in the order asked for, float64 [n] each: accuracy in [0, 1], −cross-entropy in nats, and,
+    where it was asked for, the explained variance of a linear probe (`nas_lightning/ranking/probe.py`)."""
 
     accuracy: np.ndarray
     negative_cross_entropy: np.ndarray
+    linear_probe: np.ndarray | None = None
 
     def as_dict(self) -> dict[str, np.ndarray]:
-        return {"accuracy": self.accuracy, "negative_cross_entropy": self.negative_cross_entropy}
+        return dict(zip(SCORES, self.as_array().T, strict=False))
 
     def as_array(self) -> np.ndarray:
-        """Float64 [n, 2], the inverse of `from_array`."""
-        return np.stack([self.accuracy, self.negative_cross_entropy], axis=1)
+        """Float64 [n, 2], or [n, 3] with a probe; the inverse of `from_array`."""
+        probe = [] if self.linear_probe is None else [self.linear_probe]
+        return np.stack([self.accuracy, self.negative_cross_entropy, *probe], axis=1)
 
     @classmethod
     def from_array(cls, values: np.ndarray) -> Scores:
-        return cls(values[:, 0].copy(), values[:, 1].copy())
+        return cls(*(column.copy() for column in values.T))
 
 
 def evaluation_batches(
@@ -86,13 +104,15 @@ def score(
     calibration: Sequence[Tensor] = (),
     progress: Callable[[int], None] | None = None,
     precision: str = "32-true",
+    probe: Sequence[tuple[Tensor, Tensor]] = (),
 ) -> Scores:
     """Score every architecture on all of `batches`, leaving the network as it was.
 
     statistics: ``batch`` (of the evaluation batch), ``tracked``, or ``recalibrate``: the moments of the `calibration`
     images [B, C, H, W], pooled exactly, per architecture. Nothing in the loop waits for the device; the two numbers per
     architecture are fetched once at the end. precision: Lightning's name; ``bf16-mixed`` and ``16-mixed`` score under
-    autocast, the loss and the sums stay float32 and float64. Raises ValueError where tracked statistics were not kept.
+    autocast, the loss and the sums stay float32 and float64. probe: batches of training images that a linear probe of
+    each architecture is fitted on; `batches` judge it. Raises ValueError where tracked statistics were not kept.
     """
     if statistics == "recalibrate" and not calibration:
         raise ValueError("recalibration needs calibration batches; pass some training images")
@@ -106,11 +126,21 @@ def score(
     if dtype != batches[0][0].dtype:  # 64-true
         batches = [(images.to(dtype), labels) for images, labels in batches]
         calibration = [images.to(dtype) for images in calibration]
+        probe = [(images.to(dtype), labels) for images, labels in probe]
+    probes = LinearProbes(len(architectures), network.num_classes)
 
-    def add(same: list[int], images: Tensor, labels: Tensor) -> None:
-        logits = network(images, architectures[same[0]]).float()
+    def judge(same: list[int], images: Tensor, labels: Tensor) -> None:
+        features = network.features(images, architectures[same[0]])
+        logits = network.classify(features).float()
         sums[same[0], 0] += (logits.argmax(1) == labels).sum()
         sums[same[0], 1] -= F.cross_entropy(logits, labels, reduction="sum")
+        if probe:
+            probes.add(same[0], features, labels, held_out=True)
+
+    def fit(same: list[int], images: Tensor, labels: Tensor) -> None:
+        probes.add(same[0], network.features(images, architectures[same[0]]), labels, held_out=False)
+
+    passes: list[Pass] = [*((x, y, fit) for x, y in probe), *((x, y, judge) for x, y in batches)]
 
     if device.type == "cpu":
         keep_freed_memory()
@@ -118,13 +148,16 @@ def score(
     try:
         with torch.inference_mode(), mixed_precision(precision, device), preserved_statistics(network) as norms:
             if statistics == "recalibrate":
-                _recalibrated(network, norms, architectures, order, batches, calibration, add, progress)
+                _recalibrated(network, norms, architectures, order, passes, calibration, progress)
             else:
                 set_statistics(norms, statistics)
-                _sharing(network, order, batches, add, progress)
+                _sharing(network, order, passes, progress)
     finally:
         network.train(was_training)
-    found = (sums / sum(len(labels) for _, labels in batches)).cpu().numpy()
+    values = sums / sum(len(labels) for _, labels in batches)
+    if probe:
+        values = torch.cat([values, probes.r2()[:, None]], 1)
+    found = values.cpu().numpy()
     for same in order:
         found[same] = found[same[0]]
     return Scores.from_array(found)
@@ -133,21 +166,20 @@ def score(
 def _sharing(
     network: Network,
     order: list[list[int]],
-    batches: Batches,
-    add: Callable[[list[int], Tensor, Tensor], None],
+    passes: Sequence[Pass],
     progress: Callable[[int], None] | None,
 ) -> None:
     """Batch by batch, so that architectures share what they have in common (`nets/prefix.py`)."""
     done = 0
     network.prefix = Prefix()
     try:
-        for images, labels in batches:
+        for images, labels, use in passes:
             network.prefix.clear()
             for same in order:
-                add(same, images, labels)
+                use(same, images, labels)
                 done += len(same)
                 if progress is not None:
-                    progress(done // len(batches))
+                    progress(done // len(passes))
     finally:
         network.prefix = None
 
@@ -157,9 +189,8 @@ def _recalibrated(
     norms: Sequence[BatchNorm],  # all of the network's: finding them takes longer than setting them
     architectures: Sequence[Any],
     order: list[list[int]],
-    batches: Batches,
+    passes: Sequence[Pass],
     calibration: Sequence[Tensor],
-    add: Callable[[list[int], Tensor, Tensor], None],
     progress: Callable[[int], None] | None,
 ) -> None:
     """Architecture by architecture, since each has statistics of its own."""
@@ -169,8 +200,8 @@ def _recalibrated(
         for images in calibration:
             network(images, architectures[same[0]])
         set_statistics(norms, "recalibrated")
-        for images, labels in batches:
-            add(same, images, labels)
+        for images, labels, use in passes:
+            use(same, images, labels)
         done += len(same)
         if progress is not None:
             progress(done)

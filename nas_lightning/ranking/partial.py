@@ -24,7 +24,7 @@ PREFIX = "evaluation.partial"
 
 
 class PartialScores:
-    """Scores of n architectures so far, float64 [n, 2], in ``<folder>/evaluation.partial*.npz``.
+    """`width` scores of n architectures so far, float64 [n, width], in ``<folder>/evaluation.partial*.npz``.
 
     `key` says what the numbers depend on (weights, set, images, batch size, batch norm, precision) as name -> digest,
     and is called where a file is read or written. A file of another key, or a damaged one, is not used: `notes` says
@@ -33,11 +33,17 @@ class PartialScores:
     """
 
     def __init__(
-        self, folder: Path, n: int, key: Callable[[], Mapping[str, object]], rank: int = 0, label: str = ""
+        self,
+        folder: Path,
+        n: int,
+        key: Callable[[], Mapping[str, object]],
+        rank: int = 0,
+        label: str = "",
+        width: int = 2,
     ) -> None:
-        self.folder, self.n, self.label = folder, n, label
+        self.folder, self.n, self.label, self.width = folder, n, label, width
         self.path = folder / f"{PREFIX}{f'.{label}' if label else ''}.rank{rank}.npz"
-        self.values = np.zeros((n, 2))
+        self.values = np.zeros((n, width))
         self.known = np.zeros(n, bool)
         self.notes: list[str] = []
         self._make_key, self._key = key, ""
@@ -68,7 +74,7 @@ class PartialScores:
         try:
             with np.load(path, allow_pickle=False) as file:
                 key, index, values = str(file["key"]), file["index"], file["values"]
-            if index.ndim != 1 or values.shape != (len(index), 2) or not np.isfinite(values).all():
+            if index.ndim != 1 or values.ndim != 2 or len(values) != len(index) or not np.isfinite(values).all():
                 raise ValueError("its arrays do not fit together")
         except Exception as error:  # zipfile, numpy and zlib raise many kinds for a damaged archive
             self.notes.append(f"{path.name} is damaged ({error}) and is not used; its architectures are scored again")
@@ -83,7 +89,7 @@ class PartialScores:
         self.values[index], self.known[index] = values, True
 
     def add(self, index: Sequence[int], values: np.ndarray) -> None:
-        """Keep the scores [len(index), 2] of these architectures; saves where `SAVE_EVERY_S` have passed."""
+        """Keep the scores [len(index), width] of these architectures; saves where `SAVE_EVERY_S` have passed."""
         self.values[index], self.known[index], self._unsaved = values, True, True
         if time.monotonic() - self._saved_at >= SAVE_EVERY_S:
             self.save()
@@ -112,16 +118,17 @@ def score_in_chunks(
     progress: Callable[[int], None] | None = None,
     rank: int = 0,
     world_size: int = 1,
+    width: int = 2,
 ) -> np.ndarray:
-    """Scores of architectures 0 … n − 1, float64 [n, 2]; those in `partial` are taken from there.
+    """Scores of architectures 0 … n − 1, float64 [n, width]; those in `partial` are taken from there.
 
-    score_some(index, done): scores float64 [len(index), 2]; it may call ``done(i)`` after its i-th architecture.
+    score_some(index, done): scores float64 [len(index), width]; it may call ``done(i)`` after its i-th architecture.
     progress: is told how many of this process's architectures are scored.
     rank, world_size: of W processes, this one scores its `own_chunks`; the rows of the others are zero, so that the sum
         over the processes is the whole, exactly.
     After an exception, whatever whole chunks have given is in the partial file.
     """
-    values = np.zeros((n, 2))
+    values = np.zeros((n, width))
     chunks = own_chunks(n, rank, world_size)
     left = []
     for chunk in chunks:

@@ -7,6 +7,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
+from nas_lightning.checkpoint_file import CHECKPOINT_KEY, FORMAT
 from nas_lightning.modes.common import quiet_lightning
 from nas_lightning.objectives import (
     StandaloneTrainer,
@@ -39,7 +40,7 @@ CONFIG = {
 }  # fmt: skip
 SUPERNET = {
     "score": "accuracy", "images": None, "screening_batches": 2, "batch_size": 30, "architectures": "space",
-    "train_top_k": False, "final_seeds": 1,
+    "train_top_k": False, "final_seeds": 1, "probe_images": 0,
 }  # fmt: skip
 
 
@@ -197,6 +198,8 @@ def test_checkpoints_that_do_not_fit_are_refused(checkpoint, tmp_path):
         supernet(checkpoint, config={"data": CONFIG["data"] | {"max_train_images": None}})
     with pytest.raises(SearchError, match="score=f1 is unknown"):
         supernet(checkpoint, score="f1")
+    with pytest.raises(SearchError, match=r"objective.probe_images=9999 but \d+ images train"):
+        supernet(checkpoint, score="linear_probe", probe_images=9999)
     with pytest.raises(ValueError, match="does not exist"):
         supernet(tmp_path / "none.ckpt")
     (tmp_path / "cut.ckpt").write_bytes(checkpoint.read_bytes()[:5000])
@@ -204,9 +207,8 @@ def test_checkpoints_that_do_not_fit_are_refused(checkpoint, tmp_path):
         supernet(tmp_path / "cut.ckpt")
     arch = some_architectures(1)[0]
     alone = StandaloneModule("nasbench201", Plan.from_dict(PLAN), 10, 1, 0, arch)
-    torch.save(
-        {"nas_lightning": alone.identity, "state_dict": alone.state_dict()}, tmp_path / "alone.ckpt"
-    )
+    identity = {"format": FORMAT, **alone.identity}
+    torch.save({CHECKPOINT_KEY: identity, "state_dict": alone.state_dict()}, tmp_path / "alone.ckpt")
     with pytest.raises(SearchError, match="one stand-alone network"):
         supernet(tmp_path / "alone.ckpt")
 

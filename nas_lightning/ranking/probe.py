@@ -1,0 +1,61 @@
+"""Linear probe of many sub-nets: how much of the labels a linear map reads from the features before the classifier.
+
+The shared classifier serves every path and fits none of them; a sub-net that is seldom trained is judged by a head that
+was trained on the features of others. A probe gives each sub-net the head that fits it best, in closed form: least
+squares from pooled features to one-hot labels, fitted on training images, judged on held-out ones. Source of the idea:
+Alain, Bengio, Understanding intermediate layers using linear classifier probes (arXiv 1610.01644), section 3; that
+probes rank sub-nets of a super-net is measured in docs/RESULTS.md.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+RIDGE = 1e-4
+"""Penalty as a share of the mean square of the features: enough for constant ones, such as a disconnected cell has."""
+FLOOR = 1e-9
+"""Penalty of features that are zero everywhere."""
+
+
+class LinearProbes:
+    """Least squares of n architectures from their second moments alone, so that no features are kept.
+
+    With z = (features [D], 1, one-hot label [K]), the sums of z zᵀ over the images, [D + 1 + K, D + 1 + K] in float64,
+    hold all that the fit and its error on other images need.
+    """
+
+    def __init__(self, n: int, num_classes: int) -> None:
+        self.n, self.num_classes = n, num_classes
+        self._moments: dict[bool, Tensor] = {}
+
+    def add(self, row: int, features: Tensor, labels: Tensor, held_out: bool) -> None:
+        """Count a batch of architecture `row`: features [B, D], labels int64 [B]; held-out images judge, others fit."""
+        one_hot = F.one_hot(labels, self.num_classes)
+        ones = features.new_ones(len(features), 1, dtype=torch.float64)
+        z = torch.cat([features.double(), ones, one_hot.double()], 1)  # [B, D + 1 + K]
+        if held_out not in self._moments:
+            self._moments[held_out] = z.new_zeros(self.n, z.shape[1], z.shape[1])
+        self._moments[held_out][row].addmm_(z.T, z)
+
+    def r2(self) -> Tensor:
+        """Explained share of the held-out labels' variance, float64 [n]: 1 − error / variance, at most 1.
+
+        1 is a perfect linear reading, 0 no better than the mean of the labels. Rows that were never added are 0.
+        """
+        fit, judge = self._moments[False], self._moments[True]
+        d = fit.shape[-1] - self.num_classes
+        design, response = fit[:, :d, :d].clone(), fit[:, :d, d:]
+        images = design[:, -1, -1].clamp_min(1.0)  # the constant's second moment is the number of images
+        diagonal = design.diagonal(dim1=1, dim2=2)  # a view
+        power = diagonal[:, :-1].mean(1) / images
+        diagonal[:, :-1] += (images * (RIDGE * power + FLOOR))[:, None]
+        diagonal[:, -1] += (images == 1.0) * 1.0  # rows of zeros stay solvable
+        weights = torch.linalg.solve(design, response)  # [n, D + 1, K]
+        quadratic = torch.einsum("ndk,nde,nek->n", weights, judge[:, :d, :d], weights)
+        error = quadratic - 2 * (weights * judge[:, :d, d:]).sum((1, 2)) + judge[:, d:, d:].diagonal(0, 1, 2).sum(1)
+        counts = judge[:, d:, d:].diagonal(0, 1, 2)  # images of each class
+        total = counts.sum(1)
+        variance = total - counts.square().sum(1) / total.clamp_min(1.0)
+        return torch.where(variance > 0, 1 - error / variance.clamp_min(FLOOR), torch.zeros_like(variance))

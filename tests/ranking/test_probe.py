@@ -1,0 +1,78 @@
+"""Linear probes: equal to least squares on the features themselves, and a score of their own in an evaluation."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.linear_model import LinearRegression
+
+from nas_lightning.nets.build import build_network
+from nas_lightning.plan import Plan
+from nas_lightning.ranking.evaluator import SCORES, Scores, check_score, score
+from nas_lightning.ranking.probe import LinearProbes
+from nas_lightning.spaces import get_space
+
+PLAN = Plan().edited({"mapping.channels": 6, "mapping.layers": 1})
+
+
+def drawn(n, seed=0):
+    space, rng = get_space("nasbench201"), np.random.default_rng(seed)
+    return [space.sample(rng) for _ in range(n)]
+
+
+def images(count, seed):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randn(count, 1, 8, 8, generator=generator), torch.randint(0, 4, (count,), generator=generator)
+
+
+def test_moments_give_what_least_squares_on_the_features_gives():
+    rng = np.random.default_rng(3)
+    probes = LinearProbes(2, num_classes=3)
+    features, labels = rng.normal(size=(2, 90, 5)), rng.integers(0, 3, size=(2, 90))
+    features[:, :, 0] += labels  # something to read
+    for row in range(2):
+        for part in np.split(np.arange(60), 3):
+            probes.add(row, torch.tensor(features[row, part]), torch.tensor(labels[row, part]), held_out=False)
+        probes.add(row, torch.tensor(features[row, 60:]), torch.tensor(labels[row, 60:]), held_out=True)
+    for row, found in enumerate(probes.r2().tolist()):
+        one_hot = np.eye(3)[labels[row]]
+        fitted = LinearRegression().fit(features[row, :60], one_hot[:60])
+        error = np.square(fitted.predict(features[row, 60:]) - one_hot[60:]).sum()
+        variance = np.square(one_hot[60:] - one_hot[60:].mean(0)).sum()
+        assert found == pytest.approx(1 - error / variance, abs=2e-4)  # the ridge penalty
+
+
+@pytest.mark.parametrize("value", [0.0, 2.5])
+def test_constant_features_read_nothing(value):
+    probes, labels = LinearProbes(1, num_classes=2), torch.tensor([0, 1] * 20)
+    for held_out in (False, True):
+        probes.add(0, torch.full((40, 3), value), labels, held_out)
+    assert probes.r2().item() == pytest.approx(0.0, abs=1e-6)
+
+
+@pytest.mark.parametrize("statistics", ["batch", "recalibrate"])
+def test_the_probe_is_one_more_score_and_changes_no_other(statistics):
+    torch.manual_seed(0)
+    network = build_network("nasbench201", PLAN, num_classes=4, in_channels=1)
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    archs, batches, probe = drawn(8), [images(30, 1), images(30, 2)], [images(50, 3)]
+    calibration = [images(20, 4)[0]] if statistics == "recalibrate" else []
+    plain = score(network, archs, batches, statistics, calibration)
+    probed = score(network, archs, batches, statistics, calibration, probe=probe)
+    assert plain.linear_probe is None
+    assert list(probed.as_dict()) == list(SCORES)
+    np.testing.assert_array_equal(plain.accuracy, probed.accuracy)
+    np.testing.assert_array_equal(plain.negative_cross_entropy, probed.negative_cross_entropy)
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    one_by_one = [score(network, [a], batches, statistics, calibration, probe=probe).linear_probe[0] for a in archs]
+    np.testing.assert_allclose(probed.linear_probe, one_by_one, rtol=0, atol=1e-9)
+    restored = Scores.from_array(probed.as_array())
+    np.testing.assert_array_equal(restored.linear_probe, probed.linear_probe)
+
+
+def test_a_score_that_is_not_computed_is_refused():
+    with pytest.raises(ValueError, match="score=f1 is unknown; choose one of accuracy, negative_cross_entropy, linear"):
+        check_score("f1", 0)
+    with pytest.raises(ValueError, match="needs training images to fit probes on; set probe_images"):
+        check_score("linear_probe", 0)
+    with pytest.raises(ValueError, match="probe_images=-1 is negative"):
+        check_score("accuracy", -1)
