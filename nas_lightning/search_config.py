@@ -44,7 +44,7 @@ class BenchmarkObjectiveSchema:
 class SupernetObjectiveSchema:
     name: str = "supernet"
     score: str = "accuracy"
-    """accuracy, negative_cross_entropy or linear_probe (of each architecture), with shared weights, on held-out images."""
+    """accuracy, negative_cross_entropy or linear_probe, with shared weights, on held-out images."""
     probe_images: int = 0
     """score=linear_probe: training images that the probes are fitted on."""
     images: int | None = None
