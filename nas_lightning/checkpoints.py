@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.plugins.io import CheckpointIO
+from torch import Tensor
 
-from nas_lightning.checkpoint_file import DamagedCheckpointError, read_checkpoint, write_checkpoint
+from nas_lightning.checkpoint_file import CheckpointError, DamagedCheckpointError, read_checkpoint, write_checkpoint
 from nas_lightning.interruption import Deferred, Stopped
 
 FOLDER, FINAL = "checkpoints", "final.ckpt"
@@ -41,11 +42,17 @@ def steps_saved(folder: Path) -> list[Path]:
     return sorted(folder.glob("step=*.ckpt"), reverse=True)
 
 
-def resume_point(folder: Path, writes: bool = True, warn: Callable[[str], None] | None = None) -> Path | None:
+def resume_point(
+    folder: Path,
+    writes: bool = True,
+    warn: Callable[[str], None] | None = None,
+    weights: Mapping[str, Tensor] | None = None,
+) -> Path | None:
     """The newest checkpoint that is intact; None where the training starts from the beginning.
 
     A damaged one is renamed to ``….damaged`` (by the process that `writes`), with a warning, and the one before it
-    is used. Raises CheckpointError for one of another format: it is no damage, and training over it would lose it.
+    is used. Raises CheckpointError for one of another format, or of a code whose module had other `weights` than this
+    one's: it is no damage, and training over it would lose it.
     """
     say = warn or (lambda text: print(f"warning: {text}", file=sys.stderr, flush=True))
     known = [path for path in (folder / FINAL, *steps_saved(folder)) if path.exists()]
@@ -53,10 +60,15 @@ def resume_point(folder: Path, writes: bool = True, warn: Callable[[str], None] 
     damaged, point = [], None
     for path in [*known, *others]:
         try:
-            read_checkpoint(path)
+            found = read_checkpoint(path)
         except DamagedCheckpointError:
             damaged.append(path)
         else:
+            if weights is not None and _shapes(found.get("state_dict")) != _shapes(weights):
+                raise CheckpointError(
+                    f"checkpoint {path} holds other weights than this version of nas-lightning trains for the same "
+                    "settings; go on with the version that wrote it, move the folder away, or repeat with force=true"
+                )
             point = path
             break
     for path in damaged:
@@ -65,6 +77,12 @@ def resume_point(folder: Path, writes: bool = True, warn: Callable[[str], None] 
             say(f"checkpoint {path} is damaged; the run goes on from {instead}")
             path.replace(path.with_name(path.name + ".damaged"))
     return point
+
+
+def _shapes(weights: Any) -> dict[str, tuple[int, ...]]:
+    """The shape of every tensor of a state dict, by its name; empty for anything else."""
+    named = weights if isinstance(weights, Mapping) else {}
+    return {name: tuple(value.shape) for name, value in named.items() if isinstance(value, Tensor)}
 
 
 class Checkpoints(Checkpoint):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning.interruption import INTERRUPTED, Stopped, stoppable
@@ -34,11 +34,23 @@ def valid_names(error: BaseException) -> str | None:
     wrong = str(cause.key)
     if wrong in names:  # the key exists, its value is of a wrong type
         return None
-    close = get_close_matches(wrong, names, n=1)
-    guess = f"Did you mean {close[0]}? " if close else ""
+    deeper = list(paths_to(wrong, parent))
+    close = deeper or get_close_matches(wrong, names, n=1)
+    guess = f"Did you mean {' or '.join(close)}? " if close else ""
     where = str(cause.full_key or "").rpartition(".")[0]
     place = f" in {where}" if where else ""
     return f"{guess}Valid names{place}: {', '.join(sorted(names))}"
+
+
+def paths_to(name: str, config: DictConfig) -> Iterator[str]:
+    """Where a key of this name stands below `config`, as ``trainer.deterministic``."""
+    for key in map(str, config):
+        if not OmegaConf.is_missing(config, key) and not OmegaConf.is_interpolation(config, key):
+            below = config[key]
+            if isinstance(below, DictConfig) and key != "hydra":
+                if name in below:
+                    yield f"{key}.{name}"
+                yield from (f"{key}.{path}" for path in paths_to(name, below))
 
 
 def describe(error: BaseException) -> str:

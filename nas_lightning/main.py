@@ -14,6 +14,7 @@ from rich.console import Console
 from nas_lightning.compose import Job, compose
 from nas_lightning.heuristic import NotApplicableError
 from nas_lightning.interruption import stoppable
+from nas_lightning.modes.common import ask_for_determinism
 from nas_lightning.modes.evaluate import evaluate
 from nas_lightning.modes.standalone import train_standalone
 from nas_lightning.modes.supernet import train_supernet
@@ -51,6 +52,7 @@ def train(cfg: DictConfig) -> dict[str, Any]:
         return record_not_applicable(cfg, str(refusal))
     if job.config["trainer"]["threads"]:
         torch.set_num_threads(job.config["trainer"]["threads"])
+    ask_for_determinism(job.config["trainer"])
     result = None if job.config["force"] else finished(job.folder)
     if rank_of(job.config["trainer"]) != 0:
         return result or run(job)

@@ -157,16 +157,18 @@ def environment(data_record: Mapping[str, Any] | None = None, threads: int | Non
 
 
 def environment_changes(folder: Path, now: Mapping[str, Any]) -> list[str]:
-    """What an unfinished run in `folder` was begun with and is no longer the case, as ``torch 2.14 -> 2.15``.
+    """What an unfinished run in `folder` was begun with and is no longer the case, as ``torch 2.14 -> 2.15``; of the
+    code, its commit.
 
     Any of these can change the last bits of a result; an absent or damaged environment.json says nothing.
     """
+    kept = ("python", "processor", "threads")
     try:
         then = json.loads((folder / "environment.json").read_text())
-        before = {**then["packages"], **{k: then[k] for k in ("python", "processor", "threads")}}
-    except (OSError, ValueError, KeyError, TypeError):
+        before = {**then["packages"], **{k: then[k] for k in kept}, "commit": str(then.get("commit"))[:12]}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []
-    after = {**now["packages"], **{k: now[k] for k in ("python", "processor", "threads")}}
+    after = {**now["packages"], **{k: now[k] for k in kept}, "commit": str(now.get("commit"))[:12]}
     return [f"{name} {before[name]} -> {after[name]}" for name in after if before.get(name, after[name]) != after[name]]
 
 

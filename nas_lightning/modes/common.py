@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -73,6 +74,20 @@ def logger_of(job: Job, kind: str) -> RunLogger:
     return open_logger(config["logger"]["name"], facts, project=config["logger"]["project"])
 
 
+def ask_for_determinism(trainer: Mapping[str, Any]) -> None:
+    """Switch PyTorch's deterministic algorithms on or off, in every mode; on a GPU, say what they cost."""
+    torch.use_deterministic_algorithms(trainer["deterministic"])
+    if not trainer["deterministic"]:
+        return
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    if trainer["accelerator"] != "cpu" and torch.cuda.is_available():
+        print(
+            "trainer.deterministic=true: two runs end with the same bits; it costs speed (cuDNN may not choose its "
+            "fastest kernels) and a workspace of some MB per stream, and an operation without a deterministic kernel "
+            "is an error"
+        )
+
+
 def build_trainer(job: Job, callbacks: list[pl.Callback], logger: RunLogger) -> pl.Trainer:
     """Lightning's Trainer with our callbacks and checkpoints."""
     wanted = job.config["trainer"]
@@ -113,7 +128,10 @@ def fit(
     trainer = build_trainer(job, [progress, *callbacks], logger)
     with quiet_lightning():
         # All ranks go on from rank 0's choice: the files may change while the others start.
-        point = connect(trainer, resume_point(job.folder / FOLDER) if current().is_first else None)
+        point = None
+        if current().is_first:
+            point = resume_point(job.folder / FOLDER, weights=module.state_dict())
+        point = connect(trainer, point)
         trainer.fit(module, datamodule=data, ckpt_path=point, weights_only=True)
         if not job.plan.protocol.epochs:  # no epoch has saved its end
             trainer.save_checkpoint(job.folder / FOLDER / FINAL)

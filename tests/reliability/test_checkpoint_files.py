@@ -192,6 +192,17 @@ def test_a_checkpoint_of_another_format_is_refused_not_passed_over(tmp_path):
         resume_point(folder)
 
 
+def test_a_checkpoint_of_a_code_with_other_weights_is_refused(tmp_path):
+    write_checkpoint(tmp_path / "step=00000001.ckpt", content(1))
+    weights = content()["state_dict"]
+    assert resume_point(tmp_path, weights=weights).name == "step=00000001.ckpt"
+    for other in ({"renamed": weights["w"]}, {"w": weights["w"][:7]}, {**weights, "more": weights["w"]}):
+        with pytest.raises(CheckpointError, match="holds other weights than this version") as refusal:
+            resume_point(tmp_path, weights=other)
+        assert "\n" not in str(refusal.value)
+    assert (tmp_path / "step=00000001.ckpt").exists()
+
+
 def test_a_failed_save_leaves_the_last_one(tmp_path, monkeypatch):
     write_checkpoint(tmp_path / "a.ckpt", content(1))
     before = (tmp_path / "a.ckpt").read_bytes()

@@ -190,5 +190,6 @@ def test_another_environment_is_noticed(tmp_path):
     write_atomically(tmp_path / "environment.json", json.dumps(then).encode())
     assert environment_changes(tmp_path, now) == [f"torch 1.0 -> {now['packages']['torch']}", "threads 1 -> 2"]
     assert environment_changes(tmp_path, then) == []
+    assert environment_changes(tmp_path, {**then, "commit": "0" * 40})[0].endswith(" -> 000000000000")
     (tmp_path / "environment.json").write_bytes(b"[")
     assert environment_changes(tmp_path, now) == []

@@ -238,7 +238,7 @@ class Unpicklable(Exception):
         super().__init__(first)
 
 
-def test_an_error_stays_in_the_folder_and_travels_as_a_plain_one(sweep, tmp_path, capsys):
+def test_an_error_stays_in_the_folder_and_travels_as_a_plain_one(sweep, tmp_path, capsys, monkeypatch):
     master, loader = sweep()
     config = loader.load_sweep_config(master, ["seed=1"])
     config.hydra.job.num = 3
@@ -254,6 +254,10 @@ def test_an_error_stays_in_the_folder_and_travels_as_a_plain_one(sweep, tmp_path
     said = capsys.readouterr()
     assert "Job 4 of 5: seed=1" in said.out
     assert "Traceback" in said.err
+    # NCCL: the exchange in which the job has failed cannot be given up, so that there is no next job for this rank.
+    monkeypatch.setattr("nas_lightning.sweep.task.is_left_connected", lambda: True)
+    with pytest.raises(SystemExit, match="1"):
+        task(config)
 
 
 def test_swept_values_become_distributions():
