@@ -1,5 +1,6 @@
 """mode=evaluate as a user types it: trained super-nets scored again, other statistics, fusion, interruption."""
 
+import hashlib
 import json
 import logging
 
@@ -58,6 +59,25 @@ def test_the_same_statistics_give_the_numbers_of_the_training_run(tmp_path, trai
         "config.yaml", "environment.json", "ranking.parquet", "ranking.png", "timings.json", "result.json",
     }  # fmt: skip
     assert result["evaluation"]["predictors"]["accuracy"] == "supernet_accuracy"
+    names = "\n".join(table(tmp_path)["architecture"])
+    assert result["evaluation"]["architecture_set_version"] == 1
+    assert result["evaluation"]["architectures_sha256"] == hashlib.sha256(names.encode()).hexdigest()
+
+
+def test_a_file_with_other_contents_is_another_evaluation(tmp_path, trained):
+    names, file = table(trained["untracked"])["architecture"], tmp_path / "set.txt"
+    found = []
+    for part in (names[:6], names[6:14]):
+        file.write_text("\n".join(part) + "\n")
+        found.append(evaluate(tmp_path / "runs", trained["untracked"], f"evaluation.architectures={file}"))
+    assert [r["evaluation"]["n_architectures"] for r in found] == [6, 8]
+    assert found[0]["run_hash"] != found[1]["run_hash"]
+
+
+def test_a_difference_scores_what_is_left(tmp_path, trained):
+    result = evaluate(tmp_path, trained["seed0"], "evaluation.architectures=random40_seed0-random34_seed0")
+    assert result["evaluation"]["architecture_set"] == "random40_seed0-random34_seed0"
+    assert table(tmp_path)["architecture"] == table(trained["seed0"])["architecture"][34:]
 
 
 def test_other_statistics_are_another_evaluation(tmp_path, trained):

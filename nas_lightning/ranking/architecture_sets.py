@@ -19,6 +19,7 @@ and ``random200_seed0-random100_seed0`` are the other hundred: fresh ones for wh
 from __future__ import annotations
 
 import csv
+import hashlib
 import math
 import re
 from collections.abc import Hashable, Iterator, Sequence
@@ -82,6 +83,18 @@ def architecture_set(name: str | Path, space: Space[Any], benchmark: Table | Non
     if dash and _named(first) and _named(second):
         return _difference(first, second, space, benchmark)
     raise ValueError(f"{text!r} names no architecture set; give {_NAMES}")
+
+
+def identity(name: str | Path) -> dict[str, Any]:
+    """What the name of a set leaves open and a run's hash must hold: a file's contents, and a version above the first.
+
+    A file that is missing or unreadable has none; `architecture_set` says so.
+    """
+    path = Path(str(name))
+    found: dict[str, Any] = {"architecture_set_version": VERSION} if VERSION > 1 else {}
+    if path.suffix in (".txt", ".csv", ".parquet") and path.is_file():
+        found["architectures_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    return found
 
 
 def _named(text: str) -> bool:

@@ -133,9 +133,11 @@ def conditions_of(runs: Sequence[Run], replicates: int = 2000) -> tuple[list[Con
 def _conditions(run: Run) -> dict[str, Any]:
     evaluation = dict(run.result.get("evaluation") or {})
     # These follow from heuristics (batch norm, train portion, dynamic channel off): part of what is compared.
-    for name in ("batch_norm", "n_images", "n_architectures"):
+    for name in ("batch_norm", "n_images", "n_architectures", "architectures_sha256"):
         evaluation.pop(name, None)
-    evaluation.setdefault("precision", "32-true")  # results from before it was recorded
+    # Results from before these were recorded.
+    evaluation.setdefault("precision", "32-true")
+    evaluation.setdefault("architecture_set_version", 1)
     benchmark = run.result.get("benchmark") or {}
     return {
         "space": run.result["space"],

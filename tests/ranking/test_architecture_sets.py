@@ -7,7 +7,7 @@ import pytest
 from memory_table import MemoryTable
 
 from nas_lightning.ranking import architecture_sets
-from nas_lightning.ranking.architecture_sets import VERSION, architecture_set
+from nas_lightning.ranking.architecture_sets import VERSION, architecture_set, identity
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.base import ArchitectureError
 
@@ -157,6 +157,17 @@ def test_files(tmp_path, table):
     for path in (text, sheet, parquet):
         assert architecture_set(path, SPACE, table) == archs
         assert architecture_set(str(path), SPACE) == archs
+
+
+def test_a_file_is_identified_by_its_contents_and_a_name_by_its_version(tmp_path, monkeypatch):
+    path = tmp_path / "set.txt"
+    assert identity("random200_seed0") == identity("all-unique") == identity(path) == {}
+    path.write_text("a\n")
+    first = identity(path)
+    path.write_text("b\n")
+    assert first != identity(str(path)) != {}
+    monkeypatch.setattr(architecture_sets, "VERSION", 2)
+    assert identity("random200_seed0") == {"architecture_set_version": 2}
 
 
 def test_bad_files_name_the_line(tmp_path, table):

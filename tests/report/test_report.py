@@ -155,6 +155,19 @@ def test_other_plans_and_evaluations_are_not_mixed(tmp_path):
         assert len(epochs) == 1
 
 
+def test_results_from_before_the_versions_of_sets_were_recorded_stay_comparable(tmp_path):
+    write_run(tmp_path, seed=1)
+    folder = write_run(tmp_path, seed=2)
+    result = json.loads((folder / "result.json").read_text())
+    result["evaluation"] |= {"architecture_set_version": 1, "architectures_sha256": "0" * 64}
+    (folder / "result.json").write_text(json.dumps(result))
+    assert len(conditions_of(find_runs([tmp_path]), replicates=100)[0]) == 1
+    result["evaluation"]["architecture_set_version"] = 2
+    (folder / "result.json").write_text(json.dumps(result))
+    labels = {c.label for c in conditions_of(find_runs([tmp_path]), replicates=100)[0]}
+    assert labels == {f"nasbench201 on digits, architecture set version {v}" for v in (1, 2)}
+
+
 def test_one_run_in_two_folders_counts_once_and_is_said(tmp_path):
     write_run(tmp_path / "a")
     write_run(tmp_path / "b")
