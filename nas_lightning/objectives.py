@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import shutil
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 
+from nas_lightning.checkpoint_file import DamagedCheckpointError, read_checkpoint
+from nas_lightning.checkpoints import AtomicCheckpointIO
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.modes.common import quiet_lightning
 from nas_lightning.modes.standalone import standalone_accuracy
@@ -66,6 +69,24 @@ class CostMeasures:
         return [{name: float(both[name][i]) for name in self.names} for i in range(len(architectures))]
 
 
+def last_intact(folder: Path, epochs: int) -> tuple[int, Path | None]:
+    """The longest of the trainings kept as ``epoch=<n>.ckpt``, at most `epochs` long, that can be gone on with.
+
+    A damaged one is renamed to ``….damaged``, with a warning. (0, None) where there is none. Raises CheckpointError for
+    one of another format.
+    """
+    kept = {int(path.stem.split("=")[1]): path for path in folder.glob("epoch=*.ckpt")}
+    for epoch in sorted((epoch for epoch in kept if epoch <= epochs), reverse=True):
+        try:
+            read_checkpoint(kept[epoch])
+        except DamagedCheckpointError:
+            print(f"warning: checkpoint {kept[epoch]} is damaged and not used", file=sys.stderr, flush=True)
+            kept[epoch].replace(kept[epoch].with_name(kept[epoch].name + ".damaged"))
+        else:
+            return epoch, kept[epoch]
+    return 0, None
+
+
 class StandaloneTrainer:
     """Trains single architectures by the stand-alone recipe, each in a folder of its own, resumable at any epoch.
 
@@ -91,13 +112,12 @@ class StandaloneTrainer:
         source = self.data.source
         module = StandaloneModule(self.space, self.plan, source.num_classes, source.in_channels, seed, arch)
         folder = self.folder / hashlib.sha256(f"{arch} {seed}".encode()).hexdigest()[:16]
-        paths = {int(path.stem.split("=")[1]): path for path in folder.glob("epoch=*.ckpt")}
-        done = max((epoch for epoch in paths if epoch <= epochs), default=0)
+        done, checkpoint = last_intact(folder, epochs)
         if done < epochs:
-            self._fit(module, epochs, folder, paths.get(done))
+            self._fit(module, epochs, folder, checkpoint)
         else:
-            state = torch.load(paths[done], map_location="cpu", weights_only=True)["state_dict"]
-            module.load_state_dict(state)
+            assert checkpoint is not None
+            module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
         return standalone_accuracy(module, self.data, split, self.batch_size)["accuracy"]
 
     def final_accuracies(self, architectures: Sequence[Any]) -> np.ndarray:
@@ -125,13 +145,11 @@ class StandaloneTrainer:
             limit_val_batches=0,
             num_sanity_val_steps=0,
             default_root_dir=folder,
+            plugins=[AtomicCheckpointIO()],
         )
         with quiet_lightning():
             trainer.fit(module, datamodule=self.data, ckpt_path=resume, weights_only=True)
-        folder.mkdir(parents=True, exist_ok=True)
-        unfinished = folder / f"unfinished-{epochs}.ckpt"
-        trainer.save_checkpoint(unfinished, weights_only=False)
-        unfinished.rename(folder / f"epoch={epochs}.ckpt")
+        trainer.save_checkpoint(folder / f"epoch={epochs}.ckpt", weights_only=False)
         module.to(trainer.strategy.root_device)
 
     def identity(self) -> dict[str, Any]:

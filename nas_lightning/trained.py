@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
+import yaml
 
 from nas_lightning.plan import Plan
 from nas_lightning.ranking.evaluator import digest
@@ -76,13 +76,27 @@ def find_trained(given: Any) -> list[Trained]:
 
 
 def trained_data(checkpoint: Path) -> dict[str, Any] | None:
-    """The ``data`` section that a super-net was trained with, from the run folder around its checkpoint, or None."""
+    """The ``data`` section that a super-net was trained with, from the run folder around its checkpoint, or None.
+
+    Plain values, never instantiated. Raises ValueError for a file that is no such configuration.
+    """
     config = checkpoint.resolve().parent.parent / "config.yaml"
     if not config.is_file():
         return None
-    loaded = OmegaConf.to_container(OmegaConf.load(config))  # never instantiated: plain dicts and lists
+    try:
+        # Not by OmegaConf, which copies what YAML's aliases share: a few lines can ask for all memory.
+        loaded = yaml.safe_load(config.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise ValueError(
+            f"{config} is damaged ({type(error).__name__}); move the checkpoint out of this run folder, or "
+            "restore the file"
+        ) from error
     data = loaded.get("data") if isinstance(loaded, dict) else None
-    return data if isinstance(data, dict) else None
+    if not isinstance(data, dict):
+        return None
+    if wrong := [key for key in SAME_IMAGES if not isinstance(data.get(key), str | int | None)]:
+        raise ValueError(f"{config} is damaged (data.{wrong[0]} is no plain value); restore the file")
+    return data
 
 
 def check_same_images(checkpoint: Path, given: Mapping[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """Corrupt, truncated and hostile files: every reader says in one sentence what is wrong, and executes nothing."""
 
+import itertools
 import json
 import os
 import pickle
@@ -14,6 +15,7 @@ from nas_lightning.report.__main__ import main as report
 from nas_lightning.report.runs import COMPLETE, FAILED, read_run
 from nas_lightning.runs import RunError, environment, environment_changes, finished, held, sweep_up, write_atomically
 from nas_lightning.spaces import get_space
+from nas_lightning.trained import check_same_images
 from tests.report.run_folders import write_run, write_search
 
 
@@ -91,6 +93,40 @@ def copy_of(folder, target):
 
 
 READERS = ("ranking", "predictions", "epochs", "search", "seconds", "record")
+
+
+LAUGHS = "a: &a [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n" + "".join(
+    f"{new}: &{new} [{', '.join(10 * [f'*{old}'])}]\n" for old, new in itertools.pairwise("abcdefghij")
+)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xfe",
+        b"data: [",
+        b"data: !!python/object/apply:os.mkdir [boom]\n",
+        f"{LAUGHS}data: {{name: *j}}\n".encode(),
+    ],
+    ids=["binary", "cut", "object", "laughs"],
+)
+def test_the_configuration_beside_a_checkpoint_is_read_or_refused(tmp_path, content):
+    checkpoint = tmp_path / "run" / "checkpoints" / "final.ckpt"
+    write_atomically(checkpoint, b"")
+    (tmp_path / "run" / "config.yaml").write_bytes(content)
+    with pytest.raises(ValueError, match=r"config\.yaml is damaged") as refusal:
+        check_same_images(checkpoint, {"name": "digits"})
+    assert "\n" not in str(refusal.value)
+    assert len(str(refusal.value)) < 500
+    assert not (tmp_path / "boom").exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"[1]", b"data: 3\n", b"data: {name: digits, more: {_target_: os.mkdir}}\n"])
+def test_a_configuration_without_images_says_nothing_about_them(tmp_path, content):
+    checkpoint = tmp_path / "run" / "checkpoints" / "final.ckpt"
+    write_atomically(checkpoint, b"")
+    (tmp_path / "run" / "config.yaml").write_bytes(content)
+    check_same_images(checkpoint, {"name": "digits"})
 
 
 def test_every_file_of_a_run_cut_or_replaced_is_read_or_refused(tmp_path, folders):

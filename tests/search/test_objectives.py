@@ -1,5 +1,6 @@
 """The objectives that need PyTorch, on a few hundred digits."""
 
+import io
 from types import SimpleNamespace
 
 import numpy as np
@@ -111,6 +112,20 @@ def test_a_training_that_is_there_is_not_repeated(tmp_path, monkeypatch):
     first = training(tmp_path).evaluate([Trial(arch, 2)])
     monkeypatch.setattr(StandaloneTrainer, "_fit", None)
     assert training(tmp_path).evaluate([Trial(arch, 2)]) == first
+
+
+def test_a_damaged_training_is_set_aside_and_the_one_before_it_goes_on(tmp_path, capsys):
+    arch = some_architectures(1)[0]
+    for fidelity, paid in ((1, 0), (2, 1)):
+        expected = training(tmp_path).evaluate([Trial(arch, fidelity, paid)])
+    (damaged,) = tmp_path.rglob("epoch=2.ckpt")
+    content = damaged.read_bytes()
+    damaged.write_bytes(content[:-9])
+    assert training(tmp_path).evaluate([Trial(arch, 2, 1)]) == expected
+    assert f"checkpoint {damaged} is damaged and not used" in capsys.readouterr().err
+    assert damaged.with_name("epoch=2.ckpt.damaged").exists()
+    before, after = (torch.load(io.BytesIO(file), weights_only=True) for file in (content, damaged.read_bytes()))
+    assert all(torch.equal(before["state_dict"][name], value) for name, value in after["state_dict"].items())
 
 
 def test_a_search_by_real_training_ends_with_the_top_k_trained(tmp_path):
