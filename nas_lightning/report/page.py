@@ -104,9 +104,10 @@ def _minus(text: str) -> str:
     return text.replace("-", "−")
 
 
-def _cell(text: str, value: float | None = None, css: str = "") -> str:
+def _cell(text: str, value: float | None = None, css: str = "", title: str = "") -> str:
     sort = "" if value is None else f' data-value="{"" if math.isnan(value) else repr(float(value))}"'
-    return f"<td{f' class={chr(34)}{css}{chr(34)}' if css else ''}{sort}>{text}</td>"
+    more = (f' class="{css}"' if css else "") + (f' title="{escape(title)}"' if title else "")
+    return f"<td{more}{sort}>{text}</td>"
 
 
 def _ablation(conditions: Sequence[Condition]) -> str:
@@ -129,7 +130,15 @@ def _ablation_row(condition: Condition, setting: Setting) -> str:
     printed = row(condition, setting)
     cells = [_cell(escape(text), css="text name" if i == 2 else "text") for i, text in enumerate(printed[:3])]
     cells.append(_cell(_badge(setting.verdict), css="text"))
-    cells += [_cell(escape(text), value) for text, value in zip(printed[4:], numbers(setting), strict=True)]
+    level = setting.level
+    interval = (
+        "" if level is None else f"95 % interval over seeds and architectures: {level.low:.3f} to {level.high:.3f}"
+    )
+    hints = [_minus(interval)] + [""] * len(printed)  # of tau itself; that of its difference has a column
+    cells += [
+        _cell(escape(text), value, title=hint)
+        for text, value, hint in zip(printed[4:], numbers(setting), hints, strict=False)
+    ]
     return f"<tr{' class=reference' if setting.factor == REFERENCE else ''}>{''.join(cells)}</tr>"
 
 

@@ -243,6 +243,9 @@ def test_the_page_is_self_contained_and_escapes(compared):
     assert "src=" not in text
     assert "<title>a &lt; b &amp; c</title>" in text
     assert text.count("</script>") == 2
+    level = by_label(conditions, "nasbench101 on digits").reference.level
+    hint = f"95 % interval over seeds and architectures: {level.low:.3f} to {level.high:.3f}"
+    assert f'title="{hint}" data-value=' in text
     data = text.split('id="report-data">')[1].split("</script>")[0].replace("<\\/", "</")
     assert json.loads(data)["figures"] == figures
 
