@@ -61,7 +61,7 @@ def measure_case(edits: dict[str, Any], batch: int, n_batches: int, n: int, roun
 
 def measure(quick: bool) -> dict[str, Any]:
     """All cases."""
-    n, rounds = (4, 1) if quick else (32, 5)
+    n, rounds = (4, 1) if quick else (12, 3)
     return {
         f"{name}, {mode}": measure_case(edits, batch, n_batches, n, rounds, mode)
         for name, (edits, batch, n_batches) in CASES.items()

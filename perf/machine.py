@@ -66,7 +66,7 @@ def start(quick: bool) -> dict[str, Any]:
     """Wall and processor seconds of fresh processes."""
     found: dict[str, Any] = {}
     for name, command in STARTS.items():
-        runs = [child(command) for _ in range(1 if quick else 5)]
+        runs = [child(command) for _ in range(1 if quick else 3)]
         found[name] = {"wall_s": spread([r[0] for r in runs]), "processor_s": spread([r[1] for r in runs])}
     return found
 

@@ -1,15 +1,19 @@
 """What the framework adds to a step: Lightning, callbacks, sampler, logging, at a network too small to hide them.
 
-A fit of real epochs (progress bar off, metrics file and a CSV logger on) against a bare loop over the same paths and
-batches: same network, loss, clipping and optimizer. Step by step, since both take the same path at the same step: the
-median of the differences does not feel what other programs do to a few steps. What an epoch's end adds (means, files)
-is told apart, since it comes once an epoch of any length.
+A fit of real epochs with the callbacks of train.py (all heuristics, progress without a terminal, ranking, metrics file,
+checkpoints) and a CSV logger against a bare loop over the same paths and batches: same network, loss, clipping and
+optimizer. Step by step, since both take the same path at the same step: the median of the differences does not feel
+what other programs do to a few steps. What an epoch's end adds (means, files, the last checkpoint) is told apart, since
+it comes once an epoch of any length.
 """
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,10 +21,14 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import CSVLogger
 
+import callbacks as heuristics
+from nas_lightning.checkpoints import AtomicCheckpointIO, Checkpoints
 from nas_lightning.data.module import ImageDataModule
-from nas_lightning.epoch_callbacks import MetricsFile
+from nas_lightning.epoch_callbacks import MetricsFile, RankingCallback
+from nas_lightning.heuristic import Heuristic
 from nas_lightning.modes.common import quiet_lightning
 from nas_lightning.plan import Plan
+from nas_lightning.progress import RunProgress
 from nas_lightning.training import SuperNetModule
 from perf.measure import clock, spread
 from perf.step import step_of
@@ -44,13 +52,25 @@ def data() -> ImageDataModule:
     return ImageDataModule("digits", "data", PLAN.protocol.batch_size, PLAN.protocol.train_portion, 0)
 
 
+def callbacks(folder: Path) -> list[pl.Callback]:
+    """What train.py hands to the Trainer: progress, the heuristics, ranking, metrics file, checkpoints."""
+    for module in pkgutil.iter_modules(heuristics.__path__, "callbacks."):
+        importlib.import_module(module.name)
+    progress = RunProgress()
+    progress.disable()
+    evaluation: Any = SimpleNamespace(plan=PLAN)  # never asked: the ranking comes at the end alone
+    ranking, checkpoints = RankingCallback(evaluation, every=0), Checkpoints(folder, 10, None, 10.0)
+    own = [kind() for kind in Heuristic.__subclasses__()]
+    return [progress, *own, ranking, MetricsFile(folder / "metrics.csv", 1), checkpoints]
+
+
 def framework_steps(epochs: int, folder: Path) -> np.ndarray:
     """Seconds from the end of each step of a fit to the end of the next."""
     timer = StepClock()
     trainer = pl.Trainer(
-        accelerator="cpu", devices=1, max_epochs=epochs, logger=CSVLogger(folder), enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False, limit_val_batches=0, inference_mode=False,
-        callbacks=[timer, MetricsFile(folder / "metrics.csv", 1)],
+        accelerator="cpu", devices=1, max_epochs=epochs, logger=CSVLogger(folder), enable_model_summary=False,
+        limit_val_batches=0, inference_mode=False, plugins=[AtomicCheckpointIO()],
+        callbacks=[timer, *callbacks(folder)],
     )  # fmt: skip
     with quiet_lightning():
         trainer.fit(SuperNetModule("nasbench201", PLAN, 10, 1, 0), datamodule=data())

@@ -1,8 +1,9 @@
 """Run the speed benchmarks: python -m perf [--only step …] [--threads 1 2] [--json new.json] [--compare old.json].
 
 Prints a table, saves all numbers as JSON, and compares with an earlier file. Ratios come from paired, interleaved runs
-in one process (`perf/measure.py`). Parts: step, overhead, evaluation, data, start, memory, roofline. `--quick` checks
-that everything runs; its numbers mean little. docs/PERFORMANCE.md has the figures and what follows from them.
+in one process (`perf/measure.py`), which keeps its freed memory for both sides (`nas_lightning/allocator.py`). Parts:
+step, tried, overhead, evaluation, data, start, memory, roofline. `--quick` checks that everything runs; its numbers
+mean little. docs/PERFORMANCE.md has the figures and what follows from them.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ from typing import Any
 
 import torch
 
-from perf import evaluation, machine, overhead, step
+from nas_lightning.allocator import keep_freed_memory
+from perf import evaluation, machine, overhead, step, tried
 
 PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "step": step.measure,
+    "tried": tried.measure,
     "overhead": overhead.measure,
     "evaluation": evaluation.measure,
     "data": machine.data,
@@ -31,7 +34,7 @@ PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "start": machine.start,
     "memory": machine.memory,
 }
-ONCE = {"start", "memory", "overhead", "data"}
+ONCE = {"start", "memory", "overhead", "data", "tried"}
 """Parts whose result does not depend on this process's threads: measured with the first thread count only."""
 
 TARGETS = {
@@ -102,10 +105,11 @@ def main(arguments: list[str] | None = None) -> int:
     if args.compare:
         try:
             before = {name: value for name, value, _ in flat(json.loads(args.compare.read_text())["results"])}
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             print(f"--compare {args.compare} is no result file of this benchmark ({error!r}).", file=sys.stderr)
             return 2
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    keep_freed_memory()
     results: dict[str, Any] = {}
     for part in args.only:
         for threads in args.threads[:1] if part in ONCE else args.threads:

@@ -87,5 +87,5 @@ def measure_case(space: str, edits: dict[str, Any], batch: int, n: int, rounds: 
 
 def measure(quick: bool) -> dict[str, Any]:
     """All cases."""
-    n, rounds = (3, 2) if quick else (12, 5)
+    n, rounds = (3, 2) if quick else (12, 3)
     return {name: measure_case(*case, n=n, rounds=rounds) for name, case in CASES.items()}

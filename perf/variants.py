@@ -84,9 +84,8 @@ def merged_convolutions(network: Any, images: Tensor) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def compiled_leaves(network: Any, images: Tensor) -> Iterator[None]:
-    """torch.compile of convolution and batch-norm: one graph a shape, whatever the path. Never falls back silently."""
+def compiled_forward() -> Callable[..., Tensor]:
+    """A convolution place's forward whose convolution and batch-norm are compiled: one graph a shape, any path."""
 
     def leaf(x: Tensor, kernel: Tensor, weight: Tensor | None, bias: Tensor | None, padding: int) -> Tensor:
         return F.batch_norm(F.conv2d(x, kernel, padding=padding), None, None, weight, bias, training=True, eps=EPSILON)
@@ -97,8 +96,14 @@ def compiled_leaves(network: Any, images: Tensor) -> Iterator[None]:
     def forward(self: Any, activated: Tensor, size: int) -> Tensor:
         return run(activated, self.kernel(size), *self.norms[str(size)].affine(), size // 2)
 
+    return forward
+
+
+@contextmanager
+def compiled_leaves(network: Any, images: Tensor) -> Iterator[None]:
+    """torch.compile of every leaf operation; raises where it would fall back silently."""
     limit = torch._dynamo.config.patch(recompile_limit=64, fail_on_recompile_limit_hit=True)
-    with limit, patched(nasbench201.ConvPlace, forward):
+    with limit, patched(nasbench201.ConvPlace, compiled_forward()):
         yield
 
 

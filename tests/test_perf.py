@@ -50,6 +50,36 @@ def test_weights_of_another_architecture_are_refused():
         copy_weights(plain_network("nasbench201", plan, other, 10, 3), supernet.standalone(one))
 
 
+def test_numbers_are_saved_and_compared_with_a_previous_file(tmp_path, monkeypatch, capsys):
+    import json
+
+    from perf import run
+
+    values = iter([1.5, 2.5, 3.0, 4.0])
+    spread = {"median": 2.0, "q25": 1.0, "q75": 3.0, "n": 4}
+    monkeypatch.setattr(run, "PARTS", {"step": lambda quick: {"a": {"ms": next(values), "ratio": spread}}})
+    monkeypatch.setitem(run.TARGETS, "step.1.a.ratio", "≤ 9")
+    old, new = tmp_path / "folder" / "old.json", tmp_path / "new.json"
+    threads = torch.get_num_threads()
+    try:
+        assert run.main(["--json", str(old)]) == 0
+        capsys.readouterr()
+        assert run.main(["--json", str(new), "--compare", str(old), "--threads", "1", "--only", "step"]) == 0
+    finally:
+        torch.set_num_threads(threads)
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert "before 1.5" in lines["step.1.a.ms"]
+    assert "target ≤ 9" in lines["step.1.a.ratio"]
+    assert "[1 … 3 (n=4)]" in lines["step.1.a.ratio"]
+    saved = json.loads(new.read_text())
+    assert saved["results"]["step"]["1"]["a"]["ms"] == 3.0
+    assert saved["environment"]["torch"] == torch.__version__
+    assert set(json.loads(old.read_text())["results"]["step"]) == {"1", "2"}
+    new.write_text("[]")
+    assert run.main(["--compare", str(new)]) == 2
+    assert "no result file" in capsys.readouterr().err
+
+
 def gradients(network, images, arch, variant=None):
     """Logits and gradients of one pass, under a variant."""
     from perf.variants import eager

@@ -215,6 +215,36 @@ def test_checkpoint_rebuilds_the_network_without_heuristics(tmp_path):
         load_network(tmp_path / "foreign.ckpt")
 
 
+def test_hooks_that_exist_are_called_and_callbacks_end_as_they_began():
+    from pytorch_lightning.profilers import PassThroughProfiler, SimpleProfiler
+
+    from nas_lightning.lean_hooks import STEP_HOOKS, NoProfiler
+
+    called = []
+
+    class Listener(pl.Callback):
+        def on_train_batch_start(self, *_):
+            called.append("start")
+
+        def on_before_optimizer_step(self, *_):
+            called.append("optimizer")
+
+        def on_train_epoch_end(self, trainer, *_):
+            called.append(type(trainer.profiler))
+
+    plan = small_plan()
+    for profiler, during in ((None, NoProfiler), (SimpleProfiler(), SimpleProfiler)):
+        called.clear()
+        listener, idle = Listener(), pl.Callback()
+        trainer = trainer_for(plan, listener, idle, profiler=profiler)
+        trainer.fit(SuperNetModule("nasbench201", plan, 10, 1, 0), datamodule=data_for(plan))
+        assert called == ["start", "optimizer"] * trainer.global_step + [during]
+        assert trainer.global_step > 1
+        assert type(trainer.profiler) is (PassThroughProfiler if profiler is None else SimpleProfiler)
+        assert not set(vars(listener)) & set(STEP_HOOKS)
+        assert not set(vars(idle)) & set(STEP_HOOKS)
+
+
 def test_standalone_network_learns():
     plan = small_plan(epochs=30, learning_rate=0.1)
     arch = get_space("nasbench201").parse(
