@@ -13,10 +13,12 @@ class Sampling(Heuristic):
     place of its canonical one), ``random_nas`` uniform over raw encodings. ``fairnas`` draws one topology and one
     random permutation of the operations per slot, m paths for m operations, in which every operation of every slot
     occurs once; gradients are SUMMED and ONE optimizer step is taken. ``sandwich`` trains the largest, the smallest and
-    `paths_per_step` random architectures, averaged. All draws are keyed by (seed, step), the same on every rank.
+    `paths_per_step` random architectures, averaged; with `distillation` the others learn the largest one's predictions
+    of the same step (soft cross-entropy, in place) instead of the labels. All draws are keyed by (seed, step), the same
+    on every rank.
 
     Source: Yu, Ranftl, Salzmann (arXiv 2110.01154); Li, Talwalkar (arXiv 1902.07638); Chu et al., FairNAS (arXiv
-    1907.01845), algorithm 1; Yu, Huang (arXiv 1903.05134), section 3.
+    1907.01845), algorithm 1; Yu, Huang (arXiv 1903.05134), sections 3.2 (sandwich) and 3.3 (in-place distillation).
     Fires: at every training step. Cost: one forward and backward pass per path (FairNAS: 3 on nasbench101, 5 on
     nasbench201, 7 on darts_nds).
     Does not: repeat batches; all paths of a step see the same images.
@@ -24,10 +26,16 @@ class Sampling(Heuristic):
     """
 
     factor = "sampling"
-    fields = ("protocol.sampling", "protocol.paths_per_step", "protocol.random_member")
+    fields = ("protocol.sampling", "protocol.paths_per_step", "protocol.random_member", "protocol.distillation")
     changes_draws = True
 
     def __init__(
-        self, method: str | None = None, paths_per_step: int | None = None, random_member: bool | None = None
+        self,
+        method: str | None = None,
+        paths_per_step: int | None = None,
+        random_member: bool | None = None,
+        distillation: bool | None = None,
     ) -> None:
-        super().__init__(sampling=method, paths_per_step=paths_per_step, random_member=random_member)
+        super().__init__(
+            sampling=method, paths_per_step=paths_per_step, random_member=random_member, distillation=distillation
+        )

@@ -109,6 +109,8 @@ class Protocol:
     """Paths per step for random_a and random_nas (gradients averaged); random paths of the sandwich."""
     random_member: bool = False
     """random_a: train a random member of the sampled isomorphism class in place of its canonical one."""
+    distillation: bool = False
+    """sandwich: the largest path learns the labels, the others learn its predictions at the same step."""
     track_running_stats: bool = False
     """Keep running batch-norm statistics during training. Training itself always normalises with the batch."""
     bn_evaluation: str = "batch"
@@ -153,6 +155,11 @@ class Protocol:
             raise PlanError(
                 f"protocol.random_member=true belongs to sampling=random_a, not to {self.sampling}; "
                 "set one of the two differently"
+            )
+        if self.distillation and self.sampling != "sandwich":
+            raise PlanError(
+                f"protocol.distillation=true belongs to sampling=sandwich, not to {self.sampling}; set one of the two "
+                "differently"
             )
         if self.sampling == "fairnas" and self.paths_per_step != 1:
             raise PlanError(

@@ -92,8 +92,12 @@ class NetworkModule(pl.LightningModule):
             group["lr"] = rate
         optimizer.zero_grad(set_to_none=True)
         self.network.set_draw(self.seed, step)
+        targets, smoothing = labels, protocol.label_smoothing
         for arch in paths.architectures:
-            loss = F.cross_entropy(self.network(images, arch), labels, label_smoothing=protocol.label_smoothing)
+            logits = self.network(images, arch)
+            loss = F.cross_entropy(logits, targets, label_smoothing=smoothing)
+            if protocol.distillation and targets is labels:  # the first path, the largest, teaches the others
+                targets, smoothing = logits.detach().float().softmax(1), 0.0
             self.manual_backward(loss if paths.weight == 1.0 else loss * paths.weight)
             self._losses.append(loss.detach())
         # From the optimizer's list: walking the modules of a super-net costs as much as a small network's layer.
@@ -106,7 +110,11 @@ class NetworkModule(pl.LightningModule):
     def scheduled_rate(self, step: int) -> float:
         """The schedule's learning rate at `step`."""
         per_epoch = int(self.trainer.num_training_batches)
-        return learning_rate(self.plan.protocol, step, per_epoch, per_epoch * self.plan.protocol.epochs)
+        return learning_rate(self.plan.protocol, step, per_epoch, self.total_steps())
+
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole run."""
+        return int(self.trainer.num_training_batches) * self.plan.protocol.epochs
 
     def average_gradients(self, active: list[torch.nn.Parameter]) -> None:
         """Mean over the ranks. All ranks train the same paths, so that `active` is the same list everywhere.
