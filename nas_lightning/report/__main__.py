@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from nas_lightning.report.archive import unpacked
 from nas_lightning.report.runs import find_runs
 
 
@@ -43,7 +44,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m nas_lightning.report",
         description="Tables, figures and one offline HTML page from the folders that training and search runs left.",
     )
-    parser.add_argument("folders", nargs="+", help="run folders, or folders that hold them at any depth")
+    parser.add_argument(
+        "folders", nargs="+", help="run folders, folders that hold them at any depth, or .tar.xz archives of them"
+    )
     parser.add_argument("--out", default="report", help="folder to write to (default: report)")
     parser.add_argument("--title", default="Super-net heuristics: ranking report", help="heading of the page")
     parser.add_argument("--replicates", type=int, default=2000, help="of the bootstrap (default: 2000)")
@@ -51,7 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if given.replicates < 100:
         parser.error(f"--replicates {given.replicates} is too few for an interval; give at least 100")
     try:
-        counts = build(given.folders, given.out, given.title, given.replicates)
+        with unpacked(given.folders) as folders:
+            counts = build(folders, given.out, given.title, given.replicates)
     except ValueError as error:
         print(f"report: {error}", file=sys.stderr)
         return 2
