@@ -88,7 +88,8 @@ def beside(condition: Condition) -> list[tuple[list[str], list[float]]]:
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for run in condition.reference.runs:
         for name, record in (run.result.get("baselines") or {}).items():
-            fitted = "" if record.get("note") == "no training" else f" ({str(record.get('note')).split(',')[0]})"
+            note = str(record.get("note")).split(",")[0].removesuffix(" architectures")
+            fitted = "" if note == "no training" else f" ({note})"
             kind = "fitted baseline" if fitted else "free baseline"
             found.setdefault((kind, name.replace("_", " ") + fitted), []).append(record)
         for name, record in (run.result.get("ceiling") or {}).items():
