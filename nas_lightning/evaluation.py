@@ -134,6 +134,11 @@ class Evaluation:
             raise ValueError(
                 f"evaluation.probe_images={self.probe_images} but {len(self.data.train_set)} images train; lower it"
             )
+        if self.probe_images < self.batch_size:
+            raise ValueError(
+                f"evaluation.probe_images={self.probe_images} does not fill one evaluation batch of {self.batch_size}; "
+                "raise it, or lower evaluation.batch_size"
+            )
         return evaluation_batches(self.data.train_set, self.data.normalize, self.batch_size, self.probe_images, device)
 
     def key(
