@@ -103,6 +103,7 @@ def train_one(job: Job, data: Any, arch: Any, seed: int, devices: int | list[int
         limit_val_batches=0,
         num_sanity_val_steps=0,
         precision=job.config["trainer"]["precision"],
+        deterministic=job.config["trainer"]["deterministic"],
         default_root_dir=job.folder,
     )
     trainer.fit(module, datamodule=data)

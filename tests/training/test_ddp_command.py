@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from nas_lightning.command import command_of_this_job, script_and_flags, started_by
 from nas_lightning.compose import compose as compose_job
 from nas_lightning.config import register
+from tests.reliability.faults import content, same
 
 ROOT = Path(__file__).parents[2]
 TINY = [
@@ -176,14 +177,32 @@ def test_a_rank_that_raises_ends_the_job_with_its_traceback(tmp_path):
     assert none_left(str(tmp_path))
 
 
+LONGER = ["seed=1", *TINY[1:], *TWO, "plan.protocol.epochs=3", "heuristics/sampling=fairnas", "evaluation.every=1"]
+LONGER += ["heuristics/batch_norm=tracked_affine", "heuristics/dropout=both", "trainer.checkpoint_every_steps=2"]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    runs = tmp_path_factory.mktemp("undisturbed")
+    code, _, err = end(start(*LONGER, f"runs={runs}"))
+    assert code == 0, err
+    return runs
+
+
 @pytest.mark.launchers
 @pytest.mark.parametrize("rank", [0, 1])
-def test_no_rank_outlives_a_killed_one(tmp_path, rank):
-    process = start("seed=1", *TINY, *TWO, *FAIL, f"+heuristics.dies.rank={rank}", f"runs={tmp_path}")
+def test_no_rank_outlives_a_killed_one_and_nothing_is_lost(undisturbed, tmp_path, rank):
+    process = start(*LONGER, FAIL[0], f"+heuristics.dies.rank={rank}", f"runs={tmp_path}")
     code, _, err = end(process)
     assert code == (1 if rank else -signal.SIGKILL), err
     assert ("RankFailedError: rank 1 was ended by SIGKILL" in err) == (rank == 1)
     assert none_left(str(tmp_path))
+    assert not results(tmp_path)
+    code, _, err = end(start(*LONGER, f"runs={tmp_path}"))
+    assert code == 0, err
+    whole, found = content(undisturbed), content(tmp_path)
+    assert whole.keys() == found.keys() >= {"result.json", "final.ckpt", "ranking.parquet", "metrics.csv"}
+    assert [name for name in whole if not same(whole[name], found[name])] == []
 
 
 def job(*overrides):
