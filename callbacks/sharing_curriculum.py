@@ -7,27 +7,30 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import Trainer
 from torch import Tensor
 from torch.nn import Parameter
 
 from nas_lightning.heuristic import Heuristic, NotApplicableError
 from nas_lightning.plan import Plan, PlanError
 
-EXTENTS: dict[str, Callable[[re.Match[str]], str]] = {
-    "cell": lambda edge: "places.all",
-    "node": lambda edge: f"places.to{edge[2]}",
+PLACE = re.compile(r"cells\.(\d+)\.places\.(\d+)-(\d+)")
+"""In a parameter's name: cell, source and target of the edge."""
+EXTENTS: dict[str, Callable[[int, int, int], str]] = {
+    "stage": lambda cell, target, layers: f"stage{cell // layers}",
+    "cell": lambda cell, target, layers: f"cell{cell}",
+    "node": lambda cell, target, layers: f"cell{cell}.to{target}",
 }
-EDGE = re.compile(r"places\.(\d+)-(\d+)")
+"""Who is one at first, as a name for the group of (cell, target node), given the cells per stage."""
 
 
 class SharingCurriculum(Heuristic):
-    """Ties the operations of all edges of a cell (``cell``) or of all edges into a node (``node``) for the first
-    `until` of the steps; after that every edge trains its own copy.
+    """Ties the operations of all edges of a cell (``cell``), of all cells of a stage (``stage``) or of all edges into a
+    node (``node``) for the first `until` of the steps; after that every edge trains its own copy.
 
     Mechanism: tied parameters start equal, and each gets the SUM of the group's gradients, which is the gradient of the
     one shared parameter; momentum and weight decay then keep them equal. An operation is thus trained up to six times
-    as often while everything is far from converged, and the edges separate once sharing is what limits the ranking.
+    as often (times the cells of a stage) while everything is far from converged, and the edges separate once sharing is what limits the ranking.
 
     Source: the curriculum over the sharing extent of Zhou et al., CLOSE (arXiv 2207.07868), section 4.2, here on the
     benchmark's own edges instead of learnt assignments.
@@ -66,13 +69,15 @@ class SharingCurriculum(Heuristic):
             )
 
     @torch.no_grad()
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         if not self.options:
             return
         groups: dict[str, list[Parameter]] = {}
+        extent, layers = EXTENTS[self.options["extent"]], pl_module.plan.mapping.layers
         for name, parameter in pl_module.named_parameters():
-            if EDGE.search(name):
-                groups.setdefault(EDGE.sub(EXTENTS[self.options["extent"]], name), []).append(parameter)
+            if place := PLACE.search(name):
+                group = extent(int(place[1]), int(place[3]), layers)
+                groups.setdefault(PLACE.sub(group, name), []).append(parameter)
         self._groups = [group for group in groups.values() if len(group) > 1]
         if trainer.global_step == 0:
             for first, *others in self._groups:

@@ -96,13 +96,15 @@ def groups_of(module, extent):
     for name, parameter in module.named_parameters():
         if ".places." in name:
             before, edge, rest = name.split(".places.")[0], *name.split(".places.")[1].split(".", 1)
-            found.setdefault((before, edge[-1] if extent == "node" else "", rest), []).append(parameter)
+            cell = int(before.split(".")[-1])
+            where = {"node": (cell, edge[-1]), "cell": cell, "stage": cell // module.plan.mapping.layers}[extent]
+            found.setdefault((where, rest), []).append(parameter)
     return [group for group in found.values() if len(group) > 1]
 
 
-@pytest.mark.parametrize(("extent", "size"), [("cell", 6), ("node", 3)])
+@pytest.mark.parametrize(("extent", "size"), [("stage", 12), ("cell", 6), ("node", 3)])
 def test_tied_edges_stay_one_until_they_part(extent, size):
-    plan = small_plan("nasbench201", protocol__epochs=1)
+    plan = small_plan("nasbench201", protocol__epochs=1, mapping__layers=2)
     tied = groups_of(trained("nasbench201", plan, SharingCurriculum(extent, 1.0), steps=STEPS), extent)
     assert max(map(len, tied)) == size
     assert all(torch.equal(group[0], other) for group in tied for other in group[1:])
