@@ -30,7 +30,8 @@ class SharingCurriculum(Heuristic):
 
     Mechanism: tied parameters start equal, and each gets the SUM of the group's gradients, which is the gradient of the
     one shared parameter; momentum and weight decay then keep them equal. An operation is thus trained up to six times
-    as often (times the cells of a stage) while everything is far from converged, and the edges separate once sharing is what limits the ranking.
+    as often (times the cells of a stage) while everything is far from converged, and the edges separate once sharing is
+    what limits the ranking.
 
     Source: the curriculum over the sharing extent of Zhou et al., CLOSE (arXiv 2207.07868), section 4.2, here on the
     benchmark's own edges instead of learnt assignments.
