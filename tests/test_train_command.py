@@ -123,11 +123,11 @@ def test_standalone_mode_trains_one_architecture(tmp_path):
 def test_a_table_is_built_resumed_and_opened(tmp_path):
     from nas_lightning.benchmarks import Benchmark
 
-    overrides = ["mode=table", "table.architectures=4", "table.workers=2", f"table.out={tmp_path / 'mine.parquet'}"]
-    train(job(tmp_path / "runs", *overrides, "table.seeds=1"))
+    overrides = ["mode=table", "table.architectures=4", f"table.out={tmp_path / 'mine.parquet'}"]
+    train(job(tmp_path / "runs", *overrides, "table.seeds=1", "table.workers=1"))
     with (only_folder(tmp_path / "runs") / "journal.jsonl").open("a") as file:
         file.write('{"architecture": "cut by a ki')
-    result = train(job(tmp_path / "runs", *overrides, "table.seeds=2", "force=true"))
+    result = train(job(tmp_path / "runs", *overrides, "table.seeds=2", "table.workers=2", "force=true"))
     journal = (only_folder(tmp_path / "runs") / "journal.jsonl").read_text().split()
     assert sum(word == '"seed":' for word in journal) == 8  # the first seed was not trained again
     table = Benchmark.open(tmp_path / "mine.parquet", space="nasbench201")

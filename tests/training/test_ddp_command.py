@@ -90,7 +90,8 @@ def results(folder):
 def swept(tmp_path_factory):
     """Two seeds of one sweep, each trained by two processes; and what was printed."""
     runs = tmp_path_factory.mktemp("swept")
-    code, out, err = end(start("-m", "seed=1,2", *TINY, *TWO, "evaluation.every=1", "logger=csv", f"runs={runs}"))
+    arguments = ["seed=1,2", *TINY, *TWO, "evaluation.every=1", "logger=wandb", f"runs={runs}"]
+    code, out, err = end(start("-m", *arguments, WANDB_MODE="offline"))
     assert code == 0, err
     return runs, out, err
 
@@ -102,7 +103,8 @@ def test_a_sweep_trains_every_job_once_by_all_ranks(swept):
     assert {path.name for path in runs.iterdir() if not path.name.startswith(".")} == set(folders)
     for name, result in folders.items():
         folder = runs / name
-        assert {path.name for path in folder.iterdir()} == {*WRITTEN, "csv"}
+        assert {path.name for path in folder.iterdir()} == {*WRITTEN, "wandb"}
+        assert len(list((folder / "wandb").glob("offline-run-*"))) == 1
         assert name.endswith(result["run_hash"])
         assert len((folder / "metrics.csv").read_text().splitlines()) == 2
         assert len(list((folder / "checkpoints").iterdir())) == 1
