@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -40,17 +40,25 @@ def data(quick: bool) -> dict[str, Any]:
     return {"batch_ms": batch, "step_ms": step["ours_ms"], "share": batch["median"] / step["ours_ms"]}
 
 
-def child(command: list[str], **environment: str) -> tuple[float, float, float]:
+LAUNCHER = """
+import json, os, subprocess, sys, time
+started = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+seconds = time.perf_counter() - started, usage.ru_utime + usage.ru_stime
+print(json.dumps([*seconds, usage.ru_maxrss / 1024, os.waitstatus_to_exitcode(status)]))
+"""
+"""Starts a command from a process of its own: a peak begins with the size of whoever started it, here torch's."""
+
+
+def child(command: list[str]) -> tuple[float, float, float]:
     """(wall seconds, processor seconds, peak resident MB) of a fresh process. Raises RuntimeError where it fails."""
-    started = time.perf_counter()
-    with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **environment}
-    ) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed with exit status {process.returncode}")
-    return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+    launcher = [sys.executable, "-c", LAUNCHER, *command]
+    run = subprocess.run(launcher, cwd=ROOT, capture_output=True, text=True, check=True)
+    wall, processor, peak, code = json.loads(run.stdout)
+    if code:
+        raise RuntimeError(f"{' '.join(command)} failed with exit status {code}")
+    return wall, processor, peak
 
 
 LIBRARY = "import nas_lightning, nas_lightning.spaces, nas_lightning.benchmarks, nas_lightning.plan, sys; "

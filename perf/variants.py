@@ -7,7 +7,7 @@ Each is a context that patches the network while it is open, and computes the sa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
@@ -99,11 +99,15 @@ def compiled_forward() -> Callable[..., Tensor]:
     return forward
 
 
+def as_often_as_needed() -> AbstractContextManager[Any]:
+    """Compile for every shape and kind of input that occurs; raise where torch would fall back silently."""
+    return torch._dynamo.config.patch(recompile_limit=64, fail_on_recompile_limit_hit=True)
+
+
 @contextmanager
 def compiled_leaves(network: Any, images: Tensor) -> Iterator[None]:
-    """torch.compile of every leaf operation; raises where it would fall back silently."""
-    limit = torch._dynamo.config.patch(recompile_limit=64, fail_on_recompile_limit_hit=True)
-    with limit, patched(nasbench201.ConvPlace, compiled_forward()):
+    """torch.compile of every leaf operation."""
+    with as_often_as_needed(), patched(nasbench201.ConvPlace, compiled_forward()):
         yield
 
 

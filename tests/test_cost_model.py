@@ -2,12 +2,15 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from nas_lightning.cost_model import CPU_CORE, Throughput, estimate_seconds
+from nas_lightning.cost_model import BACKWARD, CPU_CORE, Throughput, estimate_seconds, forward_seconds, shape_of
 from nas_lightning.plan import Plan
+from nas_lightning.spaces import get_space
+from nas_lightning.spaces.cost import costs
 
 ARITHMETIC = Throughput("arithmetic alone", 1e9, 1e30, 0.0, 0.0, False)
 
@@ -53,6 +56,35 @@ def test_recalibration_is_paid_for_every_architecture():
         for mode in ("batch", "recalibrate")
     )
     assert recalibrated["evaluation_s"] == pytest.approx(plain["evaluation_s"] * (500 + 4 * 100) / 500)
+
+
+def test_a_correction_multiplies_all_passes_of_its_space_alone():
+    slow = replace(ARITHMETIC, corrections=(("darts_nds", 2.5),))
+    for space, factor in (("darts_nds", 2.5), ("nasbench201", 1.0)):
+        plan = plan_of(mapping__layers=3, protocol__bn_evaluation="recalibrate")
+        as_is, corrected = (estimate_seconds(plan, space, 1000, 16, throughput=t) for t in (ARITHMETIC, slow))
+        assert corrected["training_s"] == pytest.approx(factor * as_is["training_s"])
+        assert corrected["evaluation_s"] == pytest.approx(factor * as_is["evaluation_s"])
+
+
+# Milliseconds of `python -m perf --only step`, as in docs/PERFORMANCE.md, and over how many architectures.
+MEASURED = [
+    ("nasbench201", {"mapping.channels": 16, "mapping.layers": 5}, 64, 241, 12),
+    ("nasbench201", {"mapping.channels": 8, "mapping.layers": 1}, 128, 65, 12),
+    ("nasbench101", {"mapping.channels": 64, "mapping.layers": 3, "mapping.op_placement": "node"}, 16, 425, 12),
+    ("darts_nds", {"mapping.channels": 36, "mapping.layers": 12, "mapping.bn_affine": False}, 16, 1038, 4),
+]
+
+
+@pytest.mark.parametrize(("space", "mapping", "batch", "milliseconds", "n"), MEASURED)
+def test_the_model_gives_the_measured_steps(space, mapping, batch, milliseconds, n):
+    rng, domain = np.random.default_rng(0), get_space(space)
+    archs = [domain.sample(rng) for _ in range(n)]  # as perf/step.py draws them
+    plan = Plan().edited({**mapping, "protocol.batch_size": batch})
+    macs = costs(archs, channels=plan.mapping.channels, layers=plan.mapping.layers)[1].mean()
+    shape = replace(shape_of(plan, space, 32)[0], macs=float(macs))
+    seconds = (1 + BACKWARD) * CPU_CORE.correction(space) * forward_seconds(shape, batch, CPU_CORE)
+    assert seconds == pytest.approx(milliseconds / 1e3, rel=0.15)
 
 
 def test_the_dry_run_needs_no_torch():

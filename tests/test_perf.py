@@ -80,6 +80,20 @@ def test_numbers_are_saved_and_compared_with_a_previous_file(tmp_path, monkeypat
     assert "no result file" in capsys.readouterr().err
 
 
+def test_a_fresh_process_is_measured_without_the_memory_of_its_parent():
+    import sys
+
+    from perf.machine import child
+
+    ballast = torch.ones(2**26)  # 256 MB
+    wall, processor, peak = child([sys.executable, "-c", "pass"])
+    assert ballast.sum() > 0
+    assert 0 < peak < 100
+    assert min(wall, processor) > 0
+    with pytest.raises(RuntimeError, match="exit status 3"):
+        child([sys.executable, "-c", "raise SystemExit(3)"])
+
+
 def gradients(network, images, arch, variant=None):
     """Logits and gradients of one pass, under a variant."""
     from perf.variants import eager

@@ -18,6 +18,7 @@ from torch.nn import functional as F
 from nas_lightning.nets.base import Network, conv_bn_tensors, global_average
 from nas_lightning.nets.kernel import SharedKernel, new_linear
 from nas_lightning.nets.norm import BatchNorm
+from nas_lightning.nets.pooling import average_pool
 from nas_lightning.plan import Mapping
 
 NONE, MAX_POOL, AVG_POOL, SKIP, SEP3, SEP5, DIL3, DIL5 = range(8)
@@ -115,7 +116,7 @@ class Place(nn.Module):
         if operation == MAX_POOL:
             return F.max_pool2d(x, 3, stride, 1)
         if operation == AVG_POOL:
-            return F.avg_pool2d(x, 3, stride, 1, count_include_pad=False)
+            return average_pool(x) if stride == 1 else F.avg_pool2d(x, 3, stride, 1, count_include_pad=False)
         return torch.zeros_like(x[:, :, ::stride, ::stride])
 
     def exported(self, name: str, operation: int, stride: int) -> Iterator[tuple[str, Tensor]]:

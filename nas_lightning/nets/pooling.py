@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-WIDEST = 16
+WIDEST = 64
 """PyTorch's channels-last pooling walks pixel by pixel and fills its vectors with channels. Up to this many channels a
-depthwise convolution with equal weights is faster (4 times at 8 channels of 32x32, docs/PERFORMANCE.md); above it is
-not. Under bf16 autocast the convolution wins at every width, since pooling would go back to float32."""
+depthwise convolution with equal weights is faster (8 times at 8 channels of 32x32, by a fifth at 64 of 8x8,
+docs/PERFORMANCE.md). Under bf16 autocast the convolution is taken at every width, since pooling would go back to
+float32."""
 
 
 @lru_cache(maxsize=64)
