@@ -1,4 +1,4 @@
-"""What glibc does with freed memory, which costs a network on a CPU up to a third of its time (docs/PERFORMANCE.md)."""
+"""What glibc does with freed memory, which costs a network on a CPU up to 7 % of its time (docs/PERFORMANCE.md)."""
 
 from __future__ import annotations
 

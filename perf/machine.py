@@ -85,6 +85,7 @@ def memory(quick: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "train.py", f"runs={folder}", "trainer.progress_bar=false"]
         wall, processor, peak = child(command + (["heuristics.epochs.value=1"] if quick else []))
+        found["import torch (for comparison)"] = {"peak_mb": child(STARTS["import torch (for comparison)"])[2]}
         found["embedded job"] = {"wall_s": wall, "processor_s": processor, "peak_mb": peak}
     tables = os.environ.get("NAS_LIGHTNING_BENCHMARKS")
     if tables and (Path(tables) / "nasbench101.parquet").exists():
