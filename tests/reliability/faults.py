@@ -210,8 +210,8 @@ def content(folder: Path) -> dict[str, Any]:
         found["table.parquet"] = {n: table[n].to_pylist() for n in table.column_names if "seconds" not in n}
     if (run / "checkpoints/final.ckpt").exists():
         checkpoint = read_checkpoint(run / "checkpoints/final.ckpt")
-        found["final.ckpt"] = {k: checkpoint[k] for k in ("state_dict", "optimizer_states", "global_step", "epoch")}
-        found["final.ckpt"]["callbacks"] = {k: v for k, v in checkpoint["callbacks"].items() if "MetricsFile" in k}
+        kept = ("state_dict", "optimizer_states", "callbacks", "global_step", "epoch")
+        found["final.ckpt"] = {name: checkpoint[name] for name in kept}
     return found
 
 
@@ -252,6 +252,7 @@ MOST = {
         "heuristics/batch_norm=tracked_affine",
         "heuristics/learning_rate=complexity_aware",
         "heuristics/weight_decay=wd1e3",
+        "extra=[weight_averaging,sharing_curriculum,label_smoothing]",
     ),
     "nasbench101": (
         "plan.mapping.channels=6",
@@ -263,18 +264,22 @@ MOST = {
         "heuristics/batch_norm=recalibrate",
         "heuristics/learning_rate=complexity_aware",
         "heuristics/weight_decay=wd1e3",
+        "extra=[weight_averaging,label_smoothing]",
     ),
     "darts_nds": (
         "heuristics/sampling=sandwich",
         "heuristics/ofa_kernel=crop_transform",
         "heuristics/dropout=both",
+        "heuristics/op_placement=node_except_input",
         "heuristics/batch_norm=tracked_affine",
         "heuristics/learning_rate=complexity_aware",
         "heuristics/weight_decay=wd1e3",
+        "extra=[weight_averaging,label_smoothing]",
         "plan.mapping.layers=3",
     ),
 }
-"""Per space, every heuristic that it has and that goes with the others, none at its default."""
+"""Per space, every heuristic that it has and that goes with the others, none at its default; mere numbers (channels,
+layers, epochs, batch size, train portion) are in TINY."""
 
 NASBENCH201_ARCH = "architecture='|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|'"
 SCENARIOS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
