@@ -177,16 +177,19 @@ def _flat_plan(run: Run) -> dict[str, Any]:
 
 def _split(about: dict[str, Any], runs: list[Run]) -> list[Condition]:
     reference = _reference_signature(runs)
+    flats = [_flat_plan(run) for run in runs]
+    # Runs from before a field existed had one value of it: they are compared by the fields that all of them have.
+    known = set.intersection(*(set(flat) for flat in flats))
+    flats = [{name: value for name, value in flat.items() if name in known} for flat in flats]
     plans: dict[str, dict[str, Any]] = {}
-    for run in runs:
+    for run, flat in zip(runs, flats, strict=True):
         if _signature(run) == reference:
-            plans.setdefault(json.dumps(_flat_plan(run), sort_keys=True), _flat_plan(run))
+            plans.setdefault(json.dumps(flat, sort_keys=True), flat)
     keys = sorted(plans)
     members: dict[str, list[Run]] = {key: [] for key in keys}
-    for run in runs:
-        flat = _flat_plan(run)
+    for run, flat in zip(runs, flats, strict=True):
         members[min(keys, key=lambda k: sum(flat.get(f) != v for f, v in plans[k].items()))].append(run)
-    varying = sorted({f for k in keys for f in plans[k] if any(plans[k][f] != plans[o].get(f) for o in keys)})
+    varying = sorted({f for k in keys for f in plans[k] if any(plans[k][f] != plans[o][f] for o in keys)})
     return [
         _condition(about | {"plan": {f: plans[key][f] for f in varying}} if varying else about, members[key], reference)
         for key in keys
