@@ -39,7 +39,8 @@ def test_cifar10_is_ranked_against_the_real_table(tmp_path, images, space, bench
         f"space={space}", f"benchmark={benchmark}", "data=cifar10", f"recipe={space}_cpu", f"data.root={images}",
         f"benchmark.root={SHARED / 'benchmarks'}", f"runs={tmp_path}", "data.max_train_images=1000", size,
         "plan.mapping.channels=6", "plan.protocol.epochs=1", "evaluation.architectures=random12_seed0",
-        "evaluation.images=100", "evaluation.batch_size=50", "trainer=cpu", "trainer.progress_bar=false",
+        "evaluation.images=100", "evaluation.batch_size=50", "evaluation.probe_images=100", "evaluation.every=0",
+        "evaluation.snapshots=0", "trainer=cpu", "trainer.progress_bar=false",
     ]  # fmt: skip
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         result = train(compose("train", overrides))
