@@ -1,4 +1,4 @@
-"""Kills, signals and refusing disks: a short version always, the whole one with ``pytest -m faults`` (20 minutes)."""
+"""Kills, signals and refusing disks: a short version always, the whole one with ``pytest -m faults`` (minutes)."""
 
 import json
 import subprocess
