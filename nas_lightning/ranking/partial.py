@@ -86,6 +86,9 @@ class PartialScores:
                 f"{path.name} holds scores of other {', '.join(differing)} and is not used; scoring starts afresh"
             )
             return
+        if values.shape[1] != self.width:  # after the key: a file of another key has other columns for a good reason
+            self.notes.append(f"{path.name} is damaged (it has {values.shape[1]} columns) and is not used")
+            return
         self.values[index], self.known[index] = values, True
 
     def add(self, index: Sequence[int], values: np.ndarray) -> None:

@@ -94,3 +94,13 @@ def test_evaluations_of_one_folder_are_kept_apart(tmp_path):
     assert PartialScores(tmp_path, N, key("b"), label="seed1").notes == []
     PartialScores.remove(tmp_path, "seed1")
     assert PartialScores(tmp_path, N, key("a"), label="seed0").resumed == N
+
+
+def test_a_file_of_another_width_is_not_used(tmp_path):
+    kept = PartialScores(tmp_path, 4, lambda: {"weights": "a"}, width=3)
+    kept.add([0, 2], np.ones((2, 3)))
+    kept.save()
+    narrow = PartialScores(tmp_path, 4, lambda: {"weights": "a"})
+    assert narrow.resumed == 0
+    assert "has 3 columns" in narrow.notes[0]
+    assert PartialScores(tmp_path, 4, lambda: {"weights": "a"}, width=3).resumed == 2
