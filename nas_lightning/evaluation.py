@@ -100,7 +100,7 @@ class Evaluation:
             loader = self.data.loader(device)
             calibration = [loader.batch(step)[0] for step in range(self.plan.protocol.bn_recalibration_batches)]
         probe = self.probe_batches(device)
-        width = 3 if probe else 2
+        width = 4 if probe else 2
 
         def score_some(index: Sequence[int], done: Callable[[int], None]) -> np.ndarray:
             chosen = [self.architectures[i] for i in index]

@@ -29,6 +29,7 @@ def standalone_mapping(mapping: Mapping) -> Mapping:
         path_dropout=0.0,
         global_dropout=0.0,
         op_placement="edge",
+        few_shot_edge=None,
     )
 
 
@@ -53,15 +54,18 @@ class Network(nn.Module):
     """Pooled features [B, D] -> logits [B, num_classes]."""
 
     @abstractmethod
-    def features(self, x: Tensor, arch: Any = None) -> Tensor:
-        """Images [B, C, H, W] -> what the classifier reads, pooled features [B, D]."""
+    def features(self, x: Tensor, arch: Any = None, stages: list[Tensor] | None = None) -> Tensor:
+        """Images [B, C, H, W] -> what the classifier reads, pooled features [B, D].
 
-    def classify(self, features: Tensor) -> Tensor:
-        """Pooled features [B, D] -> logits [B, num_classes]."""
+        `stages` is given the pooled activations [B, D_s] at the end of every stage but the last, in order.
+        """
+
+    def classify(self, features: Tensor, arch: Any = None) -> Tensor:
+        """Pooled features [B, D] of `arch` -> logits [B, num_classes]."""
         return self.classifier(self.drop_global(features))
 
     def forward(self, x: Tensor, arch: Any = None) -> Tensor:
-        return self.classify(self.features(x, arch))
+        return self.classify(self.features(x, arch), arch)
 
     def behaviour(self, arch: Any) -> Any:
         """Architectures of equal value give equal outputs; sorted by it, neighbours share most work."""

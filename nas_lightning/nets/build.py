@@ -9,6 +9,7 @@ from torch import nn
 
 from nas_lightning.nets.base import Network
 from nas_lightning.nets.darts import DartsNetwork
+from nas_lightning.nets.few_shot import FewShotNetwork
 from nas_lightning.nets.kernel import SharedKernel
 from nas_lightning.nets.nasbench101 import NB101Network
 from nas_lightning.nets.nasbench201 import NB201Network
@@ -24,6 +25,11 @@ NETWORKS: dict[str, type[Network]] = {
 def check_mapping(space: str, plan: Plan) -> None:
     """Refuse a mapping that the space's network does not have. Raises PlanError."""
     mapping = plan.mapping
+    if mapping.few_shot_edge is not None and space != "nasbench201":
+        raise PlanError(
+            f"mapping.few_shot_edge={mapping.few_shot_edge} does not apply to {space}: the edges of nasbench201 are "
+            "split; set it to null"
+        )
     if space == "nasbench101":
         if mapping.op_placement != "node":
             raise PlanError(
@@ -52,6 +58,8 @@ def build_network(space: str, plan: Plan, num_classes: int, in_channels: int = 3
     network = NETWORKS[space](plan.mapping, num_classes, in_channels, plan.protocol.track_running_stats, arch)
     if plan.protocol.initialization == "kaiming_uniform":
         redraw_kernels(network)
+    if arch is None and plan.mapping.few_shot_edge is not None:
+        return FewShotNetwork(network, plan.mapping.few_shot_edge)
     return network
 
 

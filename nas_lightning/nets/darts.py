@@ -231,10 +231,12 @@ class DartsNetwork(Network):
             before_last, last, reduced = last, 4 * width, reduction
         self.classifier = new_linear(last, num_classes)
 
-    def features(self, x: Tensor, arch: Any = None) -> Tensor:
+    def features(self, x: Tensor, arch: Any = None, stages: list[Tensor] | None = None) -> Tensor:
         arch = self.architecture(arch)
         before_last = last = self.stem_norm(F.conv2d(x, self.stem(3), padding=1))
         for index, cell in enumerate(self.cells):
+            if cell.reduction and stages is not None:
+                stages.append(global_average(F.relu(last)))
             y = cell(before_last, last, arch.reduce if cell.reduction else arch.normal)
             before_last, last = last, self.drop_path(y, index, len(self.cells))
         return global_average(last)

@@ -250,7 +250,7 @@ class NB101Network(Network):
         """Key of the channel draws: this step's in training, one fixed key at evaluation."""
         return self.draw if self.training else (0, 0)
 
-    def features(self, x: Tensor, arch: Any = None) -> Tensor:
+    def features(self, x: Tensor, arch: Any = None, stages: list[Tensor] | None = None) -> Tensor:
         arch, draw = self.architecture(arch), self.evaluation_draw()
         mapping, outputs = self.mapping, len(wiring(arch).outputs)
         if self.arch is None and mapping.dynamic_channel == "off" and outputs != mapping.dynamic_channel_outputs:
@@ -262,6 +262,8 @@ class NB101Network(Network):
         x = F.relu(self.stem_norm(F.conv2d(x, self.stem(3), padding=1)))
         for index, cell in enumerate(self.cells):
             if index and index % mapping.layers == 0:
+                if stages is not None:
+                    stages.append(global_average(x))  # its maps are activated already
                 x = F.max_pool2d(x, 2)
             x = self.drop_path(cell(x, arch, draw), index, len(self.cells))
         return global_average(x)

@@ -212,7 +212,7 @@ class NB201Network(Network):
         self.last_norm = BatchNorm(width, mapping.bn_affine, track)
         self.classifier = new_linear(width, num_classes)
 
-    def features(self, x: Tensor, arch: Any = None) -> Tensor:
+    def features(self, x: Tensor, arch: Any = None, stages: list[Tensor] | None = None) -> Tensor:
         operations = self.architecture(arch).operations
         if not (self.training and self.track):  # a tracking norm counts batches that nothing reads, too
             operations = live(operations)
@@ -223,6 +223,8 @@ class NB201Network(Network):
             x = prefix.get("stem", lambda: self.stem_norm(F.conv2d(images, self.stem(3), padding=1)))
         for index, cell in enumerate(self.cells):
             if index and index % self.mapping.layers == 0:
+                if stages is not None:
+                    stages.append(global_average(F.relu(x)))
                 x = self.reductions[index // self.mapping.layers - 1](x)
             x = self.drop_path(cell(x, operations, prefix if index == 0 else None), index, len(self.cells))
         return global_average(F.relu(self.last_norm(x)))

@@ -18,13 +18,14 @@ from nas_lightning.data.images import DataError, ImageSet, Normalize
 from nas_lightning.nets.base import Network
 from nas_lightning.nets.norm import BatchNorm, preserved_statistics, set_statistics
 from nas_lightning.nets.prefix import Prefix
-from nas_lightning.ranking.probe import LinearProbes
+from nas_lightning.ranking.probe import StageProbes
 
 Batches = list[tuple[Tensor, Tensor]]
 Pass = tuple[Tensor, Tensor, Callable[[list[int], Tensor, Tensor], None]]
 """One batch of images and labels, and what is done with it for architectures that the super-net cannot tell apart."""
 
-SCORES = ("accuracy", "negative_cross_entropy", "linear_probe")
+SCORES = ("accuracy", "negative_cross_entropy", "linear_probe", "stage_probe")
+PROBED = ("linear_probe", "stage_probe")
 
 
 def check_score(name: str, probe_images: int) -> None:
@@ -33,26 +34,28 @@ def check_score(name: str, probe_images: int) -> None:
         raise ValueError(f"score={name} is unknown; choose one of {', '.join(SCORES)}")
     if probe_images < 0:
         raise ValueError(f"probe_images={probe_images} is negative; give a number of training images, or 0 for none")
-    if name == "linear_probe" and not probe_images:
-        raise ValueError("score=linear_probe needs training images to fit probes on; set probe_images, such as 2000")
+    if name in PROBED and not probe_images:
+        raise ValueError(f"score={name} needs training images to fit probes on; set probe_images, such as 2000")
 
 
 @dataclass(frozen=True)
 class Scores:
     """Per architecture, in the order asked for, float64 [n] each: accuracy in [0, 1], −cross-entropy in nats, and,
-    where it was asked for, the explained variance of a linear probe (`nas_lightning/ranking/probe.py`)."""
+    where they were asked for, the explained variance of a linear probe of the classifier's features, and its mean over
+    probes of the later stages (`nas_lightning/ranking/probe.py`)."""
 
     accuracy: np.ndarray
     negative_cross_entropy: np.ndarray
     linear_probe: np.ndarray | None = None
+    stage_probe: np.ndarray | None = None
 
     def as_dict(self) -> dict[str, np.ndarray]:
         return dict(zip(SCORES, self.as_array().T, strict=False))
 
     def as_array(self) -> np.ndarray:
-        """Float64 [n, 2], or [n, 3] with a probe; the inverse of `from_array`."""
-        probe = [] if self.linear_probe is None else [self.linear_probe]
-        return np.stack([self.accuracy, self.negative_cross_entropy, *probe], axis=1)
+        """Float64 [n, 2], or [n, 4] with probes; the inverse of `from_array`."""
+        probes = [values for values in (self.linear_probe, self.stage_probe) if values is not None]
+        return np.stack([self.accuracy, self.negative_cross_entropy, *probes], axis=1)
 
     @classmethod
     def from_array(cls, values: np.ndarray) -> Scores:
@@ -127,18 +130,21 @@ def score(
         batches = [(images.to(dtype), labels) for images, labels in batches]
         calibration = [images.to(dtype) for images in calibration]
         probe = [(images.to(dtype), labels) for images, labels in probe]
-    probes = LinearProbes(len(architectures), network.num_classes)
+    probes = StageProbes(len(architectures), network.num_classes)
 
     def judge(same: list[int], images: Tensor, labels: Tensor) -> None:
-        features = network.features(images, architectures[same[0]])
-        logits = network.classify(features).float()
+        stages: list[Tensor] | None = [] if probe else None
+        features = network.features(images, architectures[same[0]], stages)
+        logits = network.classify(features, architectures[same[0]]).float()
         sums[same[0], 0] += (logits.argmax(1) == labels).sum()
         sums[same[0], 1] -= F.cross_entropy(logits, labels, reduction="sum")
-        if probe:
-            probes.add(same[0], features, labels, held_out=True)
+        if stages is not None:
+            probes.add(same[0], [*stages, features], labels, held_out=True)
 
     def fit(same: list[int], images: Tensor, labels: Tensor) -> None:
-        probes.add(same[0], network.features(images, architectures[same[0]]), labels, held_out=False)
+        stages: list[Tensor] = []
+        features = network.features(images, architectures[same[0]], stages)
+        probes.add(same[0], [*stages, features], labels, held_out=False)
 
     passes: list[Pass] = [*((x, y, fit) for x, y in probe), *((x, y, judge) for x, y in batches)]
 
@@ -156,7 +162,7 @@ def score(
         network.train(was_training)
     values = sums / sum(len(labels) for _, labels in batches)
     if probe:
-        values = torch.cat([values, probes.r2()[:, None]], 1)
+        values = torch.cat([values, probes.last()[:, None], probes.mean()[:, None]], 1)
     found = values.cpu().numpy()
     for same in order:
         found[same] = found[same[0]]

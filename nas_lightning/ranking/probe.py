@@ -1,13 +1,16 @@
-"""Linear probe of many sub-nets: how much of the labels a linear map reads from the features before the classifier.
+"""Linear probes of many sub-nets: how much of the labels a linear map reads from their features.
 
 The shared classifier serves every path and fits none of them; a sub-net that is seldom trained is judged by a head that
 was trained on the features of others. A probe gives each sub-net the head that fits it best, in closed form: least
 squares from pooled features to one-hot labels, fitted on training images, judged on held-out ones. Source of the idea:
 Alain, Bengio, Understanding intermediate layers using linear classifier probes (arXiv 1610.01644), section 3; that
-probes rank sub-nets of a super-net is measured in docs/RESULTS.md.
+probes rank sub-nets of a super-net is measured in docs/RESULTS.md. Probes of earlier stages as well average the noise
+of one reading away, and judge the cell at several depths.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -59,3 +62,29 @@ class LinearProbes:
         total = counts.sum(1)
         variance = total - counts.square().sum(1) / total.clamp_min(1.0)
         return torch.where(variance > 0, 1 - error / variance.clamp_min(FLOOR), torch.zeros_like(variance))
+
+
+class StageProbes:
+    """One probe per stage of the networks, read off pooled activations at its end.
+
+    The first stage is left out of the mean: its few channels say little of the classes (docs/RESULTS.md).
+    """
+
+    def __init__(self, n: int, num_classes: int) -> None:
+        self.n, self.num_classes = n, num_classes
+        self.stages: list[LinearProbes] = []
+
+    def add(self, row: int, stages: Sequence[Tensor], labels: Tensor, held_out: bool) -> None:
+        """Count a batch of architecture `row`: activations [B, D_s] of every stage, the classifier's features last."""
+        if not self.stages:
+            self.stages = [LinearProbes(self.n, self.num_classes) for _ in stages]
+        for probes, features in zip(self.stages, stages, strict=True):
+            probes.add(row, features, labels, held_out)
+
+    def last(self) -> Tensor:
+        """Explained variance read off the classifier's features, float64 [n]."""
+        return self.stages[-1].r2()
+
+    def mean(self) -> Tensor:
+        """Mean explained variance of the probes after the first stage, float64 [n]."""
+        return torch.stack([probes.r2() for probes in self.stages[1:] or self.stages]).mean(0)
