@@ -23,8 +23,8 @@ LANDMARK_STREAM = 17
 class LandmarkLoss(Heuristic):
     """Adds a hinge loss on pairs of `landmarks`, architectures whose stand-alone accuracy is known.
 
-    USES GROUND TRUTH: results with it are a category of their own, beside the stand-alone trainings it needs. Keep the
-    landmarks out of the evaluated set, as the default does by a difference of sets.
+    USES GROUND TRUTH: results with it are a category of their own, beside the stand-alone trainings it needs. What is
+    isomorphic to an architecture of the set `exclude`, by default the evaluated one, is no landmark.
     Mechanism: at every step one pair of landmarks is drawn, i better than j in the table; the loss
     w·max(0, CE_i − CE_j) on the step's images is added, with w rising linearly from 0 to `weight` over the run.
 
@@ -42,11 +42,13 @@ class LandmarkLoss(Heuristic):
         self,
         landmarks: str | None = None,
         weight: float | None = None,
+        exclude: str | None = None,
         benchmark: str | None = None,
         dataset: str | None = None,
         root: str | None = None,
     ) -> None:
-        options = {"landmarks": landmarks, "weight": weight, "benchmark": benchmark, "dataset": dataset}
+        names = ("landmarks", "weight", "exclude", "benchmark", "dataset")
+        options = dict(zip(names, (landmarks, weight, exclude, benchmark, dataset), strict=True))
         super().__init__(options=options if landmarks is not None else {})
         if (landmarks is None) != (weight is None):
             raise PlanError("heuristics.landmark_loss needs both landmarks and weight; give the other one, too")
@@ -66,6 +68,10 @@ class LandmarkLoss(Heuristic):
         try:
             table = Benchmark.open(name, space=space, root=self.root, dataset=self.options.get("dataset"))
             landmarks = architecture_set(wanted, get_space(space), table)
+            if excluded := self.options.get("exclude"):
+                key = get_space(space).key
+                taken = {key(arch) for arch in architecture_set(excluded, get_space(space), table)}
+                landmarks = [arch for arch in landmarks if key(arch) not in taken]
         except (BenchmarkError, ValueError) as error:
             raise PlanError(f"heuristics.landmark_loss.landmarks={wanted}: {error}") from error
         accuracies = table.accuracies(landmarks)
@@ -73,8 +79,8 @@ class LandmarkLoss(Heuristic):
         self._better = [found[accuracy] for accuracy in sorted(found, reverse=True)]
         if len(self._better) < 2:
             raise PlanError(
-                f"heuristics.landmark_loss.landmarks={wanted} holds {len(self._better)} of different accuracy; at "
-                "least 2 make a pair"
+                f"heuristics.landmark_loss.landmarks={wanted} leaves {len(self._better)} of different accuracy; at "
+                "least 2 make a pair, so choose a larger set"
             )
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:

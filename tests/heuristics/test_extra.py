@@ -34,7 +34,11 @@ def test_an_extra_joins_the_fourteen_and_counts_in_the_hash(path):
     heuristic = build(path)
     assert heuristic.factor == path.stem == path.name.removesuffix(".yaml")
     assert yaml.safe_load(path.read_text())["_target_"].startswith(f"callbacks.{path.stem}.")
-    assert [h.settings(job.base) for h in job.heuristics if h.active] == [heuristic.settings(job.base)]
+    (found,) = (h.settings(job.base) for h in job.heuristics if h.active)
+    # What the file takes from the rest of the configuration (${...}) is resolved in the job.
+    written = {name: value for name, value in heuristic.settings(job.base).items() if "${" not in str(value)}
+    assert written
+    assert written.items() <= found.items()
     assert len(job.heuristics) == 15
     assert job.hash != plain.hash
 
