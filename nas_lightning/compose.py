@@ -133,6 +133,11 @@ def compose(cfg: DictConfig) -> Job:
     check_checkpoints(config["trainer"])
     if config["seed"] < 0:
         raise PlanError(f"seed={config['seed']} is negative; seeds are 0 or larger")
+    if config["init_seed"] is not None and (config["init_seed"] < 0 or config["mode"] == "table"):
+        raise PlanError(
+            f"init_seed={config['init_seed']} is negative or belongs to mode=table, whose trainings have seeds of their "
+            "own; give 0 or more, or null"
+        )
     data = {k: v for k, v in config["data"].items() if k not in ("root", "download")}
     benchmark = {k: v for k, v in config["benchmark"].items() if k != "root"}
     determining = {
@@ -143,6 +148,7 @@ def compose(cfg: DictConfig) -> Job:
         "benchmark": benchmark,
         "evaluation": determining_evaluation(config["evaluation"]),
         "seed": config["seed"],
+        **({} if config["init_seed"] is None else {"init_seed": config["init_seed"]}),
         "precision": config["trainer"]["precision"],
         "world_size": size,  # results depend on it: every rank normalises its own shard
         **({"sync_batchnorm": True} if config["trainer"]["sync_batchnorm"] and size > 1 else {}),
@@ -168,7 +174,7 @@ def compose(cfg: DictConfig) -> Job:
     return Job(config, base, plan, heuristics, determining, folder)
 
 
-DECIDED = ("plan", "heuristics", "ablation", "recipe", "starting_point", "seed", "architecture", "table")
+DECIDED = ("plan", "heuristics", "ablation", "recipe", "starting_point", "seed", "init_seed", "architecture", "table")
 """What mode=evaluate takes from the checkpoint, or has no use for."""
 
 

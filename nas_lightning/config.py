@@ -175,6 +175,8 @@ class TrainConfig:
     """Name of the study this run belongs to; its runs share a folder and a W&B group."""
     seed: int = 0
     """Seed of initial weights, order, augmentation and paths."""
+    init_seed: int | None = None
+    """Seed of the initial weights alone; null takes `seed`. One value and several seeds show the noise of the order."""
     force: bool = False
     """Repeat a run that is already complete."""
     dry_run: bool = False

@@ -167,6 +167,7 @@ def result_of(job: Job, kind: str, data: ImageDataModule, passes: int, steps: in
         "space": config["space"]["name"],
         "dataset": config["data"]["name"],
         "seed": config["seed"],
+        **({} if config["init_seed"] is None else {"init_seed": config["init_seed"]}),
         "plan": job.plan.as_dict(),
         "heuristics": {h.factor: h.settings(job.base) for h in job.heuristics if h.active},
         "changed": {name: list(values) for name, values in changed(job.base, job.plan).items()},

@@ -24,7 +24,13 @@ def train_standalone(job: Job) -> dict[str, Any]:
     data = data_module(job)
     data.setup()
     module = StandaloneModule(
-        config["space"]["name"], job.plan, data.source.num_classes, data.source.in_channels, config["seed"], arch
+        config["space"]["name"],
+        job.plan,
+        data.source.num_classes,
+        data.source.in_channels,
+        config["seed"],
+        arch,
+        config["init_seed"],
     )
     open_folder(job, data)
     with logger_of(job, "standalone") as logger:

@@ -66,7 +66,12 @@ def train_supernet(job: Job) -> dict[str, Any]:
     data, benchmark = data_module(job), open_benchmark(job)
     data.setup()
     module = SuperNetModule(
-        config["space"]["name"], job.plan, data.source.num_classes, data.source.in_channels, config["seed"]
+        config["space"]["name"],
+        job.plan,
+        data.source.num_classes,
+        data.source.in_channels,
+        config["seed"],
+        init_seed=config["init_seed"],
     )
     if config["evaluation"]["batch_norm"]:
         raise ValueError(

@@ -1,8 +1,8 @@
 """From runs to statements: which settings were run under equal conditions, and what changed against the reference.
 
 A *condition* is what must be equal for two runs to be compared: space, data set, recipe, benchmark, evaluated set,
-split, batch size and score; where the reference itself was run with several plans (other epochs, say), every plan opens
-a condition of its own and a run belongs to the nearest plan. The *reference* of a condition is its run labelled
+split, batch size, score, a fixed initialization, and the starting point, the plan before any heuristic (other epochs by
+``plan.…``, say). The *reference* of a condition is its run labelled
 ``baseline`` or, where none is, the setting that each factor has most often: in an isolated study every factor stays
 there but one. A run that differs from it in one factor is a row of the ablation; in several, a combination.
 """
@@ -143,6 +143,7 @@ def _conditions(run: Run) -> dict[str, Any]:
         "space": run.result["space"],
         "dataset": run.result["dataset"],
         "recipe": run.result.get("recipe"),
+        "init_seed": run.result.get("init_seed"),
         "benchmark": benchmark.get("name"),
         "benchmark_sha256": benchmark.get("sha256"),
         **evaluation,
@@ -170,30 +171,30 @@ def _reference_signature(runs: Sequence[Run]) -> dict[str, str]:
     return max(distinct, key=lambda signature: sum(signature.get(f) == v for f, v in modal.items()))
 
 
-def _flat_plan(run: Run) -> dict[str, Any]:
+def _starting_point(run: Run) -> dict[str, Any]:
+    """The plan before any heuristic, by field."""
     plan = run.result.get("plan") or {}
-    return {f"{part}.{name}": value for part, fields in plan.items() for name, value in fields.items()}
+    flat = {f"{part}.{name}": value for part, fields in plan.items() for name, value in fields.items()}
+    return flat | {name: before for name, (before, _) in (run.result.get("changed") or {}).items()}
 
 
 def _split(about: dict[str, Any], runs: list[Run]) -> list[Condition]:
-    reference = _reference_signature(runs)
-    flats = [_flat_plan(run) for run in runs]
+    """One condition a starting point; of several, each is told apart by the fields that differ."""
+    points = [_starting_point(run) for run in runs]
     # Runs from before a field existed had one value of it: they are compared by the fields that all of them have.
-    known = set.intersection(*(set(flat) for flat in flats))
-    flats = [{name: value for name, value in flat.items() if name in known} for flat in flats]
-    plans: dict[str, dict[str, Any]] = {}
-    for run, flat in zip(runs, flats, strict=True):
-        if _signature(run) == reference:
-            plans.setdefault(json.dumps(flat, sort_keys=True), flat)
-    keys = sorted(plans)
-    members: dict[str, list[Run]] = {key: [] for key in keys}
-    for run, flat in zip(runs, flats, strict=True):
-        members[min(keys, key=lambda k: sum(flat.get(f) != v for f, v in plans[k].items()))].append(run)
-    varying = sorted({f for k in keys for f in plans[k] if any(plans[k][f] != plans[o][f] for o in keys)})
-    return [
-        _condition(about | {"plan": {f: plans[key][f] for f in varying}} if varying else about, members[key], reference)
-        for key in keys
-    ]
+    known = sorted(set.intersection(*(set(point) for point in points)))
+    varying = [name for name in known if len({json.dumps(point[name]) for point in points}) > 1]
+    members: dict[str, list[Run]] = defaultdict(list)
+    for run, point in zip(runs, points, strict=True):
+        members[json.dumps({name: point[name] for name in varying})].append(run)
+    whole = _reference_signature(runs)
+    found = []
+    for key in sorted(members):
+        own = members[key]
+        # The reference of all, where this starting point was run with it too.
+        reference = whole if any(_signature(run) == whole for run in own) else _reference_signature(own)
+        found.append(_condition(about | ({"plan": json.loads(key)} if varying else {}), own, reference))
+    return found
 
 
 def _condition(about: dict[str, Any], runs: list[Run], reference: dict[str, str]) -> Condition:
@@ -334,7 +335,7 @@ def _adjust(conditions: Sequence[Condition]) -> None:
 
 def _told_apart(name: str, value: Any) -> str:
     """``epochs=12`` of a plan, else the value, which says what it is (a recipe, a set) unless it is a number."""
-    if name == "plan":  # only where the reference was run with several
+    if name == "plan":  # only where there are several
         return ", ".join(f"{field.split('.')[-1]}={short(v)}" for field, v in (value or {}).items())
     if value is None:
         return f"no {name.replace('_', ' ')}"

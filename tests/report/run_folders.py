@@ -79,10 +79,11 @@ def write_run(
     """A complete super-net run; `changes` maps factors to settings of FACTORS, `noise` is the s.d. of its scores."""
     changes = changes or {}
     plan = json.loads(json.dumps(DEFAULTS))
-    heuristics = {}
+    heuristics, changed = {}, {}
     for factor, setting in changes.items():
         field, settings = FACTORS[factor]
         part, name = field.split(".")
+        changed[field] = [plan[part][name], settings[setting]]
         plan[part][name] = settings[setting]
         heuristics[factor] = {"value": settings[setting]}
     plan = extra.pop("plan", plan)
@@ -143,6 +144,7 @@ def write_run(
         "seed": seed,
         "plan": plan,
         "heuristics": heuristics,
+        "changed": changed,
         "ablation": ablation,
         "study": None,
         "recipe": None,

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from run_folders import FACTORS, write_broken, write_run, write_search, write_study
+from run_folders import DEFAULTS, FACTORS, write_broken, write_run, write_search, write_study
 
 from nas_lightning import labels
 from nas_lightning.ranking.metrics import kendall_tau
@@ -153,6 +153,24 @@ def test_other_plans_and_evaluations_are_not_mixed(tmp_path):
     for condition in conditions:
         epochs = {r.result["plan"]["protocol"]["epochs"] for s in condition.settings for r in s.runs}
         assert len(epochs) == 1
+
+
+def test_a_lone_run_of_another_starting_point_or_initialization_is_compared_with_nothing(tmp_path):
+    for seed in (1, 2):
+        write_run(tmp_path, seed=seed)
+        write_run(tmp_path, seed=seed, changes={"sampling": "fairnas"})
+    deeper = json.loads(json.dumps(DEFAULTS))
+    deeper["mapping"]["channels"] = 24
+    write_run(tmp_path, seed=1, plan=deeper)
+    folder = write_run(tmp_path / "init", seed=3)
+    result = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps(result | {"init_seed": 0}))
+    conditions, _ = conditions_of(find_runs([tmp_path]), replicates=100)
+    assert {c.label: [len(s.runs) for s in c.settings] for c in conditions} == {
+        "nasbench201 on digits, no init seed, channels=8": [2, 2],
+        "nasbench201 on digits, no init seed, channels=24": [1],
+        "nasbench201 on digits, init seed 0": [1],
+    }
 
 
 def test_runs_from_before_a_field_of_the_plan_existed_stay_comparable(tmp_path):

@@ -255,3 +255,12 @@ def test_standalone_network_learns():
     before = score(module.network, [arch], batches).accuracy[0]
     trainer_for(plan).fit(module, datamodule=data)
     assert before < 0.3 < 0.6 < score(module.network, [arch], batches).accuracy[0]
+
+
+def test_an_init_seed_fixes_the_weights_and_leaves_order_and_paths_to_the_seed():
+    plan = Plan().edited({"mapping.channels": 4, "mapping.layers": 1})
+    mixed = SuperNetModule("nasbench201", plan, 10, 1, seed=1, init_seed=0)
+    first, second = (SuperNetModule("nasbench201", plan, 10, 1, seed=s) for s in (0, 1))
+    assert all(torch.equal(a, b) for a, b in zip(mixed.parameters(), first.parameters(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(mixed.parameters(), second.parameters(), strict=True))
+    assert [mixed.paths(s) for s in range(9)] == [second.paths(s) for s in range(9)]
