@@ -135,8 +135,8 @@ def compose(cfg: DictConfig) -> Job:
         raise PlanError(f"seed={config['seed']} is negative; seeds are 0 or larger")
     if config["init_seed"] is not None and (config["init_seed"] < 0 or config["mode"] == "table"):
         raise PlanError(
-            f"init_seed={config['init_seed']} is negative or belongs to mode=table, whose trainings have seeds of their "
-            "own; give 0 or more, or null"
+            f"init_seed={config['init_seed']} is negative or belongs to mode=table, whose trainings have seeds "
+            "of their own; give 0 or more, or null"
         )
     data = {k: v for k, v in config["data"].items() if k not in ("root", "download")}
     benchmark = {k: v for k, v in config["benchmark"].items() if k != "root"}

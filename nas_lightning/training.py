@@ -36,8 +36,8 @@ COMPLEXITY_STREAM = 13
 class NetworkModule(pl.LightningModule):
     """Common ground of the two roles; a subclass says which paths a step trains.
 
-    The network is initialised from `init_seed` alone, which is `seed` where it is None. `identity` is a plain dict that rebuilds it: it travels in the
-    checkpoint under ``nas_lightning``.
+    The network is initialised from `init_seed` alone, which is `seed` where it is None. `identity` is a plain dict that
+    rebuilds it: it travels in the checkpoint under ``nas_lightning``.
     """
 
     def __init__(
