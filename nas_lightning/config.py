@@ -75,10 +75,12 @@ class EvaluationSchema:
     images: int | None = None
     """Held-out images used; null uses all that fill whole batches."""
     score: str = "accuracy"
-    """accuracy, negative_cross_entropy or linear_probe: what the headline ranks by; all computed ones are stored."""
+    """accuracy, negative_cross_entropy, linear_probe or class_separation: what the headline ranks by; all computed ones
+    are stored."""
     probe_images: int = 0
-    """Training images that a linear probe of every architecture is fitted on (its explained variance on the held-out
-    images is the score linear_probe); 0 computes none. Costs as much as scoring that many images more."""
+    """Training images that linear probes of every architecture are fitted on, for the scores linear_probe (explained
+    variance on the held-out images) and class_separation (its geometric mean with the share of the features' variance
+    between classes, at the later stages); 0 computes none. Costs as much as scoring that many images more."""
     threshold: float = 0.001
     """Bin width of the sparse Kendall tau, as a fraction of accuracy."""
     diagnostics: bool = False

@@ -44,9 +44,9 @@ class BenchmarkObjectiveSchema:
 class SupernetObjectiveSchema:
     name: str = "supernet"
     score: str = "accuracy"
-    """accuracy, negative_cross_entropy or linear_probe, with shared weights, on held-out images."""
+    """accuracy, negative_cross_entropy, linear_probe or class_separation, with shared weights, on held-out images."""
     probe_images: int = 0
-    """score=linear_probe: training images that the probes are fitted on."""
+    """score=linear_probe or class_separation: training images that the probes are fitted on."""
     images: int | None = None
     """Held-out images of a full evaluation; null uses all that fill whole batches."""
     screening_batches: int = 2

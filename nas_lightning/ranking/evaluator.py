@@ -24,8 +24,8 @@ Batches = list[tuple[Tensor, Tensor]]
 Pass = tuple[Tensor, Tensor, Callable[[list[int], Tensor, Tensor], None]]
 """One batch of images and labels, and what is done with it for architectures that the super-net cannot tell apart."""
 
-SCORES = ("accuracy", "negative_cross_entropy", "linear_probe", "stage_probe")
-PROBED = ("linear_probe", "stage_probe")
+SCORES = ("accuracy", "negative_cross_entropy", "linear_probe", "class_separation")
+PROBED = ("linear_probe", "class_separation")
 
 
 def check_score(name: str, probe_images: int) -> None:
@@ -41,20 +41,20 @@ def check_score(name: str, probe_images: int) -> None:
 @dataclass(frozen=True)
 class Scores:
     """Per architecture, in the order asked for, float64 [n] each: accuracy in [0, 1], −cross-entropy in nats, and,
-    where they were asked for, the explained variance of a linear probe of the classifier's features, and its mean over
-    probes of the later stages (`nas_lightning/ranking/probe.py`)."""
+    where probes were asked for, the explained variance of a linear one of the classifier's features, and the class
+    separation at the later stages (`nas_lightning/ranking/probe.py`)."""
 
     accuracy: np.ndarray
     negative_cross_entropy: np.ndarray
     linear_probe: np.ndarray | None = None
-    stage_probe: np.ndarray | None = None
+    class_separation: np.ndarray | None = None
 
     def as_dict(self) -> dict[str, np.ndarray]:
         return dict(zip(SCORES, self.as_array().T, strict=False))
 
     def as_array(self) -> np.ndarray:
         """Float64 [n, 2], or [n, 4] with probes; the inverse of `from_array`."""
-        probes = [values for values in (self.linear_probe, self.stage_probe) if values is not None]
+        probes = [values for values in (self.linear_probe, self.class_separation) if values is not None]
         return np.stack([self.accuracy, self.negative_cross_entropy, *probes], axis=1)
 
     @classmethod
@@ -162,7 +162,7 @@ def score(
         network.train(was_training)
     values = sums / sum(len(labels) for _, labels in batches)
     if probe:
-        values = torch.cat([values, probes.last()[:, None], probes.mean()[:, None]], 1)
+        values = torch.cat([values, probes.linear_probe()[:, None], probes.class_separation()[:, None]], 1)
     found = values.cpu().numpy()
     for same in order:
         found[same] = found[same[0]]

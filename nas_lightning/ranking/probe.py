@@ -4,8 +4,8 @@ The shared classifier serves every path and fits none of them; a sub-net that is
 was trained on the features of others. A probe gives each sub-net the head that fits it best, in closed form: least
 squares from pooled features to one-hot labels, fitted on training images, judged on held-out ones. Source of the idea:
 Alain, Bengio, Understanding intermediate layers using linear classifier probes (arXiv 1610.01644), section 3; that
-probes rank sub-nets of a super-net is measured in docs/RESULTS.md. Probes of earlier stages as well average the noise
-of one reading away, and judge the cell at several depths.
+probes rank sub-nets of a super-net is measured in docs/RESULTS.md. Probes of earlier stages judge the cell at several
+depths.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ RIDGE = 1e-4
 """Penalty as a share of the mean square of the features: enough for constant ones, such as a disconnected cell has."""
 FLOOR = 1e-9
 """Penalty of features that are zero everywhere."""
+SMALLEST = 1e-4
+"""Explained shares below this one are noise, or negative."""
 
 
 class LinearProbes:
@@ -63,11 +65,26 @@ class LinearProbes:
         variance = total - counts.square().sum(1) / total.clamp_min(1.0)
         return torch.where(variance > 0, 1 - error / variance.clamp_min(FLOOR), torch.zeros_like(variance))
 
+    def eta2(self) -> Tensor:
+        """Share of a feature's variance that lies between the classes, mean over the features, float64 [n].
+
+        The correlation ratio (Fisher), on all images that were added. Constant features count as 0.
+        """
+        moments = self._moments[False] + self._moments[True]
+        d = moments.shape[-1] - self.num_classes
+        counts = moments[:, d:, d:].diagonal(0, 1, 2)[:, None]  # [n, 1, K]
+        images = counts.sum(-1).clamp_min(1.0)  # [n, 1]
+        means = moments[:, : d - 1, d - 1] / images  # [n, D]
+        total = moments[:, : d - 1, : d - 1].diagonal(0, 1, 2) / images - means.square()
+        of_class = moments[:, : d - 1, d:] / counts.clamp_min(1.0)  # [n, D, K]
+        between = (counts * (of_class - means[:, :, None]).square()).sum(-1) / images
+        return torch.where(total > FLOOR * means.square() + FLOOR, between / total.clamp_min(FLOOR), 0.0).mean(1)
+
 
 class StageProbes:
     """One probe per stage of the networks, read off pooled activations at its end.
 
-    The first stage is left out of the mean: its few channels say little of the classes (docs/RESULTS.md).
+    `class_separation` takes the stages after the first, whose few channels say little of the classes.
     """
 
     def __init__(self, n: int, num_classes: int) -> None:
@@ -81,10 +98,17 @@ class StageProbes:
         for probes, features in zip(self.stages, stages, strict=True):
             probes.add(row, features, labels, held_out)
 
-    def last(self) -> Tensor:
+    def linear_probe(self) -> Tensor:
         """Explained variance read off the classifier's features, float64 [n]."""
         return self.stages[-1].r2()
 
-    def mean(self) -> Tensor:
-        """Mean explained variance of the probes after the first stage, float64 [n]."""
-        return torch.stack([probes.r2() for probes in self.stages[1:] or self.stages]).mean(0)
+    def class_separation(self) -> Tensor:
+        """Geometric mean of R² and η² over the later stages, float64 [n], from 0 to 1.
+
+        R² asks how much of the labels the features tell, η² how much of the features the labels explain. The first
+        rates architectures too high that keep all of the input, the second those that keep nothing else; their
+        product errs less than either (docs/RESULTS.md).
+        """
+        later = self.stages[1:] or self.stages
+        factors = [factor.clamp_min(SMALLEST) for probes in later for factor in (probes.r2(), probes.eta2())]
+        return torch.stack(factors).log().mean(0).exp()

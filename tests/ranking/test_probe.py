@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.feature_selection import f_classif
 from sklearn.linear_model import LinearRegression
 
 from nas_lightning.nets.build import build_network
 from nas_lightning.plan import Plan
 from nas_lightning.ranking.evaluator import SCORES, Scores, check_score, score
-from nas_lightning.ranking.probe import LinearProbes
+from nas_lightning.ranking.probe import LinearProbes, StageProbes
 from nas_lightning.spaces import get_space
 
 PLAN = Plan().edited({"mapping.channels": 6, "mapping.layers": 1})
@@ -41,12 +42,55 @@ def test_moments_give_what_least_squares_on_the_features_gives():
         assert found == pytest.approx(1 - error / variance, abs=2e-4)  # the ridge penalty
 
 
+def test_shares_of_variance_between_classes_are_those_of_an_f_test():
+    rng = np.random.default_rng(4)
+    features, labels = rng.normal(size=(90, 6)), rng.integers(0, 3, size=90)
+    features[:, 0] += labels
+    features[:, 5] = 7.0  # constant: nothing to explain
+    probes = LinearProbes(1, num_classes=3)
+    for part, held_out in ((slice(0, 60), False), (slice(60, 90), True)):
+        probes.add(0, torch.tensor(features[part]), torch.tensor(labels[part]), held_out)
+    f, _ = f_classif(features[:, :5], labels)
+    expected = np.append(f * 2 / (f * 2 + 87), 0.0).mean()  # F = (between / 2) / (within / 87)
+    assert probes.eta2().item() == pytest.approx(expected, abs=1e-9)
+
+
+def test_class_separation_is_the_geometric_mean_over_the_later_stages():
+    rng, probes = np.random.default_rng(5), StageProbes(1, num_classes=3)
+    labels = rng.integers(0, 3, size=120)
+    stages = [
+        torch.tensor(rng.normal(size=(120, 4)) + 0.5 * k * np.eye(3)[labels] @ rng.normal(size=(3, 4)))
+        for k in range(3)
+    ]
+    for part, held_out in ((slice(0, 80), False), (slice(80, 120), True)):
+        probes.add(0, [stage[part] for stage in stages], torch.tensor(labels[part]), held_out)
+    factors = [f().item() for stage in probes.stages[1:] for f in (stage.r2, stage.eta2)]
+    assert len(factors) == 4
+    assert probes.class_separation().item() == pytest.approx(np.prod(factors) ** 0.25)
+    assert probes.linear_probe().item() == probes.stages[2].r2().item()
+
+
+@pytest.mark.parametrize("space", ["nasbench101", "nasbench201", "darts_nds"])
+def test_every_space_shows_the_activations_of_its_stages(space):
+    edits = {"mapping.channels": 8, "mapping.layers": 3 if space == "darts_nds" else 2}
+    plan = Plan().edited(edits | ({"mapping.op_placement": "node"} if space == "nasbench101" else {}))
+    network = build_network(space, plan, num_classes=4, in_channels=1).eval()
+    arch, stages = get_space(space).sample(np.random.default_rng(1)), []
+    x = images(5, 0)[0]
+    features = network.features(x, arch, stages)
+    assert torch.equal(features, network.features(x, arch))
+    assert len(stages) == 2
+    assert all((stage >= 0).all() and stage.shape[0] == 5 for stage in stages)
+    assert stages[0].shape[1] < stages[1].shape[1]
+
+
 @pytest.mark.parametrize("value", [0.0, 2.5])
 def test_constant_features_read_nothing(value):
     probes, labels = LinearProbes(1, num_classes=2), torch.tensor([0, 1] * 20)
     for held_out in (False, True):
         probes.add(0, torch.full((40, 3), value), labels, held_out)
     assert probes.r2().item() == pytest.approx(0.0, abs=1e-6)
+    assert probes.eta2().item() == 0.0
 
 
 @pytest.mark.parametrize("statistics", ["batch", "recalibrate"])
@@ -67,6 +111,7 @@ def test_the_probe_is_one_more_score_and_changes_no_other(statistics):
     np.testing.assert_allclose(probed.linear_probe, one_by_one, rtol=0, atol=1e-9)
     restored = Scores.from_array(probed.as_array())
     np.testing.assert_array_equal(restored.linear_probe, probed.linear_probe)
+    np.testing.assert_array_equal(restored.class_separation, probed.class_separation)
 
 
 def test_a_score_that_is_not_computed_is_refused():
@@ -74,5 +119,7 @@ def test_a_score_that_is_not_computed_is_refused():
         check_score("f1", 0)
     with pytest.raises(ValueError, match="needs training images to fit probes on; set probe_images"):
         check_score("linear_probe", 0)
+    with pytest.raises(ValueError, match="score=class_separation needs training images"):
+        check_score("class_separation", 0)
     with pytest.raises(ValueError, match="probe_images=-1 is negative"):
         check_score("accuracy", -1)
