@@ -1,0 +1,122 @@
+"""``python -m nas_lightning.report.against RUNS --benchmark nasbench201 --dataset cifar100``: another truth as a check.
+
+Settings that were chosen on one data set's table may fit its noise. The scores that runs left in ranking.parquet are
+ranked here against accuracies that nobody looked at: another data set's, or another table's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas_lightning.benchmarks import Benchmark, BenchmarkError
+from nas_lightning.ranking.baselines import Baseline
+from nas_lightning.ranking.summary import SPACE_TOP_K, summarize
+from nas_lightning.report.archive import unpacked
+from nas_lightning.report.runs import COMPLETE, Run, find_runs
+from nas_lightning.runs import write_atomically
+from nas_lightning.spaces import get_space
+
+SCORE = "supernet_"
+"""Start of the columns of ranking.parquet that hold one super-net's scores."""
+
+
+def against(run: Run, table: Benchmark) -> dict[str, Any]:
+    """The summary (`nas_lightning.ranking.summary`) of a run's scores against the accuracies of `table`.
+
+    Raises ValueError where the run left no ranking or the table knows none of its architectures.
+    """
+    import pyarrow.parquet as pq
+
+    path = Path(run.path) / "ranking.parquet"
+    if not path.is_file():
+        raise ValueError(f"{run.path} holds no ranking.parquet; name runs that ranked")
+    columns = pq.read_table(path).to_pydict()
+    space = get_space(run.result["space"])
+    truth = np.asarray(table.accuracies([space.parse(name) for name in columns["architecture"]]), np.float64)
+    if np.isnan(truth).all():
+        raise ValueError(f"the table of {table.dataset} holds no architecture of {run.path}; choose another table")
+    predictions = {
+        name.removeprefix(SCORE): values
+        for name, values in columns.items()
+        if name.startswith(SCORE) or name in ("snapshots", "fusion")
+    }
+    headline = run.score if run.score in predictions else next(iter(predictions))
+    return summarize(
+        {headline: predictions.pop(headline), **predictions},
+        truth,
+        columns["architecture"],
+        [Baseline("parameters", np.asarray(columns["params"], np.float64), "no training")],
+        top_k=SPACE_TOP_K[space.name],
+        replicates=200,
+    )
+
+
+def mean_tau(summaries: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Per predictor that all summaries have: mean and s.d. of tau, and of tau inside the true top 10 %, over runs."""
+    found = {}
+    for kind in ("metrics", "baselines"):
+        for name in summaries[0][kind]:
+            if all(name in s[kind] for s in summaries):
+                records = [s[kind][name] for s in summaries]
+                top = [r["kendall_tau_top10pct"] for r in records]
+                taus = np.array([r["kendall_tau"] for r in records], np.float64)
+                found[name] = {
+                    "runs": len(taus),
+                    "n": records[0]["n"],
+                    "tau": taus.mean(),
+                    "tau_sd": taus.std(ddof=1) if len(taus) > 1 else None,
+                    "tau_top10pct": None if None in top else float(np.mean(top)),
+                    "top_k_accuracy": float(np.mean([r["final_search_performance"]["mean"] for r in records])),
+                }
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Returns the exit status: 0, or 2 with one sentence on standard error where the input is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nas_lightning.report.against",
+        description="Rank the scores of finished runs against another table of stand-alone accuracies.",
+    )
+    parser.add_argument("runs", nargs="+", help="run folders, folders that hold them, or .tar.xz archives of them")
+    parser.add_argument("--benchmark", required=True, help="name or path of the table")
+    parser.add_argument("--dataset", help="data set whose accuracies are read where the table has several")
+    default = os.environ.get("NAS_LIGHTNING_BENCHMARKS") or os.environ.get("NAS_LIGHTNING_DATA")
+    parser.add_argument(
+        "--root", default=default, help="folder of the table (default: NAS_LIGHTNING_BENCHMARKS, NAS_LIGHTNING_DATA)"
+    )
+    parser.add_argument("--out", help="also write the numbers to this file, as JSON")
+    given = parser.parse_args(arguments)
+    try:
+        table = Benchmark.open(given.benchmark, dataset=given.dataset, root=given.root)
+        with unpacked(given.runs) as folders:
+            runs = [r for r in find_runs(folders) if r.status == COMPLETE and r.kind == "train"]
+            if not runs:
+                raise ValueError("no complete training run in these folders; name others")
+            summaries = [against(run, table) for run in runs]
+    except (BenchmarkError, ValueError) as error:
+        print(f"against: {error}", file=sys.stderr)
+        return 2
+    numbers = mean_tau(summaries)
+    print(f"{len(runs)} runs, trained on {', '.join(sorted({r.result['dataset'] for r in runs}))}, "
+          f"against {table.dataset} of {given.benchmark}")  # fmt: skip
+    print(f"{'predictor':28} {'n':>6} {'tau':>7} {'s.d.':>6} {'top 10 %':>9} {'top-K acc. %':>13}")
+    for name, row in numbers.items():
+        tau, sd, top = ("–" if row[k] is None else f"{row[k]:.3f}" for k in ("tau", "tau_sd", "tau_top10pct"))
+        best = 100 * row["top_k_accuracy"]
+        print(f"{name.replace('_', ' '):28} {row['n']:6d} {tau:>7} {sd:>6} {top:>9} {best:13.2f}")
+    if given.out:
+        record = {"dataset": table.dataset, "runs": [str(r.result["run_hash"]) for r in runs], "predictors": numbers}
+        write_atomically(Path(given.out), json.dumps(record, indent=1).encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
