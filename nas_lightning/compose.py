@@ -93,7 +93,7 @@ def check_ranks(config: dict[str, Any], plan: Plan) -> int:
 def determining_evaluation(evaluation: dict[str, Any]) -> dict[str, Any]:
     """The settings of an evaluation that its numbers depend on; later ones count where they are set, so that runs from
     before keep their names."""
-    later = ("fuse", "batch_norm", "probe_images")
+    later = ("fuse", "batch_norm", "probe_images", "skip")
     counting = {k: v for k, v in evaluation.items() if k != "diagnostics" and (v or k not in later)}
     return identity(evaluation["architectures"]) | counting
 

@@ -81,6 +81,9 @@ class EvaluationSchema:
     """Training images that linear probes of every architecture are fitted on, for the scores linear_probe (explained
     variance on the held-out images) and class_separation (its geometric mean with the share of the features' variance
     between classes, at the later stages); 0 computes none. Costs as much as scoring that many images more."""
+    skip: int = 0
+    """Held-out images, and training images of the probes, that are passed over before the first one used. Other images
+    for the same weights (mode=evaluate) show the noise of scoring."""
     threshold: float = 0.001
     """Bin width of the sparse Kendall tau, as a fraction of accuracy."""
     diagnostics: bool = False

@@ -39,7 +39,8 @@ class Evaluation:
     statistics: batch-norm statistics at scoring, where they are not the plan's. precision: Lightning's name.
     fuse: free baselines that are rank-averaged with the score, as a predictor of its own. folder: where partial results
     of a long evaluation are kept until `forget` is called; None keeps none. label: tells several evaluations of one
-    folder apart. probe_images: training images, as they are, that linear probes are fitted on; 0 computes none.
+    folder apart. probe_images: training images, as they are, that linear probes are fitted on; 0 computes none. skip:
+    images of either kind that are passed over before the first one used.
     """
 
     space: str
@@ -58,6 +59,7 @@ class Evaluation:
     folder: Path | None = None
     label: str = ""
     probe_images: int = 0
+    skip: int = 0
 
     def __post_init__(self) -> None:
         check_score(self.headline, self.probe_images)
@@ -93,7 +95,9 @@ class Evaluation:
         size, batch norm and precision are the same.
         """
         device = module.device
-        batches = evaluation_batches(self.data.held_out(), self.data.normalize, self.batch_size, self.n_images, device)
+        batches = evaluation_batches(
+            self.data.held_out(), self.data.normalize, self.batch_size, self.n_images, device, self.skip
+        )
         self.scored_images = sum(len(labels) for _, labels in batches)
         calibration = []
         if self.batch_norm == "recalibrate":
@@ -130,16 +134,20 @@ class Evaluation:
         if not self.probe_images:
             return []
         assert self.data.train_set is not None
-        if len(self.data.train_set) < self.probe_images:
+        if len(self.data.train_set) < self.probe_images + self.skip:
+            skipped = f" after {self.skip} skipped ones" if self.skip else ""
             raise ValueError(
-                f"evaluation.probe_images={self.probe_images} but {len(self.data.train_set)} images train; lower it"
+                f"evaluation.probe_images={self.probe_images}{skipped} but {len(self.data.train_set)} images train; "
+                "lower it"
             )
         if self.probe_images < self.batch_size:
             raise ValueError(
                 f"evaluation.probe_images={self.probe_images} does not fill one evaluation batch of {self.batch_size}; "
                 "raise it, or lower evaluation.batch_size"
             )
-        return evaluation_batches(self.data.train_set, self.data.normalize, self.batch_size, self.probe_images, device)
+        return evaluation_batches(
+            self.data.train_set, self.data.normalize, self.batch_size, self.probe_images, device, self.skip
+        )
 
     def key(
         self, network: Any, batches: Batches, calibration: Sequence[Any], probe: Batches | None = None
@@ -247,6 +255,7 @@ class Evaluation:
             "precision": self.precision,
             "score": self.headline,
             **({"probe_images": self.probe_images} if self.probe_images else {}),
+            **({"skip": self.skip} if self.skip else {}),
         }
 
     def draw(self, path: Path, scores: Scores) -> Path:

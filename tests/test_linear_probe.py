@@ -23,6 +23,11 @@ def test_a_run_is_ranked_by_its_probes_and_a_later_evaluation_gives_the_same(tmp
     assert len(set(probes)) > 6
     again = train(job(tmp_path / "b", *PROBE, "mode=evaluate", f"checkpoint={folder}"))
     assert again["metrics"] == result["metrics"]
+    other = train(job(tmp_path / "d", *PROBE, "mode=evaluate", f"checkpoint={folder}", "evaluation.skip=200"))
+    assert other["evaluation"]["skip"] == 200
+    rescored = pq.read_table(next((tmp_path / "d").rglob("ranking.parquet"))).to_pydict()
+    assert np.corrcoef(probes, rescored["supernet_linear_probe"])[0, 1] > 0.3  # other images, the same weights
+    assert (probes != np.array(rescored["supernet_linear_probe"])).all()
     plain = train(job(tmp_path / "c", *PROBE[:3]))
     assert plain["metrics"]["accuracy"] == result["metrics"]["accuracy"]
     assert plain["run_hash"] != result["run_hash"]
@@ -34,6 +39,9 @@ def test_a_run_is_ranked_by_its_probes_and_a_later_evaluation_gives_the_same(tmp
     [
         ("evaluation.probe_images=0", "score=linear_probe needs training images to fit probes on"),
         ("evaluation.probe_images=90000", r"evaluation.probe_images=90000 but \d+ images train; lower it"),
+        ("evaluation.skip=500", r"evaluation.probe_images=100 after 500 skipped ones but \d+ images train; lower it"),
+        ("evaluation.skip=90000", r"0 held-out images after 90000 skipped ones do not fill one evaluation batch"),
+        ("evaluation.skip=-1", "evaluation.skip=-1 is negative"),
         ("evaluation.probe_images=50", "probe_images=50 does not fill one evaluation batch of 100; raise it"),
     ],
 )

@@ -38,7 +38,7 @@ def open_benchmark(job: Job) -> Benchmark | None:
 def evaluation_of(job: Job, data: ImageDataModule, benchmark: Benchmark | None) -> Evaluation:
     """What is scored, and how; refuses early what could only fail after the training."""
     wanted, space = job.config["evaluation"], job.config["space"]["name"]
-    evaluation_batches(data.held_out(), data.normalize, wanted["batch_size"], wanted["images"], "cpu")
+    evaluation_batches(data.held_out(), data.normalize, wanted["batch_size"], wanted["images"], "cpu", wanted["skip"])
     evaluation = Evaluation(
         space,
         job.plan,
@@ -55,6 +55,7 @@ def evaluation_of(job: Job, data: ImageDataModule, benchmark: Benchmark | None) 
         fuse=wanted["fuse"],
         folder=job.folder,
         probe_images=wanted["probe_images"],
+        skip=wanted["skip"],
     )
     evaluation.probe_batches("cpu")
     return evaluation

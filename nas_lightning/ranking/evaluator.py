@@ -63,22 +63,30 @@ class Scores:
 
 
 def evaluation_batches(
-    data: ImageSet, normalize: Normalize, batch_size: int, n_images: int | None, device: torch.device | str
+    data: ImageSet,
+    normalize: Normalize,
+    batch_size: int,
+    n_images: int | None,
+    device: torch.device | str,
+    skip: int = 0,
 ) -> Batches:
-    """The first `n_images` held-out images as full, never shuffled batches on `device`.
+    """The first `n_images` held-out images after `skip` others as full, never shuffled batches on `device`.
 
     With batch statistics an accuracy depends on the batch's company, so that every batch has the same size: a remainder
     is left out. Raises DataError where not one batch can be filled.
     """
-    available = len(data) if n_images is None else min(n_images, len(data))
+    if skip < 0:
+        raise DataError(f"evaluation.skip={skip} is negative; give a number of images to pass over, or 0")
+    left = max(0, len(data) - skip)
+    available = left if n_images is None else min(n_images, left)
     count = available // batch_size
     if count == 0:
         raise DataError(
-            f"{available} held-out images do not fill one evaluation batch of {batch_size}; lower "
-            "evaluation.batch_size or hold out more images"
+            f"{available} held-out images{f' after {skip} skipped ones' if skip else ''} do not fill one evaluation "
+            f"batch of {batch_size}; lower evaluation.batch_size or hold out more images"
         )
     data = data.to(device)
-    cuts = [slice(i * batch_size, (i + 1) * batch_size) for i in range(count)]
+    cuts = [slice(skip + i * batch_size, skip + (i + 1) * batch_size) for i in range(count)]
     return [(normalize(data.images[cut]), data.labels[cut]) for cut in cuts]
 
 
