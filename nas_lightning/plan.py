@@ -116,6 +116,8 @@ class Protocol:
     """random_a: train a random member of the sampled isomorphism class in place of its canonical one."""
     distillation: bool = False
     """sandwich: the largest path learns the labels, the others learn its predictions at the same step."""
+    tournament: int = 1
+    """Every random path is the one of most parameters among so many draws; 1 trains what is drawn."""
     track_running_stats: bool = False
     """Keep running batch-norm statistics during training. Training itself always normalises with the batch."""
     bn_evaluation: str = "batch"
@@ -143,6 +145,12 @@ class Protocol:
         _one_of("protocol.sampling", self.sampling, SAMPLING)
         _in_range("protocol.paths_per_step", self.paths_per_step, 1, 1000)
         _one_of("protocol.bn_evaluation", self.bn_evaluation, BN_EVALUATION)
+        _in_range("protocol.tournament", self.tournament, 1, 1000)
+        if self.tournament > 1 and self.sampling == "fairnas":
+            raise PlanError(
+                f"protocol.tournament={self.tournament} does not go with sampling=fairnas, whose paths are the "
+                "permutations of one draw; set tournament=1 or another sampling"
+            )
         _in_range("protocol.bn_recalibration_batches", self.bn_recalibration_batches, 1, 1_000_000)
         _in_range("protocol.label_smoothing", self.label_smoothing, 0, 0.99)
         _one_of("protocol.initialization", self.initialization, INITIALIZATIONS)

@@ -1,7 +1,8 @@
 """Which paths are trained at a step. Every draw is keyed by (seed, step): the same after a resume and on every rank.
 
 Sources: random_a and random_nas as Yu21 distinguishes them; FairNAS: Chu et al., arXiv 1907.01845, algorithm 1;
-sandwich: Yu, Huang, Universally Slimmable Networks (arXiv 1903.05134), section 3.
+sandwich: Yu, Huang, Universally Slimmable Networks (arXiv 1903.05134), section 3; tournaments: Wang et al.,
+AttentiveNAS (arXiv 2011.09011), section 3.
 """
 
 from __future__ import annotations
@@ -83,6 +84,17 @@ class PathSampler:
         self.method = plan.protocol.sampling
 
     def one(self, rng: np.random.Generator) -> Any:
+        """The largest of the plan's tournament of draws, the first of equals."""
+        drawn = [self.drawn(rng) for _ in range(self.plan.protocol.tournament)]
+        return drawn[0] if len(drawn) == 1 else drawn[int(np.argmax(self.sizes(drawn)))]
+
+    def sizes(self, architectures: list[Any]) -> np.ndarray:
+        """Parameters of the stand-alone networks at the plan's width and depth, int64 [n]."""
+        mapping = self.plan.mapping
+        pruned = [arch.pruned() if isinstance(arch, NB101Architecture) else arch for arch in architectures]
+        return costs(pruned, channels=mapping.channels, layers=mapping.layers)[0]
+
+    def drawn(self, rng: np.random.Generator) -> Any:
         """One admissible architecture by the method's own distribution."""
         draw = self.space.sample_unique if self.method == "random_a" else self.space.sample
         for _ in range(MAX_TRIES):
@@ -118,13 +130,8 @@ class PathSampler:
         A pool rather than a formula, since the extremes of NAS-Bench-101 depend on which cells the plan admits.
         """
         rng = np.random.default_rng((self.seed, PATH_STREAM, EXTREME_POOL))
-        pool = [self.one(rng) for _ in range(EXTREME_POOL)]
-        mapping = self.plan.mapping
-        sizes, _ = costs(
-            [arch.pruned() if isinstance(arch, NB101Architecture) else arch for arch in pool],
-            channels=mapping.channels,
-            layers=mapping.layers,
-        )
+        pool = [self.drawn(rng) for _ in range(EXTREME_POOL)]
+        sizes = self.sizes(pool)
         return pool[int(sizes.argmax())], pool[int(sizes.argmin())]
 
     def passes_per_step(self) -> int:
