@@ -87,25 +87,32 @@ def _maps(space: str, mapping: Mapping, image_size: int) -> tuple[float, float]:
 
 
 @lru_cache(maxsize=4096)
-def _mean_macs(space: str, mapping: Mapping, sampling: str, paths: int, image_size: int) -> tuple[float, float, int]:
+def _mean_macs(
+    space: str, mapping: Mapping, sampling: str, paths: int, tournament: int, image_size: int
+) -> tuple[float, float, int]:
     """Multiply-accumulates of a trained and of a scored architecture, and paths per step."""
     names = {f"mapping.{name}": getattr(mapping, name) for name in ("channels", "layers", "dynamic_channel")}
     names["mapping.dynamic_channel_outputs"] = mapping.dynamic_channel_outputs
-    sampler = PathSampler(
-        space, Plan().edited({**names, "protocol.sampling": sampling, "protocol.paths_per_step": paths}), seed=0
-    )
+    drawing = {
+        "protocol.sampling": sampling,
+        "protocol.paths_per_step": paths,
+        "protocol.tournament": tournament,
+    }
+    sampler = PathSampler(space, Plan().edited({**names, **drawing}), seed=0)
     shape: dict[str, Any] = {"channels": mapping.channels, "layers": mapping.layers, "image_size": image_size}
     per_step = [sampler.paths(step).architectures for step in range(DRAWS)]
     trained = costs([arch for archs in per_step for arch in archs], **shape)[1].mean()
     rng = np.random.default_rng(0)
-    scored = costs([sampler.one(rng) for _ in range(DRAWS)], **shape)[1].mean()
+    scored = costs([sampler.drawn(rng) for _ in range(DRAWS)], **shape)[1].mean()
     return float(trained), float(scored), len(per_step[0])
 
 
 def shape_of(plan: Plan, space: str, image_size: int) -> tuple[Shape, Shape, int]:
     """Work per image of a trained and of a scored architecture, and paths per step."""
     mapping, protocol = plan.mapping, plan.protocol
-    trained, scored, paths = _mean_macs(space, mapping, protocol.sampling, protocol.paths_per_step, image_size)
+    trained, scored, paths = _mean_macs(
+        space, mapping, protocol.sampling, protocol.paths_per_step, protocol.tournament, image_size
+    )
     elements, operations = _maps(space, mapping, image_size)
     return Shape(trained, elements, operations), Shape(scored, elements, operations), paths
 
