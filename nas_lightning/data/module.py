@@ -149,6 +149,7 @@ class ImageDataModule(pl.LightningDataModule):
         return {
             "dataset": self.source.name,
             "image_size": int(self.train_set.images.shape[1]),
+            "augment": self.augmented,
             "split_seed": self.split_seed,
             "train_images": len(self.train_set),
             "validation_images": len(self.validation_set),

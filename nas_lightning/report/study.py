@@ -1,8 +1,8 @@
 """From runs to statements: which settings were run under equal conditions, and what changed against the reference.
 
 A *condition* is what must be equal for two runs to be compared: space, data set, recipe, benchmark, evaluated set,
-split, batch size, score, a fixed initialization, and the starting point, the plan before any heuristic (other epochs by
-``plan.…``, say). The *reference* of a condition is its run labelled
+split, image size, augmentation, batch size, score, a fixed initialization, and the starting point, which is the plan
+before any heuristic (other epochs by ``plan.…``, say). The *reference* of a condition is its run labelled
 ``baseline`` or, where none is, the setting that each factor has most often: in an isolated study every factor stays
 there but one. A run that differs from it in one factor is a row of the ablation; in several, a combination.
 """
@@ -139,11 +139,14 @@ def _conditions(run: Run) -> dict[str, Any]:
     evaluation.setdefault("precision", "32-true")
     evaluation.setdefault("architecture_set_version", 1)
     benchmark = run.result.get("benchmark") or {}
+    data = run.result.get("data") or {}
     return {
         "space": run.result["space"],
         "dataset": run.result["dataset"],
         "recipe": run.result.get("recipe"),
         "init_seed": run.result.get("init_seed"),
+        "image_size": data.get("image_size"),
+        "augment": data.get("augment", True),  # the default of the runs from before it was recorded
         "benchmark": benchmark.get("name"),
         "benchmark_sha256": benchmark.get("sha256"),
         **evaluation,

@@ -165,11 +165,15 @@ def test_a_lone_run_of_another_starting_point_or_initialization_is_compared_with
     folder = write_run(tmp_path / "init", seed=3)
     result = json.loads((folder / "result.json").read_text())
     (folder / "result.json").write_text(json.dumps(result | {"init_seed": 0}))
+    folder = write_run(tmp_path / "data", seed=4)
+    result = json.loads((folder / "result.json").read_text())
+    (folder / "result.json").write_text(json.dumps(result | {"data": {"augment": False}}))
     conditions, _ = conditions_of(find_runs([tmp_path]), replicates=100)
     assert {c.label: [len(s.runs) for s in c.settings] for c in conditions} == {
-        "nasbench201 on digits, no init seed, channels=8": [2, 2],
-        "nasbench201 on digits, no init seed, channels=24": [1],
-        "nasbench201 on digits, init seed 0": [1],
+        "nasbench201 on digits, augment true, no init seed, channels=8": [2, 2],
+        "nasbench201 on digits, augment true, no init seed, channels=24": [1],
+        "nasbench201 on digits, augment true, init seed 0": [1],
+        "nasbench201 on digits, augment false, no init seed": [1],
     }
 
 
