@@ -43,17 +43,18 @@ def against(run: Run, table: Benchmark) -> dict[str, Any]:
     truth = np.asarray(table.accuracies([space.parse(name) for name in columns["architecture"]]), np.float64)
     if np.isnan(truth).all():
         raise ValueError(f"the table of {table.dataset} holds no architecture of {run.path}; choose another table")
-    predictions = {
-        name.removeprefix(SCORE): values
-        for name, values in columns.items()
-        if name.startswith(SCORE) or name in ("snapshots", "fusion")
-    }
+    own = {name.removeprefix(SCORE): name for name in columns if name.startswith(SCORE)}
+    own |= {name: name for name in ("snapshots", "fusion") if name in columns}
+    named = (run.result.get("evaluation") or {}).get("predictors") or own  # several checkpoints name theirs
+    predictions = {name: columns[column] for name, column in named.items()}
     headline = run.score if run.score in predictions else next(iter(predictions))
     return summarize(
         {headline: predictions.pop(headline), **predictions},
         truth,
         columns["architecture"],
-        [Baseline("parameters", np.asarray(columns["params"], np.float64), "no training")],
+        [Baseline("parameters", np.asarray(columns["params"], np.float64), "no training")]
+        if "params" in columns
+        else [],
         top_k=SPACE_TOP_K[space.name],
         replicates=200,
     )
@@ -97,9 +98,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         table = Benchmark.open(given.benchmark, dataset=given.dataset, root=given.root)
         with unpacked(given.runs) as folders:
-            runs = [r for r in find_runs(folders) if r.status == COMPLETE and r.kind == "train"]
+            runs = [r for r in find_runs(folders) if r.status == COMPLETE and r.kind in ("train", "evaluation")]
             if not runs:
-                raise ValueError("no complete training run in these folders; name others")
+                raise ValueError("no complete training or evaluation in these folders; name others")
             summaries = [against(run, table) for run in runs]
     except (BenchmarkError, ValueError) as error:
         print(f"against: {error}", file=sys.stderr)
@@ -107,11 +108,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     numbers = mean_tau(summaries)
     print(f"{len(runs)} runs, trained on {', '.join(sorted({r.result['dataset'] for r in runs}))}, "
           f"against {table.dataset} of {given.benchmark}")  # fmt: skip
-    print(f"{'predictor':28} {'n':>6} {'tau':>7} {'s.d.':>6} {'top 10 %':>9} {'top-K acc. %':>13}")
+    print(f"{'predictor':38} {'n':>6} {'tau':>7} {'s.d.':>6} {'top 10 %':>9} {'top-K acc. %':>13}")
     for name, row in numbers.items():
         tau, sd, top = ("–" if row[k] is None else f"{row[k]:.3f}" for k in ("tau", "tau_sd", "tau_top10pct"))
         best = 100 * row["top_k_accuracy"]
-        print(f"{name.replace('_', ' '):28} {row['n']:6d} {tau:>7} {sd:>6} {top:>9} {best:13.2f}")
+        print(f"{name.replace('_', ' '):38} {row['n']:6d} {tau:>7} {sd:>6} {top:>9} {best:13.2f}")
     if given.out:
         record = {"dataset": table.dataset, "runs": [str(r.result["run_hash"]) for r in runs], "predictors": numbers}
         write_atomically(Path(given.out), json.dumps(record, indent=1).encode())

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from run_folders import write_run
+from run_folders import write_evaluation, write_run
 
 from nas_lightning.benchmarks import Benchmark
 from nas_lightning.ranking.metrics import kendall_tau
@@ -44,6 +44,19 @@ def test_the_mean_over_runs_is_that_of_their_taus(tmp_path, capsys):
     assert (found["accuracy"]["runs"], found["accuracy"]["n"]) == (3, 60)
     assert list(found) == ["accuracy", "negative_cross_entropy", "parameters"]
     assert f"{found['accuracy']['tau']:.3f}" in printed
+
+
+def test_every_predictor_of_an_evaluation_of_several_checkpoints_is_compared(tmp_path, capsys):
+    folder = write_evaluation(tmp_path)
+    names = [str(a) for a in Benchmark.open(TABLE).architectures()[:60]]
+    columns = pq.read_table(folder / "ranking.parquet")
+    index = columns.schema.get_field_index("architecture")
+    pq.write_table(columns.set_column(index, "architecture", [names]), folder / "ranking.parquet")
+    assert main([str(folder), "--benchmark", TABLE, "--out", str(tmp_path / "n.json")]) == 0
+    capsys.readouterr()
+    found = json.loads((tmp_path / "n.json").read_text())["predictors"]
+    assert list(found) == ["seed0 accuracy", "seed1 accuracy", "fusion(seed0 + seed1 + parameters)"]
+    assert all(row["n"] == 60 for row in found.values())
 
 
 def test_what_cannot_be_compared_is_refused_in_one_sentence(tmp_path, capsys):
