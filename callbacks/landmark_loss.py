@@ -37,6 +37,7 @@ class LandmarkLoss(Heuristic):
 
     factor = "landmark_loss"
     fields = ()
+    extra_passes = 2
 
     def __init__(
         self,
@@ -47,8 +48,13 @@ class LandmarkLoss(Heuristic):
         dataset: str | None = None,
         root: str | None = None,
     ) -> None:
-        names = ("landmarks", "weight", "exclude", "benchmark", "dataset")
-        options = dict(zip(names, (landmarks, weight, exclude, benchmark, dataset), strict=True))
+        options = {
+            "landmarks": landmarks,
+            "weight": weight,
+            "exclude": exclude,
+            "benchmark": benchmark,
+            "dataset": dataset,
+        }
         super().__init__(options=options if landmarks is not None else {})
         if (landmarks is None) != (weight is None):
             raise PlanError("heuristics.landmark_loss needs both landmarks and weight; give the other one, too")
@@ -104,7 +110,8 @@ class LandmarkLoss(Heuristic):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         if self._losses:  # empty after a resume at the end of an epoch
-            pl_module.log("landmark_loss", torch.stack(self._losses).mean(), sync_dist=trainer.world_size > 1)
+            losses = torch.stack([loss.to(pl_module.device) for loss in self._losses])  # a checkpoint's are on the CPU
+            pl_module.log("landmark_loss", losses.mean(), sync_dist=trainer.world_size > 1)
             self._losses.clear()
 
     def state_dict(self) -> dict[str, Any]:

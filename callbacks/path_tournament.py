@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from nas_lightning.heuristic import Heuristic
-from nas_lightning.plan import Plan, PlanError
 
 
 class PathTournament(Heuristic):
@@ -26,10 +25,3 @@ class PathTournament(Heuristic):
 
     def __init__(self, draws: int | None = None) -> None:
         super().__init__(tournament=draws)
-
-    def check(self, plan: Plan, space: str) -> None:
-        if plan.protocol.sampling == "fairnas":
-            raise PlanError(
-                "extra=path_tournament and heuristics/sampling=fairnas exclude each other: the paths of a FairNAS step "
-                "are permutations of one draw; drop one of them"
-            )

@@ -63,6 +63,8 @@ class SharingCurriculum(Heuristic):
             raise NotApplicableError(
                 f"extra=sharing_curriculum does not apply to space={space}: it ties the edges of nasbench201; drop it"
             )
+
+    def check_folded(self, plan: Plan) -> None:
         if plan.mapping.op_placement != "edge":
             raise PlanError(
                 f"extra=sharing_curriculum and heuristics/op_placement={plan.mapping.op_placement} exclude each other: "

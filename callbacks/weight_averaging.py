@@ -37,7 +37,7 @@ class WeightAveraging(Heuristic):
         self._raw: list[Tensor] = []
         """The training's weights while the network holds the average, else empty."""
 
-    def check(self, plan: Plan, space: str) -> None:
+    def check_folded(self, plan: Plan) -> None:
         if plan.protocol.track_running_stats:
             raise PlanError(
                 "extra=weight_averaging and heuristics/batch_norm with tracked statistics exclude each other: "

@@ -133,11 +133,11 @@ def compose(cfg: DictConfig) -> Job:
     check_checkpoints(config["trainer"])
     if config["seed"] < 0:
         raise PlanError(f"seed={config['seed']} is negative; seeds are 0 or larger")
-    if config["init_seed"] is not None and (config["init_seed"] < 0 or config["mode"] == "table"):
-        raise PlanError(
-            f"init_seed={config['init_seed']} is negative or belongs to mode=table, whose trainings have seeds "
-            "of their own; give 0 or more, or null"
-        )
+    if config["init_seed"] is not None:
+        if config["init_seed"] < 0:
+            raise PlanError(f"init_seed={config['init_seed']} is negative; seeds are 0 or larger")
+        if config["mode"] == "table":
+            raise PlanError("init_seed does not go with mode=table, whose trainings have seeds of their own; drop it")
     data = {k: v for k, v in config["data"].items() if k not in ("root", "download")}
     benchmark = {k: v for k, v in config["benchmark"].items() if k != "root"}
     determining = {

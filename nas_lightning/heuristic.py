@@ -31,6 +31,8 @@ class Heuristic(Callback):
     fields: ClassVar[tuple[str, ...]]
     changes_draws: ClassVar[bool] = False
     """Whether toggling this heuristic changes the drawn batches or paths (else two runs draw the same ones)."""
+    extra_passes: ClassVar[int] = 0
+    """Forward and backward passes that it adds to every step, beside those of the sampled paths."""
 
     def __init__(
         self, *, scale: float | None = None, options: Mapping[str, Any] | None = None, **values: Any
@@ -79,7 +81,10 @@ class Heuristic(Callback):
         return {field: after}
 
     def check(self, plan: Plan, space: str) -> None:
-        """Refuse a setting that the space does not have (NotApplicableError) or that contradicts (PlanError)."""
+        """Refuse a setting that the space or the starting point `plan` does not have: NotApplicableError, PlanError."""
+
+    def check_folded(self, plan: Plan) -> None:
+        """Refuse what another heuristic's fields contradict, on the plan after the edits of all: PlanError."""
 
     def edit(self, plan: Plan) -> Plan:
         """The plan with this heuristic's fields set."""
@@ -115,7 +120,11 @@ def fold(plan: Plan, space: str, heuristics: Iterable[Heuristic]) -> Plan:
         if heuristic.active:
             heuristic.check(plan, space)
             edits.update(heuristic.edits(plan))
-    return plan.edited(edits)
+    folded = plan.edited(edits)
+    for heuristic in heuristics:
+        if heuristic.active:
+            heuristic.check_folded(folded)
+    return folded
 
 
 def changed(before: Plan, after: Plan) -> Mapping[str, tuple[Any, Any]]:

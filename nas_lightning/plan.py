@@ -148,8 +148,8 @@ class Protocol:
         _in_range("protocol.tournament", self.tournament, 1, 1000)
         if self.tournament > 1 and self.sampling == "fairnas":
             raise PlanError(
-                f"protocol.tournament={self.tournament} does not go with sampling=fairnas, whose paths are the "
-                "permutations of one draw; set tournament=1 or another sampling"
+                f"protocol.tournament={self.tournament} (extra=path_tournament) does not go with sampling=fairnas, "
+                "whose paths are the permutations of one draw; drop one of the two"
             )
         _in_range("protocol.bn_recalibration_batches", self.bn_recalibration_batches, 1, 1_000_000)
         _in_range("protocol.label_smoothing", self.label_smoothing, 0, 0.99)

@@ -210,19 +210,7 @@ class SuperNetModule(NetworkModule):
 
 
 class StandaloneModule(NetworkModule):
-    """Trains one architecture from scratch with weights of its own."""
-
-    def __init__(
-        self,
-        space: str,
-        plan: Plan,
-        num_classes: int,
-        in_channels: int,
-        seed: int,
-        arch: Any,
-        init_seed: int | None = None,
-    ) -> None:
-        super().__init__(space, plan, num_classes, in_channels, seed, arch, init_seed)
+    """Trains `arch`, one architecture, from scratch with weights of its own."""
 
     def paths(self, step: int) -> StepPaths:
         return StepPaths((self.network.arch,), 1.0)

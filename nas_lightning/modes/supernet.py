@@ -82,7 +82,7 @@ def train_supernet(job: Job) -> dict[str, Any]:
     evaluation = evaluation_of(job, data, benchmark)
     ranking = RankingCallback(evaluation, config["evaluation"]["every"], keep=config["evaluation"]["snapshots"])
     open_folder(job, data)
-    passes = module.sampler.passes_per_step()
+    passes = module.sampler.passes_per_step() + sum(h.extra_passes for h in job.heuristics if h.active)
     with logger_of(job, "train") as logger:
         ranking.logger = logger
         callbacks = [

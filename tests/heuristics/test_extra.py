@@ -94,6 +94,27 @@ def test_averaged_weights_and_tracked_statistics_exclude_each_other():
         WeightAveraging(1.5)
 
 
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (
+            ("extra=weight_averaging", "heuristics/batch_norm=tracked"),
+            "extra=weight_averaging and heuristics/batch_norm",
+        ),
+        (
+            ("extra=sharing_curriculum", "heuristics/op_placement=node"),
+            "heuristics/op_placement=node exclude each other",
+        ),
+        (("extra=path_tournament", "heuristics/sampling=fairnas"), "extra=path_tournament. does not go with"),
+        (("init_seed=-1",), "init_seed=-1 is negative"),
+        (("init_seed=0", "mode=table"), "init_seed does not go with mode=table"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(overrides, message):
+    with pytest.raises(PlanError, match=message):
+        compose_job(composed(*overrides))
+
+
 def groups_of(module, extent):
     """Parameters that `extent` ties, by the rest of their names."""
     found = {}

@@ -67,6 +67,7 @@ def test_landmarks_are_none_of_the_evaluated_architectures(tmp_path):
     assert not landmarks & {space.key(a) for a in evaluated}
     result = train(composed(*overrides))
     assert result["heuristics"]["landmark_loss"]["landmarks"] == "random60_seed77"
+    assert result["cost"]["passes"] == 3 * result["cost"]["steps"]  # the path's and the pair's
     rows = next(tmp_path.rglob("metrics.csv")).read_text().splitlines()
     assert float(dict(zip(rows[0].split(","), rows[1].split(","), strict=True))["landmark_loss"]) >= 0
 

@@ -57,9 +57,9 @@ def test_several_paths_have_tournaments_of_their_own_and_the_extremes_none():
 
 def test_a_tournament_and_fairnas_exclude_each_other():
     plan = small_plan("nasbench201", protocol__sampling="fairnas")
-    with pytest.raises(PlanError, match="extra=path_tournament and heuristics/sampling=fairnas"):
+    with pytest.raises(PlanError, match=r"extra=path_tournament. does not go with sampling=fairnas"):
         fold(plan, "nasbench201", [PathTournament(2)])
-    with pytest.raises(PlanError, match="tournament=2 does not go with sampling=fairnas"):
+    with pytest.raises(PlanError, match=r"tournament=2 .* does not go with sampling=fairnas"):
         plan.edited({"protocol.tournament": 2})
     with pytest.raises(PlanError, match="tournament=0 is out of range"):
         fold(small_plan("nasbench201"), "nasbench201", [PathTournament(0)])
