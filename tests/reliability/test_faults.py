@@ -11,7 +11,7 @@ from hydra import compose, initialize_config_dir
 from nas_lightning.compose import compose as compose_job
 from nas_lightning.config import register
 from nas_lightning.heuristic import NotApplicableError
-from tests.reliability.faults import MOST, TINY
+from tests.reliability.scenarios import MOST, TINY
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).with_name("faults.py")

@@ -10,12 +10,7 @@ import torch
 
 from nas_lightning.checkpoint_file import CHECKPOINT_KEY, FORMAT
 from nas_lightning.modes.common import quiet_lightning
-from nas_lightning.objectives import (
-    StandaloneTrainer,
-    data_module,
-    supernet_objective,
-    training_objective,
-)
+from nas_lightning.objectives import data_module, supernet_objective, training_objective
 from nas_lightning.plan import Plan
 from nas_lightning.search.algorithm import make_algorithm
 from nas_lightning.search.budget import Budget
@@ -23,6 +18,7 @@ from nas_lightning.search.engine import Search
 from nas_lightning.search.runner import SearchPlan, run_search
 from nas_lightning.search.trial import SearchError, Trial
 from nas_lightning.spaces import get_space
+from nas_lightning.standalone_trainer import StandaloneTrainer
 from nas_lightning.training import StandaloneModule, SuperNetModule
 
 PLAN = {
