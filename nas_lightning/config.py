@@ -91,7 +91,8 @@ class EvaluationSchema:
     top_k: int | None = None
     """K of the final search performance; null takes the space's (5, 10 on NAS-Bench-201)."""
     fuse: list[str] = field(default_factory=list)
-    """Free baselines (parameters, macs, depth) to rank-average with the score, as one more predictor with a name."""
+    """Free baselines (parameters, macs, depth) and other scores (linear_probe, …) to rank-average with the score, as
+    one more predictor with a name."""
     snapshots: int = 0
     """Also rank-average the last so many rankings during training (`every`), as one more predictor with a name."""
     batch_norm: str | None = None

@@ -19,8 +19,17 @@ from nas_lightning.latency import measured_latency
 from nas_lightning.plan import BN_EVALUATION, Plan
 from nas_lightning.ranking.architecture_sets import VERSION, architecture_set
 from nas_lightning.ranking.baselines import Baseline, free_baselines, linear_operation_counts
-from nas_lightning.ranking.evaluator import Batches, Scores, check_score, digest, evaluation_batches, score
-from nas_lightning.ranking.fusion import check_members, rank_average
+from nas_lightning.ranking.evaluator import (
+    PROBED,
+    SCORES,
+    Batches,
+    Scores,
+    check_score,
+    digest,
+    evaluation_batches,
+    score,
+)
+from nas_lightning.ranking.fusion import FREE, check_members, rank_average
 from nas_lightning.ranking.partial import PartialScores, own_chunks, score_in_chunks
 from nas_lightning.ranking.plot import scatter
 from nas_lightning.ranking.summary import epoch_metrics, summarize
@@ -37,10 +46,10 @@ class Evaluation:
     """The evaluated set of one run with its truth, and how its scores are taken.
 
     statistics: batch-norm statistics at scoring, where they are not the plan's. precision: Lightning's name.
-    fuse: free baselines that are rank-averaged with the score, as a predictor of its own. folder: where partial results
-    of a long evaluation are kept until `forget` is called; None keeps none. label: tells several evaluations of one
-    folder apart. probe_images: training images, as they are, that linear probes are fitted on; 0 computes none. skip:
-    images of either kind that are passed over before the first one used.
+    fuse: other scores and free baselines that are rank-averaged with the headline, as a predictor of its own. folder:
+    where partial results of a long evaluation are kept until `forget` is called; None keeps none. label: tells several
+    evaluations of one folder apart. probe_images: training images, as they are, that linear probes are fitted on; 0
+    computes none. skip: images of either kind that are passed over before the first one used.
     """
 
     space: str
@@ -63,7 +72,8 @@ class Evaluation:
 
     def __post_init__(self) -> None:
         check_score(self.headline, self.probe_images)
-        self.fuse = check_members(self.fuse)
+        others = [name for name in SCORES if name != self.headline and (self.probe_images or name not in PROBED)]
+        self.fuse = check_members(self.fuse, others)
         self.batch_norm = self.statistics or self.plan.protocol.bn_evaluation
         if self.batch_norm not in BN_EVALUATION:
             raise ValueError(
@@ -174,15 +184,22 @@ class Evaluation:
         values = scores.as_dict()
         return {self.headline: values[self.headline], **values}
 
-    def fused(self, scores: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Rank average of these scores and the free baselines of `fuse`, by its name; empty for fewer than two."""
+    def fused(self, scores: Mapping[str, Scores]) -> dict[str, np.ndarray]:
+        """Rank average, by its name, of every super-net's headline, its other scores in `fuse` and the free baselines
+        there, each weighing the same; empty for fewer than two. `scores` by the super-net's label."""
+        own = [self.headline, *(name for name in self.fuse if name not in FREE)]
+        members = {
+            label if len(own) == 1 else f"{label} {name}": found.as_dict()[name]
+            for label, found in scores.items()
+            for name in own
+        }
         free = {b.name: b.scores for b in self.free_baselines() if b.name in self.fuse}
-        members = {**scores, **{name: free[name] for name in self.fuse}}
+        members |= {name: free[name] for name in self.fuse if name in FREE}
         return dict([rank_average(members)]) if len(members) > 1 else {}
 
     def predictions(self, scores: Scores) -> dict[str, np.ndarray]:
         """Every predictor of this evaluation by name: the scores, the headline's first, then their fusion."""
-        return {**self.ordered(scores), **self.fused({"supernet": scores.as_dict()[self.headline]})}
+        return {**self.ordered(scores), **self.fused({"supernet": scores})}
 
     def free_baselines(self) -> list[Baseline]:
         """Rankings that cost nothing."""
@@ -266,7 +283,7 @@ class Evaluation:
     def write_table(self, path: Path, scores: Scores, more: Mapping[str, np.ndarray] | None = None) -> None:
         """ranking.parquet: one row per architecture, in the order of the set, with `more` predictors [n] by column."""
         columns = {f"supernet_{name}": values for name, values in scores.as_dict().items()}
-        fused = self.fused({"supernet": scores.as_dict()[self.headline]})
+        fused = self.fused({"supernet": scores})
         self.write_columns(path, columns | dict(zip(["fusion"], fused.values(), strict=False)) | dict(more or {}))
 
     def write_columns(self, path: Path, predictions: Mapping[str, np.ndarray]) -> None:

@@ -112,6 +112,23 @@ def test_several_checkpoints_and_the_parameter_count_are_fused_beside_their_own_
     assert "super-net seed 0, 1." in shown
 
 
+def test_further_scores_of_every_checkpoint_are_fused_with_its_headline(tmp_path, trained):
+    both = [trained["seed0"], trained["seed1"]]
+    result = evaluate(tmp_path, both, "evaluation.fuse=[negative_cross_entropy,parameters]")
+    fusion = list(result["metrics"])[-1]
+    assert fusion == (
+        "fusion(seed0 accuracy + seed0 negative_cross_entropy"
+        " + seed1 accuracy + seed1 negative_cross_entropy + parameters)"
+    )
+    rows = table(tmp_path)
+    from scipy.stats import rankdata
+
+    scores = [f"seed{s}_{name}" for s in (0, 1) for name in ("accuracy", "negative_cross_entropy")]
+    members = [*(rows[name] for name in scores), rows["params"]]
+    expected = np.mean([rankdata(m) - 1 for m in members], axis=0) / (len(members[0]) - 1)
+    assert np.allclose(rows["fusion"], expected)
+
+
 def test_a_training_run_fuses_on_request_and_keeps_its_own_numbers(tmp_path, trained):
     fused = train(job(tmp_path, *SET, "seed=0", "heuristics/batch_norm=tracked", "evaluation.fuse=[depth,macs]"))
     run = json.loads((trained["seed0"] / "result.json").read_text())
@@ -178,7 +195,8 @@ def test_bad_input_is_one_sentence(tmp_path, trained):
     for overrides, words in (
         (["evaluation.batch_norm=tracked"], "did not keep"),
         (["evaluation.batch_norm=layer"], "choose one of batch, tracked, recalibrate"),
-        (["evaluation.fuse=[accuracy]"], "choose among parameters, macs, depth"),
+        (["evaluation.fuse=[accuracy]"], "choose among parameters, macs, depth, or of the scores"),  # the headline
+        (["evaluation.fuse=[linear_probe]"], "scores of this evaluation negative_cross_entropy"),  # without images
         (["space=nasbench101"], "say space=nasbench201"),
         (["data.split_seed=3"], "say data.split_seed=0"),
     ):

@@ -76,7 +76,7 @@ def combined(
         for t, found in zip(trained, scores, strict=True):
             predictions[f"{t.label} {name}"] = found.as_dict()[name]
             columns[f"{t.label} {name}"] = f"{t.label}_{name}"
-    fused = first.fused({t.label: s.as_dict()[first.headline] for t, s in zip(trained, scores, strict=True)})
+    fused = first.fused({t.label: found for t, found in zip(trained, scores, strict=True)})
     return predictions | fused, columns | dict.fromkeys(fused, "fusion")
 
 

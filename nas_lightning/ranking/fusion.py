@@ -13,13 +13,17 @@ FUSION = "fusion("
 """How the name of every fused score begins."""
 
 
-def check_members(names: Sequence[str]) -> tuple[str, ...]:
-    """The free baselines of ``evaluation.fuse``. Raises ValueError for an unknown or repeated name."""
+def check_members(names: Sequence[str], scores: Sequence[str] = ()) -> tuple[str, ...]:
+    """What ``evaluation.fuse`` adds to the headline: free baselines, and `scores` that are computed beside it.
+
+    Raises ValueError for an unknown or repeated name.
+    """
     for name in names:
-        if name not in FREE:
-            raise ValueError(f"evaluation.fuse={name} is no free baseline; choose among {', '.join(FREE)}")
+        if name not in (*FREE, *scores):
+            others = f", or of the scores of this evaluation {', '.join(scores)}" if scores else ""
+            raise ValueError(f"evaluation.fuse={name} is no free baseline; choose among {', '.join(FREE)}{others}")
     if len(set(names)) < len(names):
-        raise ValueError(f"evaluation.fuse=[{','.join(names)}] names a baseline twice; give each once")
+        raise ValueError(f"evaluation.fuse=[{','.join(names)}] names a predictor twice; give each once")
     return tuple(names)
 
 
