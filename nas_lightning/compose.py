@@ -18,7 +18,7 @@ from nas_lightning.ranking.architecture_sets import identity
 from nas_lightning.ranks import world_size
 from nas_lightning.runs import run_hash
 from nas_lightning.spaces import get_space
-from nas_lightning.trained import Trained, check_same_images, find_trained
+from nas_lightning.trained import Trained, find_trained
 
 MODES = ("supernet", "standalone", "table", "evaluate")
 
@@ -193,7 +193,7 @@ def compose_evaluation(config: dict[str, Any], overrides: list[str]) -> Job:
         if trained.identity["space"] != space:
             held = trained.identity["space"]
             raise PlanError(f"{trained.path} holds a super-net of {held}, not of {space}: say space={held}")
-        check_same_images(trained.path, config["data"])
+        trained.scored_on(config["data"])  # refuses other images than its run's
     determining = {
         "mode": "evaluate",
         "space": space,

@@ -48,7 +48,8 @@ class DataSchema:
     augment: bool = True
     """Random crop (and flip where the images allow it) of training images."""
     image_size: int | None = None
-    """Average all images down to this side, a cheaper proxy: computation falls with its square; null keeps them."""
+    """Average all images down to this side, a cheaper proxy: computation falls with its square; null keeps them, and in
+    mode=evaluate takes what each super-net was trained with."""
     download: bool = False
     """Let torchvision fetch a missing data set."""
 

@@ -21,12 +21,14 @@ SAME_IMAGES = ("name", "split_seed", "max_train_images", "image_size")
 
 @dataclass(frozen=True)
 class Trained:
-    """One checkpoint of a super-net; `label` tells it apart from the others of one evaluation."""
+    """One checkpoint of a super-net; `label` tells it apart from the others of one evaluation, `data` is the section
+    that its run was configured with, None where no run folder lies around it."""
 
     path: Path
     label: str
     identity: Mapping[str, Any]
     weights_sha256: str
+    data: Mapping[str, Any] | None = None
 
     @property
     def plan(self) -> Plan:
@@ -35,6 +37,16 @@ class Trained:
     @property
     def seed(self) -> int:
         return int(self.identity["seed"])
+
+    def scored_on(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The ``data`` section whose images score it: `given`, where a null ``image_size`` takes the run's own.
+
+        Super-nets of several image sizes can thus be evaluated together. Raises ValueError for images of another run.
+        """
+        size = given.get("image_size")
+        own = {**given, "image_size": self.data.get("image_size")} if size is None and self.data is not None else given
+        check_same_images(self.path, own)
+        return dict(own)
 
     def record(self) -> dict[str, Any]:
         """What a result file says of it."""
@@ -70,7 +82,9 @@ def find_trained(given: Any) -> list[Trained]:
         raise ValueError(f"{repeated[0]} and {repeated[1]} hold the same weights; give each super-net once")
     by_seed = len(Counter(identity["seed"] for _, identity, _ in read)) == len(read)
     return [
-        Trained(file, f"seed{identity['seed']}" if by_seed else f"checkpoint{i}", identity, weights)
+        Trained(
+            file, f"seed{identity['seed']}" if by_seed else f"checkpoint{i}", identity, weights, trained_data(file)
+        )
         for i, (file, identity, weights) in enumerate(read, 1)
     ]
 

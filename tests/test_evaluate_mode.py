@@ -129,6 +129,17 @@ def test_further_scores_of_every_checkpoint_are_fused_with_its_headline(tmp_path
     assert np.allclose(rows["fusion"], expected)
 
 
+def test_super_nets_of_several_image_sizes_are_scored_on_their_own(tmp_path, trained):
+    small = train(job(tmp_path / "small", *SET, "seed=5", "data.image_size=4"))
+    folder = next((tmp_path / "small").iterdir())
+    result = evaluate(tmp_path / "both", [trained["seed0"], folder], "evaluation.batch_norm=batch")
+    assert result["metrics"]["seed5 accuracy"] == small["metrics"]["accuracy"]
+    sizes = [checkpoint["data"]["image_size"] for checkpoint in result["checkpoints"]]
+    assert sizes == [8, 4]
+    with pytest.raises(ValueError, match=r"say data.image_size=null"):
+        evaluate(tmp_path / "both", [trained["seed0"], folder], "data.image_size=4")
+
+
 def test_a_training_run_fuses_on_request_and_keeps_its_own_numbers(tmp_path, trained):
     fused = train(job(tmp_path, *SET, "seed=0", "heuristics/batch_norm=tracked", "evaluation.fuse=[depth,macs]"))
     run = json.loads((trained["seed0"] / "result.json").read_text())

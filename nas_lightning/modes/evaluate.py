@@ -45,12 +45,14 @@ def evaluations_of(job: Job, benchmark: Benchmark | None) -> list[Evaluation]:
     Everything that can be refused is refused here, before hours of scoring. Raises ValueError where the super-nets hold
     different architectures of the set, whose ranks cannot be averaged.
     """
-    modules: dict[tuple[float, int], ImageDataModule] = {}
+    modules: dict[tuple[float, int, int | None], ImageDataModule] = {}
     found = []
     for trained in job.checkpoints:
-        part = replace(job, plan=trained.plan)
+        images = trained.scored_on(job.config["data"])
+        part = replace(job, plan=trained.plan, config={**job.config, "data": images})
         protocol = trained.plan.protocol
-        data = modules.setdefault((protocol.train_portion, protocol.batch_size), data_module(part))
+        key = (protocol.train_portion, protocol.batch_size, images["image_size"])
+        data = modules.setdefault(key, data_module(part))
         data.setup()
         evaluation = evaluation_of(part, data, benchmark)
         evaluation.label = trained.label if len(job.checkpoints) > 1 else ""
