@@ -184,17 +184,19 @@ class Evaluation:
         values = scores.as_dict()
         return {self.headline: values[self.headline], **values}
 
-    def fused(self, scores: Mapping[str, Scores]) -> dict[str, np.ndarray]:
+    def fused(self, scores: Mapping[str, Scores], fuse: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """Rank average, by its name, of every super-net's headline, its other scores in `fuse` and the free baselines
-        there, each weighing the same; empty for fewer than two. `scores` by the super-net's label."""
-        own = [self.headline, *(name for name in self.fuse if name not in FREE)]
+        there, each weighing the same; empty for fewer than two. `scores` by the super-net's label; `fuse` None: the
+        evaluation's own."""
+        fuse = self.fuse if fuse is None else fuse
+        own = [self.headline, *(name for name in fuse if name not in FREE)]
         members = {
             label if len(own) == 1 else f"{label} {name}": found.as_dict()[name]
             for label, found in scores.items()
             for name in own
         }
-        free = {b.name: b.scores for b in self.free_baselines() if b.name in self.fuse}
-        members |= {name: free[name] for name in self.fuse if name in FREE}
+        free = {b.name: b.scores for b in self.free_baselines()}
+        members |= {name: free[name] for name in fuse if name in FREE}
         return dict([rank_average(members)]) if len(members) > 1 else {}
 
     def predictions(self, scores: Scores) -> dict[str, np.ndarray]:

@@ -95,7 +95,8 @@ def test_several_checkpoints_and_the_parameter_count_are_fused_beside_their_own_
     result = evaluate(tmp_path, both, "evaluation.fuse=[parameters]", "evaluation.batch_norm=tracked")
     fusion = "fusion(seed0 + seed1 + parameters)"
     assert list(result["metrics"]) == [
-        "seed0 accuracy", "seed1 accuracy", "seed0 negative_cross_entropy", "seed1 negative_cross_entropy", fusion,
+        "seed0 accuracy", "seed1 accuracy", "seed0 negative_cross_entropy", "seed1 negative_cross_entropy",
+        "fusion(seed0 + seed1)", fusion,
     ]  # fmt: skip
     for seed in (0, 1):
         alone = json.loads((trained[f"seed{seed}"] / "result.json").read_text())
@@ -105,8 +106,10 @@ def test_several_checkpoints_and_the_parameter_count_are_fused_beside_their_own_
     from scipy.stats import rankdata
 
     expected = np.mean([rankdata(m) - 1 for m in members], axis=0) / (len(rows["params"]) - 1)
-    assert np.allclose(rows["fusion"], expected)
-    assert result["evaluation"]["predictors"][fusion] == "fusion"
+    assert np.allclose(rows["fusion_all"], expected)
+    assert result["evaluation"]["predictors"][fusion] == "fusion_all"
+    alone = np.mean([rankdata(m) - 1 for m in members[:2]], axis=0) / (len(rows["params"]) - 1)
+    assert np.allclose(rows["fusion"], alone)
     shown = " ".join(capsys.readouterr().out.split())
     assert "fusion(seed0 + seed1 +" in shown
     assert "super-net seed 0, 1." in shown
@@ -126,7 +129,7 @@ def test_further_scores_of_every_checkpoint_are_fused_with_its_headline(tmp_path
     scores = [f"seed{s}_{name}" for s in (0, 1) for name in ("accuracy", "negative_cross_entropy")]
     members = [*(rows[name] for name in scores), rows["params"]]
     expected = np.mean([rankdata(m) - 1 for m in members], axis=0) / (len(members[0]) - 1)
-    assert np.allclose(rows["fusion"], expected)
+    assert np.allclose(rows["fusion_all"], expected)
 
 
 def test_super_nets_of_several_image_sizes_are_scored_on_their_own(tmp_path, trained):

@@ -78,8 +78,12 @@ def combined(
         for t, found in zip(trained, scores, strict=True):
             predictions[f"{t.label} {name}"] = found.as_dict()[name]
             columns[f"{t.label} {name}"] = f"{t.label}_{name}"
-    fused = first.fused({t.label: found for t, found in zip(trained, scores, strict=True)})
-    return predictions | fused, columns | dict.fromkeys(fused, "fusion")
+    by_label = {t.label: found for t, found in zip(trained, scores, strict=True)}
+    for fuse, column in (((), "fusion"), (first.fuse, "fusion_all")):
+        fused = first.fused(by_label, fuse)  # the super-nets alone, then with what is asked for
+        predictions |= fused
+        columns |= {name: columns.get(name, column) for name in fused}
+    return predictions, columns
 
 
 def evaluate(job: Job) -> dict[str, Any]:
