@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,9 @@ class Trained:
 def find_trained(given: Any) -> list[Trained]:
     """The super-nets of ``checkpoint=…``: a .ckpt file, a run folder (its final checkpoint), or a list of these.
 
-    They are labelled by their seeds where these differ (``seed0``), else by number (``checkpoint1``). Raises ValueError
-    for none, for a stand-alone network, for the same weights twice, and for files that cannot be read.
+    They are labelled by their seeds where these differ (``seed0``), else by their runs' recipes where these do, else by
+    number (``checkpoint1``). Raises ValueError for none, for a stand-alone network, for the same weights twice, and for
+    files that cannot be read.
     """
     paths = [Path(text) for text in ([given] if isinstance(given, str | os.PathLike) else given or ())]
     if not paths:
@@ -80,19 +81,27 @@ def find_trained(given: Any) -> list[Trained]:
         read.append((file, identity, digest(network.state_dict().values())))
     if repeated := [file for file, _, weights in read if sum(weights == other for _, _, other in read) > 1]:
         raise ValueError(f"{repeated[0]} and {repeated[1]} hold the same weights; give each super-net once")
-    by_seed = len(Counter(identity["seed"] for _, identity, _ in read)) == len(read)
+    runs = [run_config(file) for file, _, _ in read]
     return [
-        Trained(
-            file, f"seed{identity['seed']}" if by_seed else f"checkpoint{i}", identity, weights, trained_data(file)
-        )
-        for i, (file, identity, weights) in enumerate(read, 1)
+        Trained(file, label, identity, weights, data_of(file, run))
+        for (file, identity, weights), run, label in zip(read, runs, labels(read, runs), strict=True)
     ]
 
 
-def trained_data(checkpoint: Path) -> dict[str, Any] | None:
-    """The ``data`` section that a super-net was trained with, from the run folder around its checkpoint, or None.
+def labels(read: Sequence[tuple[Path, Mapping[str, Any], str]], runs: Sequence[Mapping[str, Any] | None]) -> list[str]:
+    """What tells the super-nets apart: seed, else recipe, else number. A recipe's name may become a column's."""
+    seeds = [f"seed{identity['seed']}" for _, identity, _ in read]
+    recipes = [run.get("recipe") if run is not None else None for run in runs]
+    if len(set(seeds)) == len(read):
+        return seeds
+    names = [name for name in recipes if isinstance(name, str) and re.fullmatch(r"\w{1,40}", name)]
+    return names if len(set(names)) == len(read) else [f"checkpoint{i}" for i in range(1, len(read) + 1)]
 
-    Plain values, never instantiated. Raises ValueError for a file that is no such configuration.
+
+def run_config(checkpoint: Path) -> dict[str, Any] | None:
+    """The configuration of the run folder around a checkpoint, or None where there is none.
+
+    Plain values, never instantiated. Raises ValueError for a file that is no YAML.
     """
     config = checkpoint.resolve().parent.parent / "config.yaml"
     if not config.is_file():
@@ -105,10 +114,19 @@ def trained_data(checkpoint: Path) -> dict[str, Any] | None:
             f"{config} is damaged ({type(error).__name__}); move the checkpoint out of this run folder, or "
             "restore the file"
         ) from error
-    data = loaded.get("data") if isinstance(loaded, dict) else None
+    return loaded if isinstance(loaded, dict) else None
+
+
+def data_of(checkpoint: Path, run: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """The ``data`` section that a super-net was trained with, from its run's configuration, or None.
+
+    Raises ValueError where its values are none.
+    """
+    data = None if run is None else run.get("data")
     if not isinstance(data, dict):
         return None
     if wrong := [key for key in SAME_IMAGES if not isinstance(data.get(key), str | int | None)]:
+        config = checkpoint.resolve().parent.parent / "config.yaml"
         raise ValueError(f"{config} is damaged (data.{wrong[0]} is no plain value); restore the file")
     return data
 
@@ -117,7 +135,7 @@ def check_same_images(checkpoint: Path, given: Mapping[str, Any]) -> None:
     """Raises ValueError, saying what to type, where `given` (the ``data`` section) names other images than the run did
     that trained `checkpoint`: the split would be another one, and images that trained the weights would score them.
     """
-    trained = trained_data(checkpoint) if checkpoint.is_file() else None
+    trained = data_of(checkpoint, run_config(checkpoint)) if checkpoint.is_file() else None
     for key in SAME_IMAGES:
         if trained is not None and trained.get(key) != given.get(key):
             right = "null" if trained.get(key) is None else trained[key]

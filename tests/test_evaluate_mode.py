@@ -13,6 +13,7 @@ from test_train_command import TINY, job
 from nas_lightning.main import train
 from nas_lightning.modes import evaluate as mode
 from nas_lightning.ranking import evaluator, partial
+from nas_lightning.trained import labels
 
 SET = ["evaluation.architectures=random40_seed0", "evaluation.images=200"]
 
@@ -130,6 +131,21 @@ def test_further_scores_of_every_checkpoint_are_fused_with_its_headline(tmp_path
     members = [*(rows[name] for name in scores), rows["params"]]
     expected = np.mean([rankdata(m) - 1 for m in members], axis=0) / (len(members[0]) - 1)
     assert np.allclose(rows["fusion_all"], expected)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "recipes", "expected"),
+    [
+        ((0, 1), ("deep", "deep"), ["seed0", "seed1"]),
+        ((0, 0), ("deep", "best"), ["deep", "best"]),
+        ((0, 0), ("deep", "deep"), ["checkpoint1", "checkpoint2"]),
+        ((0, 0), ("deep", None), ["checkpoint1", "checkpoint2"]),
+        ((0, 0), ("deep", "../best"), ["checkpoint1", "checkpoint2"]),  # would be part of a folder's name
+    ],
+)
+def test_super_nets_are_told_apart_by_seed_then_recipe_then_number(seeds, recipes, expected):
+    read = [(None, {"seed": seed}, "") for seed in seeds]
+    assert labels(read, [None if recipe is None else {"recipe": recipe} for recipe in recipes]) == expected
 
 
 def test_super_nets_of_several_image_sizes_are_scored_on_their_own(tmp_path, trained):
