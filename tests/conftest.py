@@ -2,6 +2,10 @@
 
 import os
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Before torch is imported: several processes of several threads each wait for one another most of the time.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 import pytest
 from hydra.core.hydra_config import HydraConfig
 
