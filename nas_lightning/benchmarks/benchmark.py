@@ -49,8 +49,9 @@ class Benchmark:
         """Open a table by name or path.
 
         A name is looked up among the tables in the package, then as ``<name>.arrow`` or ``<name>.parquet`` in `root`
-        (else in the folder that NAS_LIGHTNING_DATA names). Official and shared Parquet layouts are converted once into
-        the cache folder (NAS_LIGHTNING_CACHE), under the SHA-256 of the source, and mapped from there.
+        (else in the folder that NAS_LIGHTNING_BENCHMARKS or NAS_LIGHTNING_DATA names). Official and shared Parquet
+        layouts are converted once into the cache folder (NAS_LIGHTNING_CACHE), under the SHA-256 of the source, and
+        mapped from there.
 
         `space` and `dataset` are what the caller expects; `where` keeps the rows with these values in these columns
         (needed where a table mixes widths or depths). Raises BenchmarkError for a missing, damaged or other table.

@@ -20,8 +20,9 @@ EMBEDDED = Path(__file__).parent / "tables"
 
 
 def data_folder(root: str | Path | None = None) -> Path:
-    """The folder of official tables: `root`, else NAS_LIGHTNING_DATA, else ./data."""
-    return Path(root or os.environ.get("NAS_LIGHTNING_DATA") or "data").expanduser()
+    """The folder of official tables: `root`, else NAS_LIGHTNING_BENCHMARKS, else NAS_LIGHTNING_DATA, else ./data."""
+    named = os.environ.get("NAS_LIGHTNING_BENCHMARKS") or os.environ.get("NAS_LIGHTNING_DATA")
+    return Path(root or named or "data").expanduser()
 
 
 def cache_folder() -> Path:
@@ -78,8 +79,8 @@ def find(name_or_path: str | Path, root: str | Path | None = None) -> Path:
             if (place / (text + suffix)).is_file():
                 return place / (text + suffix)
     raise BenchmarkError(f"there is no table {text}: put {text}.arrow or {text}.parquet into {folder} (or name its "
-                         f"folder with NAS_LIGHTNING_DATA); `python -m nas_lightning.benchmarks info {text}` tells "
-                         "where the official file is published and how to convert it")
+                         f"folder with NAS_LIGHTNING_BENCHMARKS); `python -m nas_lightning.benchmarks info {text}` "
+                         "tells where the official file is published and how to convert it")
 
 
 def locate(name_or_path: str | Path, root: str | Path | None = None) -> tuple[Path, pa.Table, dict[str, Any]]:

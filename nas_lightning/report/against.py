@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -89,10 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("runs", nargs="+", help="run folders, folders that hold them, or .tar.xz archives of them")
     parser.add_argument("--benchmark", required=True, help="name or path of the table")
     parser.add_argument("--dataset", help="data set whose accuracies are read where the table has several")
-    default = os.environ.get("NAS_LIGHTNING_BENCHMARKS") or os.environ.get("NAS_LIGHTNING_DATA")
-    parser.add_argument(
-        "--root", default=default, help="folder of the table (default: NAS_LIGHTNING_BENCHMARKS, NAS_LIGHTNING_DATA)"
-    )
+    parser.add_argument("--root", help="folder of the table (default: NAS_LIGHTNING_BENCHMARKS, NAS_LIGHTNING_DATA)")
     parser.add_argument("--out", help="also write the numbers to this file, as JSON")
     given = parser.parse_args(arguments)
     try:

@@ -27,6 +27,10 @@ def test_names_are_found_in_the_data_folder(folder, monkeypatch):
     assert len(Benchmark.open("mine", root=folder)) == 10
     assert len(Benchmark.open("mine", root=folder.parent / "data")) == 10
     monkeypatch.setenv("NAS_LIGHTNING_DATA", str(folder))
+    monkeypatch.delenv("NAS_LIGHTNING_BENCHMARKS", raising=False)
+    assert len(Benchmark.open("yours")) == 10
+    monkeypatch.setenv("NAS_LIGHTNING_BENCHMARKS", str(folder))  # goes before the folder of images
+    monkeypatch.setenv("NAS_LIGHTNING_DATA", str(folder.parent / "images"))
     assert len(Benchmark.open("yours")) == 10
 
 
