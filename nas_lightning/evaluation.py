@@ -184,11 +184,9 @@ class Evaluation:
         values = scores.as_dict()
         return {self.headline: values[self.headline], **values}
 
-    def fused(self, scores: Mapping[str, Scores], fuse: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    def fused(self, scores: Mapping[str, Scores], fuse: Sequence[str]) -> dict[str, np.ndarray]:
         """Rank average, by its name, of every super-net's headline, its other scores in `fuse` and the free baselines
-        there, each weighing the same; empty for fewer than two. `scores` by the super-net's label; `fuse` None: the
-        evaluation's own."""
-        fuse = self.fuse if fuse is None else fuse
+        there, each weighing the same; empty for fewer than two. `scores` by the super-net's label."""
         own = [self.headline, *(name for name in fuse if name not in FREE)]
         members = {
             label if len(own) == 1 else f"{label} {name}": found.as_dict()[name]
@@ -201,7 +199,7 @@ class Evaluation:
 
     def predictions(self, scores: Scores) -> dict[str, np.ndarray]:
         """Every predictor of this evaluation by name: the scores, the headline's first, then their fusion."""
-        return {**self.ordered(scores), **self.fused({"supernet": scores})}
+        return {**self.ordered(scores), **self.fused({"supernet": scores}, self.fuse)}
 
     def free_baselines(self) -> list[Baseline]:
         """Rankings that cost nothing."""
@@ -285,7 +283,7 @@ class Evaluation:
     def write_table(self, path: Path, scores: Scores, more: Mapping[str, np.ndarray] | None = None) -> None:
         """ranking.parquet: one row per architecture, in the order of the set, with `more` predictors [n] by column."""
         columns = {f"supernet_{name}": values for name, values in scores.as_dict().items()}
-        fused = self.fused({"supernet": scores})
+        fused = self.fused({"supernet": scores}, self.fuse)
         self.write_columns(path, columns | dict(zip(["fusion"], fused.values(), strict=False)) | dict(more or {}))
 
     def write_columns(self, path: Path, predictions: Mapping[str, np.ndarray]) -> None:

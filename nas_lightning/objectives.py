@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from nas_lightning.benchmarks.locate import sha256_of
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.plan import Plan
 from nas_lightning.ranking.evaluator import Batches, check_score, evaluation_batches, score
@@ -19,7 +20,7 @@ from nas_lightning.search.objective import Objective, check_cost_unit
 from nas_lightning.search.subspaces import AdmissibleSpace, ListedSpace
 from nas_lightning.search.trial import Evaluation, Fidelities, SearchError, Trial
 from nas_lightning.spaces import get_space
-from nas_lightning.standalone_trainer import CostMeasures, StandaloneTrainer, file_sha256
+from nas_lightning.standalone_trainer import CostMeasures, StandaloneTrainer
 from nas_lightning.trained import check_same_images
 from nas_lightning.training import load_network
 
@@ -78,7 +79,7 @@ class SupernetObjective(Objective):
         self._probe = self._probe_batches(settings["probe_images"], device)
         self.dataset = self.data.source.name
         self._measures = CostMeasures(self.plan, self.data, measures)
-        self._checkpoint_sha256 = file_sha256(checkpoint)
+        self._checkpoint_sha256 = sha256_of(checkpoint)
         self.space = self._searched_space(space)
 
     def _probe_batches(self, images: int, device: torch.device) -> Batches:

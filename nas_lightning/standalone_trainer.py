@@ -25,12 +25,6 @@ from nas_lightning.training import StandaloneModule
 FINAL_SEED = 1_000  # stand-alone seeds of the top K, which no search with a small seed has used
 
 
-def file_sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 class CostMeasures:
     """Parameters and multiply-accumulates of the stand-alone networks at a plan's size, for weighing them."""
 

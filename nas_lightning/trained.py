@@ -28,7 +28,7 @@ class Trained:
     label: str
     identity: Mapping[str, Any]
     weights_sha256: str
-    data: Mapping[str, Any] | None = None
+    data: Mapping[str, Any] | None
 
     @property
     def plan(self) -> Plan:
@@ -43,10 +43,12 @@ class Trained:
 
         Super-nets of several image sizes can thus be evaluated together. Raises ValueError for images of another run.
         """
-        size = given.get("image_size")
-        own = {**given, "image_size": self.data.get("image_size")} if size is None and self.data is not None else given
-        check_same_images(self.path, own)
-        return dict(own)
+        images = dict(given)
+        if self.data is not None:
+            if images.get("image_size") is None:
+                images["image_size"] = self.data.get("image_size")
+            refuse_other_images(self.path, self.data, images)
+        return images
 
     def record(self) -> dict[str, Any]:
         """What a result file says of it."""
@@ -82,20 +84,20 @@ def find_trained(given: Any) -> list[Trained]:
     if repeated := [file for file, _, weights in read if sum(weights == other for _, _, other in read) > 1]:
         raise ValueError(f"{repeated[0]} and {repeated[1]} hold the same weights; give each super-net once")
     runs = [run_config(file) for file, _, _ in read]
+    recipes = [(run or {}).get("recipe") for run in runs]
+    labels = checkpoint_labels([identity["seed"] for _, identity, _ in read], recipes)
     return [
         Trained(file, label, identity, weights, data_of(file, run))
-        for (file, identity, weights), run, label in zip(read, runs, labels(read, runs), strict=True)
+        for (file, identity, weights), run, label in zip(read, runs, labels, strict=True)
     ]
 
 
-def labels(read: Sequence[tuple[Path, Mapping[str, Any], str]], runs: Sequence[Mapping[str, Any] | None]) -> list[str]:
-    """What tells the super-nets apart: seed, else recipe, else number. A recipe's name may become a column's."""
-    seeds = [f"seed{identity['seed']}" for _, identity, _ in read]
-    recipes = [run.get("recipe") if run is not None else None for run in runs]
-    if len(set(seeds)) == len(read):
-        return seeds
+def checkpoint_labels(seeds: Sequence[int], recipes: Sequence[Any]) -> list[str]:
+    """What tells super-nets apart: seed, else recipe, else number. A recipe's name becomes part of file names."""
+    if len(set(seeds)) == len(seeds):
+        return [f"seed{seed}" for seed in seeds]
     names = [name for name in recipes if isinstance(name, str) and re.fullmatch(r"\w{1,40}", name)]
-    return names if len(set(names)) == len(read) else [f"checkpoint{i}" for i in range(1, len(read) + 1)]
+    return names if len(set(names)) == len(seeds) else [f"checkpoint{i}" for i in range(1, len(seeds) + 1)]
 
 
 def run_config(checkpoint: Path) -> dict[str, Any] | None:
@@ -132,12 +134,18 @@ def data_of(checkpoint: Path, run: Mapping[str, Any] | None) -> dict[str, Any] |
 
 
 def check_same_images(checkpoint: Path, given: Mapping[str, Any]) -> None:
-    """Raises ValueError, saying what to type, where `given` (the ``data`` section) names other images than the run did
-    that trained `checkpoint`: the split would be another one, and images that trained the weights would score them.
-    """
+    """`refuse_other_images` for the run around `checkpoint`, if there is one."""
     trained = data_of(checkpoint, run_config(checkpoint)) if checkpoint.is_file() else None
+    if trained is not None:
+        refuse_other_images(checkpoint, trained, given)
+
+
+def refuse_other_images(checkpoint: Path, trained: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raises ValueError, saying what to type, where `given` (a ``data`` section) names other images than `trained`, the
+    one of `checkpoint`: the split would be another one, and images that trained the weights would score them.
+    """
     for key in SAME_IMAGES:
-        if trained is not None and trained.get(key) != given.get(key):
+        if trained.get(key) != given.get(key):
             right = "null" if trained.get(key) is None else trained[key]
             setting = f"{'data' if key == 'name' else f'data.{key}'}={right}"
             raise ValueError(

@@ -13,7 +13,7 @@ from test_train_command import TINY, job
 from nas_lightning.main import train
 from nas_lightning.modes import evaluate as mode
 from nas_lightning.ranking import evaluator, partial
-from nas_lightning.trained import labels
+from nas_lightning.trained import checkpoint_labels
 
 SET = ["evaluation.architectures=random40_seed0", "evaluation.images=200"]
 
@@ -144,8 +144,7 @@ def test_further_scores_of_every_checkpoint_are_fused_with_its_headline(tmp_path
     ],
 )
 def test_super_nets_are_told_apart_by_seed_then_recipe_then_number(seeds, recipes, expected):
-    read = [(None, {"seed": seed}, "") for seed in seeds]
-    assert labels(read, [None if recipe is None else {"recipe": recipe} for recipe in recipes]) == expected
+    assert checkpoint_labels(seeds, recipes) == expected
 
 
 def test_super_nets_of_several_image_sizes_are_scored_on_their_own(tmp_path, trained):

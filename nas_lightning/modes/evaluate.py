@@ -79,10 +79,11 @@ def combined(
             predictions[f"{t.label} {name}"] = found.as_dict()[name]
             columns[f"{t.label} {name}"] = f"{t.label}_{name}"
     by_label = {t.label: found for t, found in zip(trained, scores, strict=True)}
-    for fuse, column in (((), "fusion"), (first.fuse, "fusion_all")):
-        fused = first.fused(by_label, fuse)  # the super-nets alone, then with what is asked for
+    asked = {"fusion": (), "fusion_all": first.fuse} if first.fuse else {"fusion": ()}
+    for column, fuse in asked.items():
+        fused = first.fused(by_label, fuse)
         predictions |= fused
-        columns |= {name: columns.get(name, column) for name in fused}
+        columns |= dict.fromkeys(fused, column)
     return predictions, columns
 
 

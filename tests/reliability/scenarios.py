@@ -16,16 +16,19 @@ TINY = (
     "trainer.checkpoint_every=2",
     "trainer.checkpoint_every_steps=3",
 )
+WITH_TRACKED_STATISTICS = (
+    "heuristics/ofa_kernel=crop_transform",
+    "heuristics/dropout=both",
+    "heuristics/op_placement=node_except_input",
+    "heuristics/batch_norm=tracked_affine",
+    "heuristics/learning_rate=complexity_aware",
+    "heuristics/weight_decay=wd1e3",
+    "extra=[label_smoothing]",
+)
 MOST = {
     "nasbench201": (
         "heuristics/sampling=fairnas",
-        "heuristics/ofa_kernel=crop_transform",
-        "heuristics/dropout=both",
-        "heuristics/op_placement=node_except_input",
-        "heuristics/batch_norm=tracked_affine",
-        "heuristics/learning_rate=complexity_aware",
-        "heuristics/weight_decay=wd1e3",
-        "extra=[label_smoothing]",
+        *WITH_TRACKED_STATISTICS,
     ),
     "nasbench101": (
         "plan.mapping.channels=6",
@@ -41,21 +44,14 @@ MOST = {
     ),
     "darts_nds": (
         "heuristics/sampling=sandwich",
-        "heuristics/ofa_kernel=crop_transform",
-        "heuristics/dropout=both",
-        "heuristics/op_placement=node_except_input",
-        "heuristics/batch_norm=tracked_affine",
-        "heuristics/learning_rate=complexity_aware",
-        "heuristics/weight_decay=wd1e3",
-        "extra=[label_smoothing]",
+        *WITH_TRACKED_STATISTICS,
         "plan.mapping.layers=3",
     ),
 }
 """Per space, every heuristic that it has and that goes with the others, none at its default; mere numbers (channels,
 layers, epochs, batch size, train portion) are in TINY. Weight averaging, which refuses tracked statistics, is killed on
-NAS-Bench-101; tied edges, which refuse operations owned by nodes, in the last scenario."""
+NAS-Bench-101 and in `extras`; tied edges, which refuse operations owned by nodes, in `extras`."""
 
-NASBENCH201_ARCH = "architecture='|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|'"
 SCENARIOS: dict[str, tuple[str, tuple[str, ...], tuple[str, ...]]] = {
     # name: (script, overrides, kinds of moments)
     "nasbench201": ("train", (*TINY, "space=nasbench201", *MOST["nasbench201"], "evaluation.every=2",
