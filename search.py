@@ -5,8 +5,8 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from nas_lightning.hydra_errors import run_main
-from nas_lightning.search_config import register
+from nas_lightning.config.messages import run_main
+from nas_lightning.config.search_schema import register
 
 register()
 
@@ -18,7 +18,7 @@ def main(cfg: DictConfig) -> Any:
         from nas_lightning.sweep.dry_run import dry_run
 
         return dry_run(cfg)
-    from nas_lightning.search_main import search
+    from nas_lightning.modes.search import search
 
     return search(cfg)
 

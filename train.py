@@ -5,9 +5,9 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
-from nas_lightning.config import register
-from nas_lightning.hydra_errors import run_main
-from nas_lightning.ranks import silence_other_ranks
+from nas_lightning.config.messages import run_main
+from nas_lightning.config.schema import register
+from nas_lightning.processes.launch import silence_other_ranks
 
 register()
 
@@ -19,7 +19,7 @@ def main(cfg: DictConfig) -> Any:
         from nas_lightning.sweep.dry_run import dry_run
 
         return dry_run(cfg)
-    from nas_lightning.main import train
+    from nas_lightning.modes.main import train
 
     return train(cfg)
 

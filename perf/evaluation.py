@@ -12,8 +12,8 @@ import torch
 from torch.nn import functional as F
 
 from nas_lightning.plan import Plan
-from nas_lightning.ranking.evaluator import score
-from nas_lightning.training import SuperNetModule
+from nas_lightning.scoring.score import score
+from nas_lightning.training.module import SuperNetModule
 from perf.measure import paired
 from perf.plain import copy_weights, plain_network
 from perf.step import drawn

@@ -33,12 +33,12 @@ from torch.nn import functional as F
 
 from nas_lightning.data.images import Augment, ImageSet, Normalize
 from nas_lightning.data.module import ImageDataModule, KeyedLoader
-from nas_lightning.modes.common import quiet_lightning
 from nas_lightning.plan import Plan
-from nas_lightning.ranking.evaluator import evaluation_batches, score
+from nas_lightning.scoring.score import evaluation_batches, score
 from nas_lightning.spaces.cost import costs
 from nas_lightning.spaces.nasbench201 import NB201Architecture
-from nas_lightning.training import SuperNetModule
+from nas_lightning.training.module import SuperNetModule
+from nas_lightning.training.trainer import quiet_lightning
 from perf.measure import spread
 from perf.run import environment
 from perf.variants import VARIANTS

@@ -22,14 +22,14 @@ import torch
 from pytorch_lightning.loggers import CSVLogger
 
 import callbacks as heuristics
-from nas_lightning.checkpoints import AtomicCheckpointIO, Checkpoints
 from nas_lightning.data.module import ImageDataModule
-from nas_lightning.epoch_callbacks import MetricsFile, RankingCallback
 from nas_lightning.heuristic import Heuristic
-from nas_lightning.modes.common import quiet_lightning
+from nas_lightning.modes.callbacks import MetricsFile, RankingCallback
 from nas_lightning.plan import Plan
-from nas_lightning.progress import RunProgress
-from nas_lightning.training import SuperNetModule
+from nas_lightning.training.checkpoints import AtomicCheckpointIO, Checkpoints
+from nas_lightning.training.module import SuperNetModule
+from nas_lightning.training.progress import RunProgress
+from nas_lightning.training.trainer import quiet_lightning
 from perf.measure import clock, spread
 from perf.step import step_of
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from nas_lightning.plan import Plan
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.cost import costs
-from nas_lightning.training import SuperNetModule
+from nas_lightning.training.module import SuperNetModule
 from perf.measure import paired
 from perf.plain import copy_weights, plain_network
 

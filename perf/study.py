@@ -1,9 +1,9 @@
 """What the whole study costs, how that grows, and where more GPUs stop paying: python -m perf.study
 
-From `nas_lightning.cost_model`: estimates. The CPU's rates are measured, the GPU's are on paper. Data parallelism is
-simulated: every rank computes its shard of the global batch, then a ring all-reduce moves 2 (W − 1) / W times the bytes
-of the sampled paths' gradients (counted, float32) at `BANDWIDTH`, after `LATENCY` for each of its 2 (W − 1) rounds.
-Needs neither torch nor a GPU; a dry run of the sweep itself (docs/SWEEPS.md) counts the settings one by one.
+From `nas_lightning.sweep.step_time`: estimates. The CPU's rates are measured, the GPU's are on paper. Data parallelism
+is simulated: every rank computes its shard of the global batch, then a ring all-reduce moves 2 (W − 1) / W times the
+bytes of the sampled paths' gradients (counted, float32) at `BANDWIDTH`, after `LATENCY` for each of its 2 (W − 1)
+rounds. Needs neither torch nor a GPU; a dry run of the sweep itself (docs/SWEEPS.md) counts the settings one by one.
 """
 
 from __future__ import annotations
@@ -13,10 +13,18 @@ from pathlib import Path
 
 import numpy as np
 
-from nas_lightning.cost_model import BACKWARD, CPU_CORE, H100, Throughput, estimate_seconds, forward_seconds, shape_of
 from nas_lightning.plan import Plan
-from nas_lightning.sampling import PathSampler
 from nas_lightning.spaces.cost import costs
+from nas_lightning.sweep.step_time import (
+    BACKWARD,
+    CPU_CORE,
+    H100,
+    Throughput,
+    estimate_seconds,
+    forward_seconds,
+    shape_of,
+)
+from nas_lightning.training.paths import PathSampler
 
 DEFAULTS = {
     "nasbench101": {"channels": 64, "layers": 3, "op_placement": "node", "batch_size": 128},

@@ -21,9 +21,9 @@ sys.path[:0] = [str(HERE.parent)]
 from nas_lightning.benchmarks import Benchmark  # noqa: E402  found by the line before it
 from nas_lightning.ranking.correlation import kendall_tau  # noqa: E402
 from nas_lightning.ranking.fusion import rank_average  # noqa: E402
-from nas_lightning.report.archive import unpacked  # noqa: E402
 from nas_lightning.report.misranked import rank_errors  # noqa: E402
-from nas_lightning.report.runs import find_runs  # noqa: E402
+from nas_lightning.runs.archive import unpacked  # noqa: E402
+from nas_lightning.runs.reading import find_runs  # noqa: E402
 from nas_lightning.spaces import get_space  # noqa: E402
 
 NETS = ("deep", "best", "sharp")  # the order in which the trio's checkpoints were given

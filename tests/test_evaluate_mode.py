@@ -10,10 +10,11 @@ import pytest
 import torch
 from test_train_command import TINY, job
 
-from nas_lightning.main import train
 from nas_lightning.modes import evaluate as mode
-from nas_lightning.ranking import evaluator, partial
-from nas_lightning.trained import checkpoint_labels
+from nas_lightning.modes.main import train
+from nas_lightning.scoring import partial
+from nas_lightning.scoring import score as evaluator
+from nas_lightning.scoring.trained import checkpoint_labels
 
 SET = ["evaluation.architectures=random40_seed0", "evaluation.images=200"]
 
@@ -178,13 +179,14 @@ def test_an_interrupted_evaluation_goes_on_and_ends_with_the_same_bytes(tmp_path
         scored.extend(architectures)
         return original(network, architectures, *rest)
 
-    monkeypatch.setattr("nas_lightning.evaluation.score", dies)
+    monkeypatch.setattr("nas_lightning.scoring.evaluation.score", dies)
     with pytest.raises(KeyError, match="power cut"):
         evaluate(tmp_path / "part", trained["seed0"])
     (folder,) = (tmp_path / "part").iterdir()
     assert not (folder / "result.json").exists()
     assert (folder / "evaluation.partial.rank0.npz").exists()
-    monkeypatch.setattr("nas_lightning.evaluation.score", lambda n, a, *r: scored.extend(a) or original(n, a, *r))
+    recording = lambda n, a, *r: scored.extend(a) or original(n, a, *r)  # noqa: E731
+    monkeypatch.setattr("nas_lightning.scoring.evaluation.score", recording)
     with caplog.at_level(logging.WARNING):
         assert evaluate(tmp_path / "part", trained["seed0"]) == whole
     assert "24 of 40 architectures are scored already" in caplog.text

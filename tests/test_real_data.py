@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from nas_lightning.config import register
-from nas_lightning.main import train
+from nas_lightning.config.schema import register
+from nas_lightning.modes.main import train
 
 ROOT = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("NAS_LIGHTNING_SHARED", ROOT.parent / "shared" / "data"))

@@ -10,8 +10,8 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 
-from nas_lightning.config import register
-from nas_lightning.main import train
+from nas_lightning.config.schema import register
+from nas_lightning.modes.main import train
 
 ROOT = Path(__file__).parents[1]
 TINY = [

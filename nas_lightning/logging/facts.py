@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.labels import change
+from nas_lightning.runs.labels import change
 
 
 @dataclass(frozen=True)

@@ -4,29 +4,28 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import sys
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
 
-from nas_lightning.checkpoints import FINAL, FOLDER, AtomicCheckpointIO, Checkpoints, resume_point, steps_saved
-from nas_lightning.compose import Job
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.heuristic import changed
 from nas_lightning.logging.facts import RunFacts
 from nas_lightning.logging.loggers import RunLogger, open_logger
+from nas_lightning.modes.job import Job
 from nas_lightning.nets.norm import synchronise
-from nas_lightning.progress import RunProgress
-from nas_lightning.ranks import current
-from nas_lightning.runs import SCHEMA_VERSION, environment, environment_changes, to_json, write_atomically
-from nas_lightning.strategy import connect, strategy_of
-from nas_lightning.training import NetworkModule
+from nas_lightning.processes.ranks import current
+from nas_lightning.processes.strategy import connect, strategy_of
+from nas_lightning.runs.environment import environment, environment_changes
+from nas_lightning.runs.files import to_json, write_atomically
+from nas_lightning.runs.folder import SCHEMA_VERSION
+from nas_lightning.training.checkpoints import FINAL, FOLDER, AtomicCheckpointIO, Checkpoints, resume_point, steps_saved
+from nas_lightning.training.module import NetworkModule
+from nas_lightning.training.progress import RunProgress
+from nas_lightning.training.trainer import quiet_lightning
 
 for name in ("pytorch_lightning", "lightning_fabric"):  # their start-up hints say nothing about the run
     logging.getLogger(name).setLevel(logging.WARNING)
@@ -74,18 +73,6 @@ def logger_of(job: Job, kind: str) -> RunLogger:
     return open_logger(config["logger"]["name"], facts, project=config["logger"]["project"])
 
 
-def ask_for_determinism(trainer: Mapping[str, Any]) -> None:
-    """Switch PyTorch's deterministic algorithms on or off, in every mode; on a GPU, say what they cost."""
-    torch.use_deterministic_algorithms(trainer["deterministic"])
-    if not trainer["deterministic"]:
-        return
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    if trainer["accelerator"] != "cpu" and torch.cuda.is_available():
-        print(
-            "trainer.deterministic=true: two runs end with the same bits; it costs speed (cuDNN may not choose its "
-            "fastest kernels) and a workspace of some MB per stream, and an operation without a deterministic kernel "
-            "is an error"
-        )
 
 
 def build_trainer(job: Job, callbacks: list[pl.Callback], logger: RunLogger) -> pl.Trainer:
@@ -138,21 +125,6 @@ def fit(
     return trainer
 
 
-@contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Silence hints that do not concern a run whose batches are tensors in memory."""
-    with warnings.catch_warnings():
-        for message in (
-            ".*does not have many workers.*",
-            ".*Checkpoint directory.*",
-            ".*LeafSpec.*",
-            ".*smaller than the logging interval.*",
-            ".*GPU available but not used.*",
-            ".*is deprecated.*",
-            ".*sync_dist=True.*",  # what is not averaged over the ranks is the same on all of them
-        ):
-            warnings.filterwarnings("ignore", message)
-        yield
 
 
 def result_of(job: Job, kind: str, data: ImageDataModule, passes: int, steps: int) -> dict[str, Any]:

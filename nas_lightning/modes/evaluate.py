@@ -13,17 +13,18 @@ import numpy as np
 import torch
 
 from nas_lightning.benchmarks import Benchmark
-from nas_lightning.compose import Job
 from nas_lightning.data.module import ImageDataModule
-from nas_lightning.evaluation import Evaluation
 from nas_lightning.modes.common import data_module, logger_of, open_folder
+from nas_lightning.modes.job import Job
 from nas_lightning.modes.supernet import evaluation_of, open_benchmark
-from nas_lightning.progress import counted
-from nas_lightning.ranking.evaluator import Scores
 from nas_lightning.ranking.plot import scatter
-from nas_lightning.runs import RESULT, SCHEMA_VERSION, to_json, write_atomically
-from nas_lightning.trained import Trained
-from nas_lightning.training import load_network
+from nas_lightning.runs.files import to_json, write_atomically
+from nas_lightning.runs.folder import RESULT, SCHEMA_VERSION
+from nas_lightning.scoring.evaluation import Evaluation
+from nas_lightning.scoring.score import Scores
+from nas_lightning.scoring.trained import Trained
+from nas_lightning.training.module import load_network
+from nas_lightning.training.progress import counted
 
 
 def device_of(trainer: Mapping[str, Any]) -> torch.device:

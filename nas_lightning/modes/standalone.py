@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from nas_lightning.compose import Job
-from nas_lightning.data.module import ImageDataModule
-from nas_lightning.epoch_callbacks import MetricsFile
+from nas_lightning.modes.callbacks import MetricsFile
 from nas_lightning.modes.common import data_module, fit, logger_of, open_folder, result_of
-from nas_lightning.ranking.evaluator import evaluation_batches, score
-from nas_lightning.runs import RESULT, to_json, write_atomically
+from nas_lightning.modes.job import Job
+from nas_lightning.runs.files import to_json, write_atomically
+from nas_lightning.runs.folder import RESULT
+from nas_lightning.scoring.standalone import standalone_accuracy
 from nas_lightning.spaces import get_space
-from nas_lightning.training import NetworkModule, StandaloneModule
+from nas_lightning.training.module import StandaloneModule
 
 
 def train_standalone(job: Job) -> dict[str, Any]:
@@ -55,19 +55,3 @@ def train_standalone(job: Job) -> dict[str, Any]:
     return result
 
 
-def standalone_accuracy(module: NetworkModule, data: ImageDataModule, split: str, batch_size: int) -> dict[str, float]:
-    """Accuracy and −cross-entropy of a stand-alone network on a split, by the plan's evaluation statistics."""
-    images = data.held_out(split)
-    batches = evaluation_batches(images, data.normalize, min(batch_size, len(images)), None, module.device)
-    protocol = module.plan.protocol
-    calibration = (
-        [data.loader(module.device).batch(s)[0] for s in range(protocol.bn_recalibration_batches)]
-        if protocol.bn_evaluation == "recalibrate"
-        else []
-    )
-    scores = score(module.network, [module.network.arch], batches, protocol.bn_evaluation, calibration)
-    return {
-        "accuracy": float(scores.accuracy[0]),
-        "negative_cross_entropy": float(scores.negative_cross_entropy[0]),
-        "n_images": sum(len(labels) for _, labels in batches),
-    }

@@ -6,17 +6,18 @@ import time
 from typing import Any
 
 from nas_lightning.benchmarks import Benchmark
-from nas_lightning.checkpoints import FINAL, FOLDER
-from nas_lightning.compose import Job
 from nas_lightning.data.module import ImageDataModule
-from nas_lightning.epoch_callbacks import MetricsFile, RankingCallback
-from nas_lightning.evaluation import Evaluation
+from nas_lightning.modes.callbacks import MetricsFile, RankingCallback
 from nas_lightning.modes.common import data_module, fit, logger_of, open_folder, result_of
-from nas_lightning.progress import counted
-from nas_lightning.ranking.evaluator import evaluation_batches
+from nas_lightning.modes.job import Job
 from nas_lightning.ranking.summary import SPACE_TOP_K
-from nas_lightning.runs import RESULT, to_json, write_atomically
-from nas_lightning.training import SuperNetModule
+from nas_lightning.runs.files import to_json, write_atomically
+from nas_lightning.runs.folder import RESULT
+from nas_lightning.scoring.evaluation import Evaluation
+from nas_lightning.scoring.score import evaluation_batches
+from nas_lightning.training.checkpoints import FINAL, FOLDER
+from nas_lightning.training.module import SuperNetModule
+from nas_lightning.training.progress import counted
 
 
 def open_benchmark(job: Job) -> Benchmark | None:

@@ -21,18 +21,20 @@ import torch
 from rich.console import Console
 
 from nas_lightning.benchmarks import write_table
-from nas_lightning.compose import Job
-from nas_lightning.interruption import SIGNALS, Stopped
-from nas_lightning.modes.common import data_module, open_folder, quiet_lightning, result_of
-from nas_lightning.modes.standalone import standalone_accuracy
-from nas_lightning.progress import new_progress
+from nas_lightning.modes.common import data_module, open_folder, result_of
+from nas_lightning.modes.job import Job
+from nas_lightning.processes.signals import SIGNALS, Stopped
 from nas_lightning.ranking.architecture_sets import architecture_set
 from nas_lightning.ranking.uncertainty import noise_ceiling
-from nas_lightning.runs import RESULT, RunError, to_json, write_atomically
+from nas_lightning.runs.files import RunError, to_json, write_atomically
+from nas_lightning.runs.folder import RESULT
+from nas_lightning.scoring.standalone import standalone_accuracy
 from nas_lightning.search.journal import seal, unseal
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.cost import costs
-from nas_lightning.training import StandaloneModule
+from nas_lightning.training.module import StandaloneModule
+from nas_lightning.training.progress import new_progress
+from nas_lightning.training.trainer import quiet_lightning
 
 JOURNAL = "journal.jsonl"
 
@@ -63,7 +65,7 @@ def append_row(folder: Path, row: dict[str, Any]) -> None:
         os.close(handle)
 
 
-class Leash(pl.Callback):
+class EndsWithParent(pl.Callback):
     """Ends a worker's training when its parent has died (killed, it can tell nobody) or wants to end.
 
     Fires: end of a batch. In the parent's own process it does nothing: signals arrive there.
@@ -95,7 +97,7 @@ def train_one(job: Job, data: Any, arch: Any, seed: int, devices: int | list[int
         accelerator=job.config["trainer"]["accelerator"],
         devices=devices,
         logger=False,
-        callbacks=[Leash()],
+        callbacks=[EndsWithParent()],
         max_epochs=job.plan.protocol.epochs,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -133,7 +135,9 @@ def share_out(job: Job, tasks: list[tuple[str, int]], workers: int, show: Callab
     """Train `tasks` in `workers` processes, which end with this one, whatever ends it."""
     context = multiprocessing.get_context("spawn")
     stop = context.Event()
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=Leash.attach, initargs=(os.getpid(), stop))
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=EndsWithParent.attach, initargs=(os.getpid(), stop)
+    )
     with pool:
         try:
             pending = {pool.submit(work, job, w, tasks[w::workers]) for w in range(workers)}

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_lightning.collectives import position
 from nas_lightning.nets.prefix import Prefix
 from nas_lightning.plan import Mapping
+from nas_lightning.processes.exchange import position
 
 # Second word of a draw's key, so that draws of different purpose with one seed never coincide.
 DROPOUT_STREAM = 7

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from nas_lightning.collectives import gathered
 from nas_lightning.nets.channels import ChannelCut
+from nas_lightning.processes.exchange import gathered
 
 EPSILON = 1e-5
 MOMENTUM = 0.1

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from nas_lightning.report.archive import unpacked
-from nas_lightning.report.runs import find_runs
+from nas_lightning.runs.archive import unpacked
+from nas_lightning.runs.reading import find_runs
 
 
 def build(folders: Sequence[str | Path], out: str | Path, title: str, replicates: int = 2000) -> dict[str, int]:

@@ -18,9 +18,9 @@ import numpy as np
 from nas_lightning.benchmarks import Benchmark, BenchmarkError
 from nas_lightning.ranking.baselines import Baseline
 from nas_lightning.ranking.summary import SPACE_TOP_K, summarize
-from nas_lightning.report.archive import unpacked
-from nas_lightning.report.runs import COMPLETE, Run, find_runs
-from nas_lightning.runs import write_atomically
+from nas_lightning.runs.archive import unpacked
+from nas_lightning.runs.files import write_atomically
+from nas_lightning.runs.reading import COMPLETE, Run, find_runs
 from nas_lightning.spaces import get_space
 
 SCORE = "supernet_"

@@ -24,10 +24,10 @@ import numpy as np
 
 from nas_lightning.ranking.correlation import kendall_tau
 from nas_lightning.ranking.summary import is_accuracy
-from nas_lightning.report.runs import COMPLETE, Run
 from nas_lightning.report.search_curves import search_curves
 from nas_lightning.report.study import REFERENCE, Condition, Setting, measure
 from nas_lightning.report.tables import baseline_tau
+from nas_lightning.runs.reading import COMPLETE, Run
 
 DENSE = 2000  # above this many points a scatter shows density
 _BINS = 60

@@ -27,8 +27,8 @@ import numpy as np
 
 from nas_lightning.ranking.correlation import kendall_tau
 from nas_lightning.report.misranked import common, percentiles
-from nas_lightning.report.runs import Run
 from nas_lightning.report.study import Condition, Setting
+from nas_lightning.runs.reading import Run
 
 REDRAWS = 20
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from nas_lightning.report.runs import COMPLETE, Run
 from nas_lightning.report.study import REFERENCE, Condition
+from nas_lightning.runs.reading import COMPLETE, Run
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.base import ArchitectureError
 from nas_lightning.spaces.nasbench201 import EDGES

@@ -11,9 +11,9 @@ from importlib.resources import files
 from typing import Any
 
 from nas_lightning.report.gap import Gap
-from nas_lightning.report.runs import COMPLETE, FAILED, NOT_APPLICABLE, UNFINISHED, Run
 from nas_lightning.report.study import REFERENCE, Condition, Setting
 from nas_lightning.report.tables import HEADER, beside, describe, numbers, row
+from nas_lightning.runs.reading import COMPLETE, FAILED, NOT_APPLICABLE, UNFINISHED, Run
 
 _DEFINITIONS = {
     "Kendall tau": "tau-b between super-net score and stand-alone accuracy over the evaluated architectures.",

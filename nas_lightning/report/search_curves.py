@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nas_lightning.report.runs import COMPLETE, Run
+from nas_lightning.runs.reading import COMPLETE, Run
 
 
 def search_curves(runs: Sequence[Run]) -> dict[str, Any]:

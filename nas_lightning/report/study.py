@@ -19,7 +19,6 @@ from typing import Any
 
 import numpy as np
 
-from nas_lightning.labels import COMBINATION, combined, short
 from nas_lightning.ranking.comparison import (
     Difference,
     Effect,
@@ -29,7 +28,8 @@ from nas_lightning.ranking.comparison import (
     verdict,
 )
 from nas_lightning.ranking.uncertainty import affordable_replicates
-from nas_lightning.report.runs import COMPLETE, Run
+from nas_lightning.runs.labels import COMBINATION, combined, short
+from nas_lightning.runs.reading import COMPLETE, Run
 
 REFERENCE = "reference"
 MEASURES = {

@@ -14,17 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from nas_lightning.runs import (
-    RESULT,
-    SCHEMA_VERSION,
-    RunError,
-    environment,
-    finished,
-    run_hash,
-    sweep_up,
-    to_json,
-    write_atomically,
-)
+from nas_lightning.runs.environment import environment
+from nas_lightning.runs.files import RunError, to_json, write_atomically
+from nas_lightning.runs.folder import RESULT, SCHEMA_VERSION, finished, remove_leftovers, run_hash
 from nas_lightning.search.algorithm import Algorithm, make_algorithm
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.csv_file import search_csv
@@ -106,7 +98,7 @@ def run_search(
         started = time.perf_counter()
         search = _search_in(folder, plan, objective, algorithm, digest, progress)
         timings = {"search_s": time.perf_counter() - started, "evaluated_by_this_process": search.evaluated}
-        sweep_up(folder)
+        remove_leftovers(folder)
         with _locked(folder):  # of several processes one concludes: that may mean real training
             result = finished_result(folder, digest)
             if result is None:

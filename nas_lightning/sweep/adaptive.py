@@ -23,9 +23,9 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
-from nas_lightning.ranks import started_outside
-from nas_lightning.report.runs import COMPLETE, FAILED
-from nas_lightning.runs import RunError
+from nas_lightning.processes.launch import started_outside
+from nas_lightning.runs.files import RunError
+from nas_lightning.runs.reading import COMPLETE, FAILED
 from nas_lightning.sweep import summary
 from nas_lightning.sweep.jobs import MISSING, Job, unsettled
 from nas_lightning.sweep.planner import Planner

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 import re
 
-from nas_lightning.compose import Job
-from nas_lightning.cost_model import CPU_CORE, H100, estimate_seconds
-from nas_lightning.sweep.share import visible_gpus
+from nas_lightning.modes.job import Job
+from nas_lightning.sweep.gpus import visible_gpus
+from nas_lightning.sweep.step_time import CPU_CORE, H100, estimate_seconds
 
 IMAGES = {"digits": (1000, 8), "cifar10": (50_000, 32), "cifar100": (50_000, 32), "imagenet16_120": (151_700, 16)}
 """Official training images, and their side in pixels."""

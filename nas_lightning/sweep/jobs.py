@@ -10,8 +10,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from nas_lightning.report.runs import COMPLETE, FAILED, NOT_APPLICABLE, UNFINISHED, Run, read_run
-from nas_lightning.runs import run_hash
+from nas_lightning.runs.folder import run_hash
+from nas_lightning.runs.reading import COMPLETE, FAILED, NOT_APPLICABLE, UNFINISHED, Run, read_run
 
 MISSING = "missing"
 STATES = (COMPLETE, NOT_APPLICABLE, FAILED, UNFINISHED, MISSING)
@@ -96,9 +96,9 @@ def refused_folder(config: dict[str, Any]) -> Path:
 
 
 def _train(cfg: DictConfig, config: dict[str, Any]) -> Description:
-    from nas_lightning.compose import compose
     from nas_lightning.heuristic import NotApplicableError
-    from nas_lightning.main import not_applicable_folder
+    from nas_lightning.modes.job import compose
+    from nas_lightning.modes.main import not_applicable_folder
     from nas_lightning.sweep.cost import train_seconds
 
     try:
@@ -111,6 +111,6 @@ def _train(cfg: DictConfig, config: dict[str, Any]) -> Description:
 
 
 def _search(config: dict[str, Any]) -> Description:
-    from nas_lightning.search_main import describe_search
+    from nas_lightning.modes.search import describe_search
 
     return Description(describe_search(config))

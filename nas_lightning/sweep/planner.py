@@ -24,7 +24,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from nas_lightning.runs import write_atomically
+from nas_lightning.runs.files import write_atomically
 from nas_lightning.sweep.jobs import Job, describe, refused_folder, varying
 
 PLANS = ".plans"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
-from nas_lightning.report.runs import COMPLETE, FAILED, NOT_APPLICABLE, Run
+from nas_lightning.runs.reading import COMPLETE, FAILED, NOT_APPLICABLE, Run
 from nas_lightning.sweep.jobs import Job, count_states, unsettled, varying
 
 MOST_ROWS = 60

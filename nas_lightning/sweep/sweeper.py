@@ -19,14 +19,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
-from nas_lightning.interruption import handled_by
-from nas_lightning.ranks import device_count, is_other_rank, started_outside
-from nas_lightning.runs import refused_by_disk, write_atomically
+from nas_lightning.processes.launch import device_count, is_other_rank, started_outside
+from nas_lightning.processes.signals import handled_by
+from nas_lightning.runs.files import refused_by_disk, write_atomically
 from nas_lightning.sweep import summary
-from nas_lightning.sweep.deaths import deaths_kept
+from nas_lightning.sweep.gpus import Share, visible_gpus
 from nas_lightning.sweep.jobs import COMPLETE, FAILED, SETTLED, Job, unsettled
 from nas_lightning.sweep.planner import Planner
-from nas_lightning.sweep.share import Share, visible_gpus
+from nas_lightning.sweep.submitit import deaths_kept
 from nas_lightning.sweep.task import ERROR, SweepTask
 
 JOBS_FAILED = 1

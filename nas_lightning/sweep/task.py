@@ -13,11 +13,12 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from nas_lightning.command import script_and_flags, started_by
-from nas_lightning.interruption import Stopped
-from nas_lightning.ranks import is_left_connected, is_other_rank
-from nas_lightning.runs import write_atomically
-from nas_lightning.sweep.share import Share
+from nas_lightning.processes.command import script_and_flags, started_by
+from nas_lightning.processes.launch import is_other_rank
+from nas_lightning.processes.ranks import is_left_connected
+from nas_lightning.processes.signals import Stopped
+from nas_lightning.runs.files import write_atomically
+from nas_lightning.sweep.gpus import Share
 
 ERROR = "error.txt"
 OUT_OF_STEP = 1

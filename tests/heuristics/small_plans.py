@@ -10,7 +10,7 @@ import yaml
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.heuristic import Heuristic
 from nas_lightning.plan import Plan
-from nas_lightning.training import SuperNetModule
+from nas_lightning.training.module import SuperNetModule
 
 CONF = Path(__file__).parents[2] / "conf"
 SETTINGS = sorted(p for p in (CONF / "heuristics").glob("*/*.yaml") if p.stem != "default")

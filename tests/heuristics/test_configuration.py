@@ -13,10 +13,10 @@ import yaml
 from hydra import compose, initialize_config_dir
 from small_plans import CONF, SETTINGS, build, data_for, small_plan, trained
 
-from nas_lightning.compose import compose as compose_job
-from nas_lightning.config import register
+from nas_lightning.config.schema import register
 from nas_lightning.heuristic import Heuristic
-from nas_lightning.main import train
+from nas_lightning.modes.job import compose as compose_job
+from nas_lightning.modes.main import train
 
 RECIPES = sorted(p.stem for p in (CONF / "recipe").glob("*.yaml"))
 STARTING_POINTS = sorted(p.stem for p in (CONF / "starting_point").glob("*.yaml"))
@@ -152,9 +152,9 @@ def test_a_heuristics_state_survives_an_interruption_and_its_options_name_the_ru
 
 @pytest.mark.parametrize("name", ["wsbn_on", "ofa_kernel_crop_transform", "op_placement_node", "dynamic_channel_chunk"])
 def test_a_checkpoint_rebuilds_the_supernet_without_any_callback(tmp_path, monkeypatch, name):
-    from nas_lightning.ranking.evaluator import evaluation_batches, score
-    from nas_lightning.sampling import PathSampler
-    from nas_lightning.training import load_network
+    from nas_lightning.scoring.score import evaluation_batches, score
+    from nas_lightning.training.module import load_network
+    from nas_lightning.training.paths import PathSampler
 
     factor = next(f for f in {p.parent.name for p in SETTINGS} if name.startswith(f + "_"))
     setting = name.removeprefix(factor + "_")

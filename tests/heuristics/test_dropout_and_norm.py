@@ -14,7 +14,7 @@ from nas_lightning.nets.base import Network
 from nas_lightning.nets.build import build_network
 from nas_lightning.nets.norm import BatchNorm
 from nas_lightning.plan import PlanError
-from nas_lightning.ranking.evaluator import evaluation_batches, score
+from nas_lightning.scoring.score import evaluation_batches, score
 from nas_lightning.spaces import get_space
 
 

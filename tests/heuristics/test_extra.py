@@ -13,11 +13,11 @@ from torch.nn import functional as F
 from callbacks.label_smoothing import LabelSmoothing
 from callbacks.sharing_curriculum import SharingCurriculum
 from callbacks.weight_averaging import WeightAveraging
-from nas_lightning.compose import compose as compose_job
 from nas_lightning.heuristic import NotApplicableError, fold
-from nas_lightning.main import train
+from nas_lightning.modes.job import compose as compose_job
+from nas_lightning.modes.main import train
 from nas_lightning.plan import PlanError
-from nas_lightning.training import SuperNetModule
+from nas_lightning.training.module import SuperNetModule
 
 EXTRA = sorted((CONF / "extra").glob("*.yaml"))
 STEPS = data_for(small_plan("nasbench201")).loader().__len__()

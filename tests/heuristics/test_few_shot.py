@@ -7,14 +7,14 @@ from small_plans import data_for, small_plan, trained
 from torch.nn import functional as F
 
 from callbacks.few_shot import FewShot
-from nas_lightning.checkpoint_file import write_checkpoint
 from nas_lightning.heuristic import NotApplicableError, fold
 from nas_lightning.nets.build import build_network
 from nas_lightning.nets.few_shot import FewShotNetwork
 from nas_lightning.plan import Plan, PlanError
-from nas_lightning.ranking.evaluator import score
+from nas_lightning.scoring.score import score
 from nas_lightning.spaces import get_space
-from nas_lightning.training import SuperNetModule, load_network
+from nas_lightning.training.checkpoint_file import write_checkpoint
+from nas_lightning.training.module import SuperNetModule, load_network
 
 SPACE = get_space("nasbench201")
 EDGE = 3

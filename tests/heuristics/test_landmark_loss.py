@@ -9,11 +9,11 @@ from torch.nn import functional as F
 
 from callbacks.landmark_loss import LandmarkLoss
 from nas_lightning.benchmarks import Benchmark
-from nas_lightning.compose import compose as compose_job
-from nas_lightning.evaluation import architecture_set
 from nas_lightning.heuristic import fold
-from nas_lightning.main import train
+from nas_lightning.modes.job import compose as compose_job
+from nas_lightning.modes.main import train
 from nas_lightning.plan import PlanError
+from nas_lightning.scoring.evaluation import architecture_set
 from nas_lightning.spaces import get_space
 
 TABLE = "digits_nasbench201"

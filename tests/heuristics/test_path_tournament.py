@@ -7,8 +7,8 @@ from small_plans import small_plan
 from callbacks.path_tournament import PathTournament
 from nas_lightning.heuristic import fold
 from nas_lightning.plan import PlanError
-from nas_lightning.sampling import PATH_STREAM, PathSampler
 from nas_lightning.spaces.cost import parameters
+from nas_lightning.training.paths import PATH_STREAM, PathSampler
 
 
 def size(arch, plan):

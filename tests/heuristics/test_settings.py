@@ -7,8 +7,8 @@ import torch
 from small_plans import INAPPLICABLE, SETTINGS, SMALL, build, data_for, small_plan, trained
 
 from nas_lightning.heuristic import NotApplicableError, fold
-from nas_lightning.ranking.evaluator import evaluation_batches, score
-from nas_lightning.sampling import PathSampler
+from nas_lightning.scoring.score import evaluation_batches, score
+from nas_lightning.training.paths import PathSampler
 
 CASES = [
     pytest.param(path, space, id=f"{path.parent.name}-{path.stem}-{space}")

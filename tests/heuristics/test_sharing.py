@@ -12,9 +12,9 @@ from nas_lightning.nets.kernel import SharedKernel
 from nas_lightning.nets.nasbench101 import CONV1, CONV3, Place
 from nas_lightning.nets.nasbench201 import ConvPlace
 from nas_lightning.plan import Mapping
-from nas_lightning.sampling import StepPaths
 from nas_lightning.spaces.nasbench101 import NB101Architecture
-from nas_lightning.training import SuperNetModule
+from nas_lightning.training.module import SuperNetModule
+from nas_lightning.training.paths import StepPaths
 
 FULL, WIDTH, DRAW = 12, 5, (3, 7)
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 import wandb
+from offline import read_offline_run
 
 from nas_lightning.logging import RunFacts
 from nas_lightning.logging.dashboard import DashboardError, build, main, publish_pictures, specification
 from nas_lightning.logging.facts import final_numbers
-from nas_lightning.logging.offline import read_offline_run
 from nas_lightning.ranking.plot import scatter
 from nas_lightning.report import figures
 from nas_lightning.report.misranked import misranked

@@ -7,10 +7,10 @@ import sys
 
 import pytest
 import wandb
+from offline import read_offline_run
 from test_loggers import RESULT, run, use
 
 from nas_lightning.logging import open_logger
-from nas_lightning.logging.offline import read_offline_run
 from nas_lightning.logging.wandb import choose_mode, has_key
 
 __all__ = ["run"]

@@ -46,7 +46,7 @@ CASES = [(space, edits) for space, all_edits in MAPPINGS.items() for edits in al
 
 
 def drawn(space, plan, n, seed=0):
-    from nas_lightning.sampling import admissible
+    from nas_lightning.training.paths import admissible
 
     rng, admits, found = np.random.default_rng(seed), admissible(space, plan), []
     while len(found) < n:

@@ -13,7 +13,7 @@ from nas_lightning.nets.norm import BatchNorm
 from nas_lightning.nets.pooling import DepthwiseMean, average_pool
 from nas_lightning.nets.prefix import Prefix
 from nas_lightning.plan import Plan
-from nas_lightning.ranking.evaluator import score
+from nas_lightning.scoring.score import score
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.nasbench201 import NB201Architecture
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from nas_lightning.ranking import partial as module
-from nas_lightning.ranking.partial import CHUNK, PartialScores, score_in_chunks
+from nas_lightning.scoring import partial as module
+from nas_lightning.scoring.partial import CHUNK, PartialScores, score_in_chunks
 
 N = 5 * CHUNK + 3
 TRUE = np.random.default_rng(0).random((N, 2))

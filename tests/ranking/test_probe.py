@@ -8,8 +8,8 @@ from sklearn.linear_model import LinearRegression
 
 from nas_lightning.nets.build import build_network
 from nas_lightning.plan import Plan
-from nas_lightning.ranking.evaluator import SCORES, Scores, check_score, score
-from nas_lightning.ranking.probe import LinearProbes, StageProbes
+from nas_lightning.scoring.probe import LinearProbes, StageProbes
+from nas_lightning.scoring.score import SCORES, Scores, check_score, score
 from nas_lightning.spaces import get_space
 
 PLAN = Plan().edited({"mapping.channels": 6, "mapping.layers": 1})

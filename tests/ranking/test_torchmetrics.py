@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from nas_lightning.ranking import metrics
-from nas_lightning.ranking import torchmetrics as wrapped
+from nas_lightning.scoring import torchmetrics as wrapped
 
 TABLE = np.linspace(0, 1, 500)
 

@@ -30,7 +30,7 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT)]
 
-from nas_lightning.hydra_errors import run_main  # noqa: E402  found by the line before it
+from nas_lightning.config.messages import run_main  # noqa: E402  found by the line before it
 from tests.reliability.scenarios import MOST, SCENARIOS, STOPS  # noqa: E402
 
 KINDS = ("step", "score", "checkpoint", "journal", "result")
@@ -167,7 +167,7 @@ def looks_wrong(folder: Path) -> list[str]:
     import pyarrow.parquet as pq
     from matplotlib.image import imread
 
-    from nas_lightning.checkpoint_file import read_checkpoint
+    from nas_lightning.training.checkpoint_file import read_checkpoint
 
     readers: dict[str, Callable[[Path], Any]] = {
         ".ckpt": read_checkpoint,
@@ -198,7 +198,7 @@ def content(folder: Path) -> dict[str, Any]:
     """What must be equal to the last bit: result files as bytes, checkpoints and tables as values, times left out."""
     import pyarrow.parquet as pq
 
-    from nas_lightning.checkpoint_file import read_checkpoint
+    from nas_lightning.training.checkpoint_file import read_checkpoint
 
     (run,) = [path.parent for path in folder.rglob("result.json")]
     found: dict[str, Any] = {}
@@ -232,16 +232,17 @@ def task_of(script: str, overrides: tuple[str, ...], folder: Path) -> Callable[[
     """The job as the command line composes it, ready to be called in a child."""
     from hydra import compose, initialize_config_dir
 
-    from nas_lightning import config, search_config
+    from nas_lightning.config import schema as config
+    from nas_lightning.config import search_schema as search_config
 
     (config if script == "train" else search_config).register()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         composed = compose(script, [*overrides, f"runs={folder}"])
     if script == "train":
-        from nas_lightning.main import train
+        from nas_lightning.modes.main import train
 
         return lambda: train(composed)
-    from nas_lightning.search_main import search
+    from nas_lightning.modes.search import search
 
     return lambda: search(composed)
 

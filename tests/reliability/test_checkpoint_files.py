@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from nas_lightning.checkpoint_file import (
+from nas_lightning.training.checkpoint_file import (
     CHECKPOINT_KEY,
     FORMAT,
     CheckpointError,
@@ -17,8 +17,8 @@ from nas_lightning.checkpoint_file import (
     read_checkpoint,
     write_checkpoint,
 )
-from nas_lightning.checkpoints import resume_point
-from nas_lightning.training import SuperNetModule, load_network
+from nas_lightning.training.checkpoints import resume_point
+from nas_lightning.training.module import SuperNetModule, load_network
 from tests.training.test_supernet import small_plan
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from nas_lightning.compose import compose as compose_job
-from nas_lightning.config import register
+from nas_lightning.config.schema import register
 from nas_lightning.heuristic import NotApplicableError
+from nas_lightning.modes.job import compose as compose_job
 from tests.reliability.scenarios import MOST, TINY
 
 ROOT = Path(__file__).resolve().parents[2]

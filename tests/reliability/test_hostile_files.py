@@ -12,10 +12,12 @@ from nas_lightning.data.images import DataError
 from nas_lightning.data.sources import IMAGENET16_MD5, get_source
 from nas_lightning.ranking.architecture_sets import architecture_set
 from nas_lightning.report.__main__ import main as report
-from nas_lightning.report.runs import COMPLETE, FAILED, read_run
-from nas_lightning.runs import RunError, environment, environment_changes, finished, held, sweep_up, write_atomically
+from nas_lightning.runs.environment import environment, environment_changes
+from nas_lightning.runs.files import RunError, write_atomically
+from nas_lightning.runs.folder import finished, held, remove_leftovers
+from nas_lightning.runs.reading import COMPLETE, FAILED, read_run
+from nas_lightning.scoring.trained import check_same_images
 from nas_lightning.spaces import get_space
-from nas_lightning.trained import check_same_images
 from tests.report.run_folders import write_run, write_search
 
 
@@ -195,7 +197,7 @@ def test_half_written_files_of_the_dead_are_removed_and_those_of_the_living_stay
     seen = []
 
     def look(source, target, real=os.replace):
-        sweep_up(tmp_path)
+        remove_leftovers(tmp_path)
         seen.extend(sorted(p.name for p in tmp_path.iterdir()))
         real(source, target)
 

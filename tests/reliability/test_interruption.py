@@ -9,10 +9,10 @@ import threading
 
 import pytest
 
-from nas_lightning.compose import check_checkpoints
-from nas_lightning.hydra_errors import run_main
-from nas_lightning.interruption import Deferred, Stopped, stoppable
+from nas_lightning.config.messages import run_main
+from nas_lightning.modes.job import check_checkpoints
 from nas_lightning.plan import PlanError
+from nas_lightning.processes.signals import Deferred, Stopped, stoppable
 
 
 @pytest.mark.parametrize(("number", "code", "word"), [(signal.SIGTERM, 75, "term"), (signal.SIGINT, 130, "interr")])
@@ -79,7 +79,7 @@ def test_threads_leave_the_signals_alone():
 def test_the_exit_code_reaches_the_shell():
     code = (
         "import os, signal, time\n"
-        "from nas_lightning.hydra_errors import run_main\n"
+        "from nas_lightning.config.messages import run_main\n"
         "run_main(lambda: (os.kill(os.getpid(), signal.SIGTERM), time.sleep(60)), (ValueError,))\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)

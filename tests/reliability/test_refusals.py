@@ -8,9 +8,9 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 
-from nas_lightning.config import register
-from nas_lightning.hydra_errors import describe
-from nas_lightning.modes.common import ask_for_determinism
+from nas_lightning.config.messages import describe
+from nas_lightning.config.schema import register
+from nas_lightning.training.trainer import ask_for_determinism
 
 ROOT = Path(__file__).resolve().parents[2]
 

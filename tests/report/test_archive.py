@@ -6,9 +6,9 @@ import tarfile
 import pytest
 
 from nas_lightning.report.__main__ import main
-from nas_lightning.report.archive import main as archive_main
-from nas_lightning.report.archive import pack, unpacked
-from nas_lightning.report.runs import find_runs
+from nas_lightning.runs.archive import main as archive_main
+from nas_lightning.runs.archive import pack, unpacked
+from nas_lightning.runs.reading import find_runs
 
 RESULT = b'{"schema_version": 1, "kind": "train", "status": "not_applicable", "reason": "no such width", "space": "x", '
 RESULT += b'"dataset": "digits", "seed": 0, "run_hash": "0"}'

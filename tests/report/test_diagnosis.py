@@ -14,8 +14,8 @@ from nas_lightning.ranking.metrics import kendall_tau
 from nas_lightning.report import gap, misranked
 from nas_lightning.report.__main__ import main
 from nas_lightning.report.misranked import explained, panel, properties, rank_errors
-from nas_lightning.report.runs import find_runs
 from nas_lightning.report.study import conditions_of
+from nas_lightning.runs.reading import find_runs
 from nas_lightning.spaces import get_space
 
 

@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 from run_folders import DEFAULTS, FACTORS, write_broken, write_run, write_search, write_study
 
-from nas_lightning import labels
 from nas_lightning.ranking.metrics import kendall_tau
 from nas_lightning.report import study, tables
 from nas_lightning.report.__main__ import main
 from nas_lightning.report.figures import all_figures, over_epochs, scatters, tau_against_cost
 from nas_lightning.report.page import render
-from nas_lightning.report.runs import find_runs, read_run
 from nas_lightning.report.search_curves import search_curves
 from nas_lightning.report.study import conditions_of
+from nas_lightning.runs import labels
+from nas_lightning.runs.reading import find_runs, read_run
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from nas_lightning.checkpoint_file import CHECKPOINT_KEY, FORMAT
-from nas_lightning.modes.common import quiet_lightning
-from nas_lightning.objectives import data_module, supernet_objective, training_objective
+from nas_lightning.objectives.candidate import StandaloneTrainer, data_module
+from nas_lightning.objectives.supernet import supernet_objective
+from nas_lightning.objectives.training import training_objective
 from nas_lightning.plan import Plan
 from nas_lightning.search.algorithm import make_algorithm
 from nas_lightning.search.budget import Budget
@@ -18,8 +18,9 @@ from nas_lightning.search.engine import Search
 from nas_lightning.search.runner import SearchPlan, run_search
 from nas_lightning.search.trial import SearchError, Trial
 from nas_lightning.spaces import get_space
-from nas_lightning.standalone_trainer import StandaloneTrainer
-from nas_lightning.training import StandaloneModule, SuperNetModule
+from nas_lightning.training.checkpoint_file import CHECKPOINT_KEY, FORMAT
+from nas_lightning.training.module import StandaloneModule, SuperNetModule
+from nas_lightning.training.trainer import quiet_lightning
 
 PLAN = {
     "mapping": {"channels": 4, "layers": 1},
@@ -144,8 +145,8 @@ def test_training_refuses_what_it_cannot_do(tmp_path):
 
 
 def test_supernet_scores_are_those_of_the_shared_weights(checkpoint):
-    from nas_lightning.ranking.evaluator import evaluation_batches, score
-    from nas_lightning.training import load_network
+    from nas_lightning.scoring.score import evaluation_batches, score
+    from nas_lightning.training.module import load_network
 
     objective, archs = supernet(checkpoint), some_architectures(3)
     assert objective.fidelities.levels == (60, 90, 120)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import ALL, make_objective, toy_value
 
-from nas_lightning.runs import RunError
+from nas_lightning.runs.files import RunError
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.engine import Record
 from nas_lightning.search.journal import Journal

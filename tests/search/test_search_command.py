@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from nas_lightning.benchmarks import write_table
-from nas_lightning.hydra_errors import run_main
+from nas_lightning.config.messages import run_main
 from nas_lightning.search.algorithm import ALGORITHMS
 from nas_lightning.spaces import get_space
 

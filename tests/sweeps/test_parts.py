@@ -16,15 +16,16 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
-from nas_lightning.config import register
-from nas_lightning.interruption import Stopped
-from nas_lightning.report.runs import COMPLETE, FAILED, NOT_APPLICABLE, UNFINISHED
-from nas_lightning.runs import SCHEMA_VERSION, RunError
+from nas_lightning.config.schema import register
+from nas_lightning.processes.signals import Stopped
+from nas_lightning.runs.files import RunError
+from nas_lightning.runs.folder import SCHEMA_VERSION
+from nas_lightning.runs.reading import COMPLETE, FAILED, NOT_APPLICABLE, UNFINISHED
 from nas_lightning.sweep import summary
 from nas_lightning.sweep.adaptive import AdaptiveSweep, distribution, held_journal
+from nas_lightning.sweep.gpus import Share, visible_gpus
 from nas_lightning.sweep.jobs import MISSING, Job, unsettled, varying
 from nas_lightning.sweep.planner import Composer, Planner, fingerprint
-from nas_lightning.sweep.share import Share, visible_gpus
 from nas_lightning.sweep.sweeper import StudySweep
 from nas_lightning.sweep.task import JobFailedError, SweepTask
 

@@ -16,8 +16,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
 from nas_lightning.benchmarks import write_table
-from nas_lightning.config import register
-from nas_lightning.runs import SCHEMA_VERSION
+from nas_lightning.config.schema import register
+from nas_lightning.runs.folder import SCHEMA_VERSION
 from nas_lightning.spaces import get_space
 from nas_lightning.sweep.jobs import Description
 from nas_lightning.sweep.planner import Planner
@@ -29,13 +29,13 @@ SMALL = ("benchmark.name=./small.arrow", "budget.amount=12", "baseline_seeds=0",
 ACCIDENTS = f"""
 import os, signal, sys, time
 import hydra
-from nas_lightning.hydra_errors import run_main
-from nas_lightning.search_config import register
+from nas_lightning.config.messages import run_main
+from nas_lightning.config.search_schema import register
 register()
 
 @hydra.main(version_base="1.3", config_path="{ROOT}/conf", config_name="search")
 def main(cfg):
-    from nas_lightning.search_main import search
+    from nas_lightning.modes.search import search
     if cfg.seed == 13:
         os.kill(os.getpid(), signal.SIGKILL)
     if cfg.seed == 14:

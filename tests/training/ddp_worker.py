@@ -12,11 +12,11 @@ import torch
 from lightning_fabric.plugins.environments import LightningEnvironment
 
 from nas_lightning.data.module import ImageDataModule
-from nas_lightning.evaluation import Evaluation
 from nas_lightning.nets.norm import BatchNorm, synchronise
 from nas_lightning.plan import Plan
-from nas_lightning.strategy import SharedWeightsStrategy
-from nas_lightning.training import SuperNetModule
+from nas_lightning.processes.strategy import SharedWeightsStrategy
+from nas_lightning.scoring.evaluation import Evaluation
+from nas_lightning.training.module import SuperNetModule
 
 SMALL = {
     "nasbench101": {"mapping.channels": 6, "mapping.layers": 1, "mapping.op_placement": "node"},

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from nas_lightning.data.module import KeyedLoader
 from nas_lightning.nets.norm import running_statistics
-from nas_lightning.schedule import learning_rate
+from nas_lightning.training.schedule import learning_rate
 
 ROOT = Path(__file__).parents[2]
 

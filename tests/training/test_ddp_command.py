@@ -15,9 +15,9 @@ from hydra.types import RunMode
 from lightning_fabric.plugins.environments.lightning import find_free_network_port
 from omegaconf import OmegaConf
 
-from nas_lightning.command import command_of_this_job, script_and_flags, started_by
-from nas_lightning.compose import compose as compose_job
-from nas_lightning.config import register
+from nas_lightning.config.schema import register
+from nas_lightning.modes.job import compose as compose_job
+from nas_lightning.processes.command import command_of_this_job, script_and_flags, started_by
 from tests.reliability.faults import content, same
 
 ROOT = Path(__file__).parents[2]

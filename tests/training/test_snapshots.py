@@ -8,10 +8,10 @@ import torch
 
 from nas_lightning.benchmarks import Benchmark
 from nas_lightning.data.module import ImageDataModule
-from nas_lightning.epoch_callbacks import RankingCallback
-from nas_lightning.evaluation import Evaluation
+from nas_lightning.modes.callbacks import RankingCallback
 from nas_lightning.plan import Plan
 from nas_lightning.ranking.fusion import rank_average
+from nas_lightning.scoring.evaluation import Evaluation
 
 PLAN = Plan().edited(
     {"mapping.channels": 4, "mapping.layers": 1, "protocol.epochs": 5, "protocol.batch_size": 50}

@@ -9,9 +9,9 @@ from torch.nn import functional as F
 from nas_lightning.data.module import ImageDataModule
 from nas_lightning.nets.norm import BatchNorm
 from nas_lightning.plan import Plan
-from nas_lightning.ranking.evaluator import evaluation_batches, score
+from nas_lightning.scoring.score import evaluation_batches, score
 from nas_lightning.spaces import get_space
-from nas_lightning.training import StandaloneModule, SuperNetModule, load_network
+from nas_lightning.training.module import StandaloneModule, SuperNetModule, load_network
 
 SMALL = {
     "nasbench101": {"mapping.channels": 6, "mapping.layers": 1, "mapping.op_placement": "node"},
@@ -73,7 +73,7 @@ def test_parameters_of_paths_not_sampled_do_not_move():
 
     class OnePath(SuperNetModule):
         def paths(self, step):
-            from nas_lightning.sampling import StepPaths
+            from nas_lightning.training.paths import StepPaths
 
             # All edges are convolutions 1x1 in the first step, so that momentum is there, and pooling afterwards.
             text = "nor_conv_1x1" if step == 0 else "avg_pool_3x3"
@@ -218,7 +218,7 @@ def test_checkpoint_rebuilds_the_network_without_heuristics(tmp_path):
 def test_hooks_that_exist_are_called_and_callbacks_end_as_they_began():
     from pytorch_lightning.profilers import PassThroughProfiler, SimpleProfiler
 
-    from nas_lightning.lean_hooks import STEP_HOOKS, NoProfiler
+    from nas_lightning.training.speed import STEP_HOOKS, NoProfiler
 
     called = []
 

@@ -1,0 +1,1 @@
+"""What can be typed, with its types and its error messages."""

@@ -1,0 +1,89 @@
+"""What a user sees when a command line is wrong: one sentence, the valid names beneath it, and an exit code.
+
+Exit codes: 0 done, 1 a bug or a crash (with its traceback), 2 wrong input or a disk that refuses (one sentence), 75
+ended by SIGTERM and 130 by Ctrl-C: the same command goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from difflib import get_close_matches
+from typing import Any
+
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from nas_lightning.processes.launch import is_started_by_rank_0
+from nas_lightning.processes.signals import INTERRUPTED, Stopped, stoppable
+
+INPUT_ERROR = 2
+
+
+def valid_names(error: BaseException) -> str | None:
+    """The names that would have been valid where an override names an unknown key, as a line; None for other errors."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OmegaConfBaseException):
+        cause = cause.__cause__
+    parent = getattr(cause, "parent_node", None)
+    if not isinstance(cause, OmegaConfBaseException) or not isinstance(parent, DictConfig):
+        return None
+    names = [str(name) for name in parent]
+    wrong = str(cause.key)
+    if wrong in names:  # the key exists, its value is of a wrong type
+        return None
+    deeper = list(paths_to(wrong, parent))
+    close = deeper or get_close_matches(wrong, names, n=1)
+    guess = f"Did you mean {' or '.join(close)}? " if close else ""
+    where = str(cause.full_key or "").rpartition(".")[0]
+    place = f" in {where}" if where else ""
+    return f"{guess}Valid names{place}: {', '.join(sorted(names))}"
+
+
+def paths_to(name: str, config: DictConfig) -> Iterator[str]:
+    """Where a key of this name stands below `config`, as ``trainer.deterministic``."""
+    for key in map(str, config):
+        if not OmegaConf.is_missing(config, key) and not OmegaConf.is_interpolation(config, key):
+            below = config[key]
+            if isinstance(below, DictConfig) and key != "hydra":
+                if name in below:
+                    yield f"{key}.{name}"
+                yield from (f"{key}.{path}" for path in paths_to(name, below))
+
+
+def describe(error: BaseException) -> str:
+    """The message of a configuration error, its cause, and the valid names."""
+    parts = [str(error).strip()]
+    if isinstance(error.__cause__, OmegaConfBaseException):
+        # Without the lines in which OmegaConf names its own types.
+        parts.append(str(error.__cause__).strip().split("\n")[0])
+    names = valid_names(error)
+    return "\n".join(dict.fromkeys([*parts, *([names] if names else [])]))
+
+
+def run_main(main: Callable[[], Any], input_errors: tuple[type[BaseException], ...]) -> None:
+    """Call a Hydra main; turn wrong input into one sentence on stderr and exit code 2.
+
+    Everything else keeps its traceback. Must be called before Hydra handles errors by itself, which is why it asks for
+    full errors.
+    """
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    try:
+        with stoppable():
+            main()
+    except (HydraException, OmegaConfBaseException) as error:
+        print(describe(error), file=sys.stderr)
+        sys.exit(INPUT_ERROR)
+    except input_errors as error:
+        if not getattr(error, "was_printed", False):
+            print(f"error: {error}", file=sys.stderr)
+        sys.exit(INPUT_ERROR)
+    except Stopped as stop:
+        if not is_started_by_rank_0():  # which says it
+            print(stop, file=sys.stderr)
+        sys.exit(stop.exit_code)
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from here", file=sys.stderr)
+        sys.exit(INTERRUPTED)

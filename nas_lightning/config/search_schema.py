@@ -1,0 +1,145 @@
+"""Schemas of search.py's configuration: a typo in an override is an error at compose time.
+
+The settings of an algorithm are the keyword-only arguments of its class; their schemas are made from these, so that no
+default is written twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, make_dataclass
+from functools import partial
+from typing import Any
+
+from hydra.core.config_store import ConfigStore
+from omegaconf import MISSING
+
+from nas_lightning.config.schema import BenchmarkSchema, DataSchema, PlanSchema, SpaceSchema, TrainerSchema
+from nas_lightning.search.algorithm import ALGORITHMS, algorithm_class, settings_of
+
+
+@dataclass
+class BudgetSchema:
+    unit: str = "evaluations"
+    """evaluations (a partial one counts its share), epochs, or seconds (simulated on a table)."""
+    amount: float = 100
+    """How much may be spent."""
+
+
+@dataclass
+class BenchmarkObjectiveSchema:
+    name: str = "benchmark"
+    value: str | None = None
+    """The metric that guides the search; null takes validation accuracy where the table has it, else its default."""
+    truth: str | None = None
+    """The metric that is reported, at the longest training; null takes the table's default (test accuracy)."""
+    fidelity: str = "auto"
+    """epochs, seeds (runs that are averaged), none, or auto: epochs where there are several, else seeds, else none."""
+    epochs: int | None = None
+    """The longest training that an evaluation may use; null takes the table's longest."""
+    measures_from: str | None = None
+    """Another table of the space, for measures that this one lacks (nasbench201_hw: latencies)."""
+
+
+@dataclass
+class SupernetObjectiveSchema:
+    name: str = "supernet"
+    score: str = "accuracy"
+    """accuracy, negative_cross_entropy, linear_probe or class_separation, with shared weights, on held-out images."""
+    probe_images: int = 0
+    """score=linear_probe or class_separation: training images that the probes are fitted on."""
+    images: int | None = None
+    """Held-out images of a full evaluation; null uses all that fill whole batches."""
+    screening_batches: int = 2
+    """Evaluation batches at the lowest fidelity (random_search_ws screens with them)."""
+    batch_size: int = 100
+    """Images per evaluation batch; with batch statistics the score depends on it."""
+    architectures: str = "space"
+    """space: all architectures of the space; table: those whose stand-alone accuracy is known."""
+    train_top_k: bool = False
+    """Train the top K by the stand-alone recipe (plan=…) for their truth, instead of looking it up in the table."""
+    final_seeds: int = 1
+    """Stand-alone trainings of each of the top K that the reported accuracy averages."""
+
+
+@dataclass
+class TrainingObjectiveSchema:
+    name: str = "training"
+    min_epochs: int | None = None
+    """Lowest fidelity; null trains every architecture in full."""
+    batch_size: int = 100
+    """Images per evaluation batch."""
+    final_seeds: int = 1
+    """Stand-alone trainings of each of the top K that the reported accuracy averages."""
+
+
+@dataclass
+class SearchLoggerSchema:
+    name: str = "none"
+    """none, csv, tensorboard or wandb: a view of search.csv and result.json, which are written in any case."""
+    project: str = "nas-lightning"
+
+
+@dataclass
+class SearchConfig:
+    """python search.py: search an architecture on a table, on a trained super-net, or by real training."""
+
+    algorithm: Any = MISSING
+    objective: Any = MISSING
+    budget: BudgetSchema = field(default_factory=BudgetSchema)
+    space: SpaceSchema = field(default_factory=SpaceSchema)
+    data: DataSchema = field(default_factory=DataSchema)
+    benchmark: BenchmarkSchema = field(default_factory=BenchmarkSchema)
+    plan: PlanSchema = field(default_factory=PlanSchema)
+    trainer: TrainerSchema = field(default_factory=TrainerSchema)
+    logger: SearchLoggerSchema = field(default_factory=SearchLoggerSchema)
+    checkpoint: str | None = None
+    """objective=supernet: checkpoint of a trained super-net."""
+    single_fidelity: bool = False
+    """Run algorithms that need several fidelities on full evaluations alone."""
+    parallel: int = 1
+    """Trials in flight; several processes started with the same command share them."""
+    deterministic: bool = True
+    """Tell results in the order in which they were asked for, so that timing does not matter."""
+    top_k: int | None = None
+    """K of the final search performance; null takes the space's (5, 10 on NAS-Bench-201)."""
+    baseline_seeds: int = 20
+    """Random searches at equal budget to compare with, where evaluations are look-ups; 0 for none."""
+    study: str | None = None
+    """Name of the study this search belongs to; its runs share a folder."""
+    seed: int = 0
+    """Seed of every draw of the algorithm."""
+    force: bool = False
+    """Repeat a search that is already complete."""
+    progress_bar: bool = True
+    dry_run: bool = False
+    """Only print the jobs and which of them are done; start nothing, write nothing."""
+    runs: str = "runs"
+    """Folder of the run folders."""
+
+
+OBJECTIVES = {
+    "benchmark": BenchmarkObjectiveSchema,
+    "supernet": SupernetObjectiveSchema,
+    "training": TrainingObjectiveSchema,
+}
+
+
+def algorithm_schema(name: str) -> type:
+    """A dataclass with the settings of an algorithm and their defaults."""
+    fields: list[Any] = [("name", str, field(default=name))]
+    for key, parameter in settings_of(name).items():
+        if isinstance(parameter.default, tuple):  # OmegaConf knows lists
+            fields.append((key, list[str], field(default_factory=partial(list, parameter.default))))
+        else:
+            fields.append((key, parameter.annotation, field(default=parameter.default)))
+    return make_dataclass(f"{ALGORITHMS[name]}Settings", fields, namespace={"__doc__": algorithm_class(name).__doc__})
+
+
+def register() -> None:
+    """Make the schemas known to Hydra, in groups of their own, so that ``algorithm=glob(*)`` does not meet them."""
+    store = ConfigStore.instance()
+    store.store(name="search_schema", node=SearchConfig)
+    for name in ALGORITHMS:
+        store.store(group="schema/algorithm", name=name, node=algorithm_schema(name))
+    for name, schema in OBJECTIVES.items():
+        store.store(group="schema/objective", name=name, node=schema)

@@ -1,0 +1,137 @@
+"""One job of train.py, from the composed configuration to a complete run folder."""
+
+from __future__ import annotations
+
+import traceback
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from nas_lightning.heuristic import NotApplicableError
+from nas_lightning.modes.evaluate import evaluate
+from nas_lightning.modes.job import Job, compose
+from nas_lightning.modes.standalone import train_standalone
+from nas_lightning.modes.supernet import train_supernet
+from nas_lightning.modes.table import build_table
+from nas_lightning.processes.launch import rank_of
+from nas_lightning.processes.ranks import ranks_of
+from nas_lightning.processes.signals import stoppable
+from nas_lightning.ranking.terminal import render_table
+from nas_lightning.runs.files import refused_by_disk, to_json, write_atomically
+from nas_lightning.runs.folder import RESULT, SCHEMA_VERSION, finished, held, run_hash
+from nas_lightning.scoring.partial import PREFIX
+from nas_lightning.training.trainer import ask_for_determinism
+
+MODES = {"supernet": train_supernet, "standalone": train_standalone, "table": build_table, "evaluate": evaluate}
+ERROR = "error.txt"
+
+console = Console()
+
+
+def train(cfg: DictConfig) -> dict[str, Any]:
+    """One job. A complete run is not repeated; an unfinished one goes on from its last checkpoint.
+
+    A failure leaves its traceback in the run folder, where there is one already, and is raised again.
+    """
+    try:
+        job = compose(cfg)
+    except NotApplicableError as refusal:
+        if not cfg.ablation:
+            raise
+        return record_not_applicable(cfg, str(refusal))
+    if job.config["trainer"]["threads"]:
+        torch.set_num_threads(job.config["trainer"]["threads"])
+    ask_for_determinism(job.config["trainer"])
+    result = None if job.config["force"] else finished(job.folder)
+    if rank_of(job.config["trainer"]) != 0:
+        return result or run(job)
+    if result is not None:
+        console.print("This run is complete; repeat it with force=true.", highlight=False)
+    else:
+        result = run(job)
+    report(job, result)
+    return result
+
+
+def run(job: Job) -> dict[str, Any]:
+    """Train what is not complete, alone in its folder; SIGTERM and Ctrl-C end it tidily. Only rank 0 has a result.
+
+    A full disk, a folder that cannot be written or has vanished is a RunError: one sentence, and the same command goes
+    on once it is mended.
+    """
+    with stoppable(), ranks_of(job.config["trainer"], job.folder.name) as ranks, ExitStack() as stack:
+        try:
+            if ranks.is_first:
+                stack.enter_context(held(job.folder))
+                if job.config["force"]:
+                    discard(job.folder)
+                (job.folder / ERROR).unlink(missing_ok=True)
+            return MODES[job.config["mode"]](job)
+        except Exception as error:
+            ranks.leave()
+            # The rank that fails first says why; the others only notice that it is gone.
+            if (job.folder / "config.yaml").exists() and not (job.folder / ERROR).exists():
+                with suppress(OSError):  # on a full disk there may be no room for it
+                    write_atomically(job.folder / ERROR, traceback.format_exc().encode())
+            if isinstance(error, OSError):
+                raise refused_by_disk(error) from error
+            raise
+
+
+def report(job: Job, result: dict[str, Any]) -> None:
+    """The end of a run in the terminal."""
+    if result["status"] == "not_applicable":
+        console.print(f"Not applicable: {result['reason']}", highlight=False)
+    elif result["kind"] in ("train", "evaluation") and result["benchmark"]:
+        render_table(
+            result,
+            console,
+            title=f"{result['space']} on {result['dataset']}",
+            evaluation=result["evaluation"],
+            seeds=", ".join(map(str, result.get("seeds") or [result["seed"]])),
+        )
+    else:
+        console.print_json(data=result["metrics"])
+    console.print(f"Run folder: {job.folder}", highlight=False, soft_wrap=True)
+
+
+def discard(folder: Path) -> None:
+    """Take away a run's result, checkpoints and partial scores, so that it starts afresh; nothing else is touched."""
+    (folder / RESULT).unlink(missing_ok=True)
+    for checkpoint in (folder / "checkpoints").glob("*.ckpt"):
+        checkpoint.unlink()
+    for partial in folder.glob(f"{PREFIX}*.npz"):
+        partial.unlink()
+
+
+def not_applicable_folder(config: dict[str, Any]) -> Path:
+    """Where an ablation is recorded that its space does not have; the seed makes no difference."""
+    ablation = config["ablation"]
+    where = f"{config['space']['name']}_{config['data']['name']}_{ablation['factor']}-{ablation['setting']}"
+    return Path(config["runs"]) / (config["study"] or "") / f"{where}_not-applicable"
+
+
+def record_not_applicable(cfg: DictConfig, reason: str) -> dict[str, Any]:
+    """An ablation whose setting the space does not have: a result file that says so, and no training."""
+    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    ablation, space = config["ablation"], config["space"]["name"]
+    folder = not_applicable_folder(config)
+    result = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": "train",
+        "status": "not_applicable",
+        "reason": reason,
+        "run_hash": run_hash({"not_applicable": folder.name}),
+        "space": space,
+        "dataset": config["data"]["name"],
+        "seed": config["seed"],
+        "ablation": ablation,
+        "study": config["study"],
+    }
+    write_atomically(folder / RESULT, to_json(result))
+    console.print(f"Not applicable: {reason}", highlight=False)
+    return result

@@ -1,0 +1,191 @@
+"""One job of search.py: from a composed configuration to an objective, a run folder and the lines at the end."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+
+from nas_lightning.ranking.summary import SPACE_TOP_K
+from nas_lightning.runs.files import refused_by_disk
+from nas_lightning.search.benchmark_objective import benchmark_objective, open_table
+from nas_lightning.search.budget import Budget
+from nas_lightning.search.objective import Objective
+from nas_lightning.search.runner import SearchPlan, run_search
+from nas_lightning.search.trial import SearchError
+from nas_lightning.spaces import get_space
+
+console = Console()
+
+
+def search(cfg: DictConfig) -> dict[str, Any]:
+    """Run, resume or skip the search that `cfg` describes, and print what it found.
+
+    Wrong input is a ValueError whose sentence is printed here: in a sweep Hydra keeps the error of a job to itself
+    until all other jobs are done.
+    """
+    try:
+        try:
+            return _search(cfg)
+        except OSError as error:  # a full disk, a folder that cannot be written
+            raise refused_by_disk(error) from error
+    except ValueError as error:
+        Console(stderr=True).print(f"error: {error}", highlight=False, soft_wrap=True, markup=False)
+        error.was_printed = True  # type: ignore[attr-defined]
+        raise
+
+
+def _search(cfg: DictConfig) -> dict[str, Any]:
+    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    plan = plan_of(config)
+    objective = make_objective(config, plan)
+    result, folder, was_there = run_search(
+        plan,
+        objective,
+        study_folder(config),
+        dataset=objective.dataset,
+        benchmark=objective.benchmark_record(),
+        config_yaml=OmegaConf.to_yaml(OmegaConf.create(config)),
+        force=config["force"],
+        progress=config["progress_bar"],
+    )
+    if not was_there and config["logger"]["name"] != "none":
+        log_search(config, result, folder)
+    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
+        found = result["metrics"]["found"]["truth"]
+        accuracy = "accuracy not known" if found is None else f"{100 * found:.2f} %"
+        state = "was complete" if was_there else "done"
+        console.print(f"{folder}: {accuracy}, {state}", highlight=False, soft_wrap=True, markup=False)
+    else:
+        report(result, folder, was_there)
+    return result
+
+
+def plan_of(config: dict[str, Any]) -> SearchPlan:
+    """The search that the configuration asks for. Raises SearchError for settings that contradict each other."""
+    settings = dict(config["algorithm"])
+    space = get_space(config["space"]["name"]).name
+    return SearchPlan(
+        algorithm=settings.pop("name"),
+        budget=Budget(config["budget"]["unit"], config["budget"]["amount"]),
+        seed=config["seed"],
+        settings=settings,
+        single_fidelity=config["single_fidelity"],
+        parallel=config["parallel"],
+        deterministic=config["deterministic"],
+        top_k=SPACE_TOP_K[space] if config["top_k"] is None else config["top_k"],
+        baseline_seeds=config["baseline_seeds"],
+        study=config["study"],
+    )
+
+
+def study_folder(config: dict[str, Any]) -> Path:
+    """The folder of the run folders."""
+    return Path(config["runs"]) / (config["study"] or "search")
+
+
+def describe_search(config: dict[str, Any]) -> Path:
+    """The run folder of the search that the configuration asks for, found without searching."""
+    plan = plan_of(config)
+    return study_folder(config) / plan.run_name(make_objective(config, plan))
+
+
+def log_search(config: dict[str, Any], result: dict[str, Any], folder: Path) -> None:
+    """Show a finished search in the logger: its incumbents over the evaluations, and the final numbers."""
+    from nas_lightning.logging import RunFacts, open_logger  # imports Lightning
+
+    facts = RunFacts(
+        folder,
+        result["run_hash"],
+        "search",
+        result["space"],
+        result["dataset"],
+        result["seed"],
+        study=result["study"],
+        extra={name: result[name] for name in ("algorithm", "objective", "benchmark")},
+    )
+    with open_logger(config["logger"]["name"], facts, project=config["logger"]["project"]) as logger:
+        with (folder / "search.csv").open(newline="", encoding="utf-8") as stream:
+            for row in csv.DictReader(stream):
+                shown = {
+                    name: row[name] for name in ("incumbent_objective", "incumbent_truth", "spent") if row.get(name)
+                }
+                logger.log({f"search/{name}": float(value) for name, value in shown.items()}, int(row["evaluation"]))
+        logger.finish(result)
+
+
+def make_objective(config: dict[str, Any], plan: SearchPlan) -> Objective:
+    """The objective that the configuration asks for. Imports PyTorch only where it is needed."""
+    wanted = dict(config["objective"])
+    name = wanted.pop("name")
+    unit, space = plan.budget.unit, config["space"]["name"]
+    if config["checkpoint"] is not None and name != "supernet":
+        raise SearchError(f"checkpoint belongs to objective=supernet, not to objective={name}: drop one of the two")
+    measures = tuple(plan.settings.get("minimise", ()))
+    if name == "benchmark":
+        return benchmark_objective(config["benchmark"], space, unit, measures, **wanted)
+    from nas_lightning.objectives import supernet as objectives
+
+    if name == "supernet":
+        if config["checkpoint"] is None:
+            raise SearchError("objective=supernet needs checkpoint=…, the .ckpt file of a trained super-net")
+        return objectives.supernet_objective(config, wanted, unit, open_table(config["benchmark"], space), measures)
+    if name == "training":
+        return objectives.training_objective(config, wanted, unit, plan.seed, measures)
+    raise SearchError(f"objective {name} is unknown: choose benchmark, supernet or training")
+
+
+def report(result: dict[str, Any], folder: Path, was_there: bool) -> None:
+    """The end of a search in the terminal; accuracies in percent."""
+
+    def percent(value: float | None) -> str:
+        return "not known" if value is None else f"{100 * value:.2f} %"
+
+    def line(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    metrics, baselines = result["metrics"], result["baselines"]
+    if was_there:
+        line("This search is complete; repeat it with force=true.")
+    for note in result["algorithm"]["notes"]:
+        line(f"Note: {note}")
+    found, performance = metrics["found"], metrics["final_search_performance"]
+    cost = result["cost"]
+    line(
+        f"{result['algorithm']['name']}, seed {result['seed']}: {metrics['evaluations']} evaluations of "
+        f"{metrics['distinct_architectures']} architectures, {cost['spent']:.6g} of {cost['budget']:g} {cost['unit']}"
+    )
+    value = "failed" if found["objective"] is None else f"{found['objective']:.4f}"
+    line(f"Found: {found['architecture']}")
+    line(f"  objective {value}, stand-alone accuracy {percent(found['truth'])} (source: {metrics['truth']})")
+    if performance["mean"] is not None:
+        line(
+            f"Top {performance['k']}: {percent(performance['mean'])} ± {100 * performance['std']:.2f} (known for "
+            f"{performance['known']}), best {percent(performance['best'])}"
+        )
+    beats = metrics["probability_beats_random"]
+    if beats is not None:
+        line(
+            f"P > R: {beats['probability']:.3f} (n = {beats['n']} draws; {beats['better']} of {beats['table_size']} "
+            "are better)"
+        )
+    draws, equal = baselines["random_draws"], baselines["random_search_equal_budget"]
+    if draws is not None:
+        best = percent(draws["expected_best"])
+        line(f"Blind draws: mean {percent(draws['mean'])}, expected best of {draws['k']} {best}")
+    if equal is not None:
+        deviation = equal["found"]["std"]
+        spread = "" if deviation is None else f" ± {100 * deviation:.2f}"
+        line(
+            f"Random search at equal budget: found {percent(equal['found']['mean'])}{spread}, best of its top "
+            f"{equal['k']} {percent(equal['best_of_top_k']['mean'])} ({equal['seeds']} seeds)"
+        )
+    if "pareto" in metrics:
+        pareto = metrics["pareto"]
+        line(f"Pareto front: {len(pareto['front'])} architectures, hypervolume {pareto['hypervolume']:.6g}")
+    line(f"Run folder: {folder}")

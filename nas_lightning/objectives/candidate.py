@@ -1,0 +1,168 @@
+"""Single architectures trained by the stand-alone recipe for a search, and what their networks cost."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytorch_lightning as pl
+
+from nas_lightning.data.module import ImageDataModule
+from nas_lightning.plan import Plan
+from nas_lightning.scoring.standalone import standalone_accuracy
+from nas_lightning.search.trial import NO_MEASURES, SearchError
+from nas_lightning.spaces.cost import costs
+from nas_lightning.training.checkpoint_file import DamagedCheckpointError, read_checkpoint
+from nas_lightning.training.checkpoints import AtomicCheckpointIO
+from nas_lightning.training.module import StandaloneModule
+from nas_lightning.training.trainer import quiet_lightning
+
+if TYPE_CHECKING:
+    pass
+
+
+
+FINAL_SEED = 1_000  # stand-alone seeds of the top K, which no search with a small seed has used
+
+
+class CostMeasures:
+    """Parameters and multiply-accumulates of the stand-alone networks at a plan's size, for weighing them."""
+
+    known = ("params", "macs")
+
+    def __init__(self, plan: Plan, data: ImageDataModule, names: Sequence[str]):
+        if unknown := [name for name in names if name not in self.known]:
+            raise SearchError(f"this objective cannot measure {unknown[0]}: choose from {', '.join(self.known)}")
+        data.setup()
+        self._shape: dict[str, Any] = {
+            "channels": plan.mapping.channels,
+            "layers": plan.mapping.layers,
+            "num_classes": data.source.num_classes,
+            "in_channels": data.source.in_channels,
+            "image_size": int(data.test_set.images.shape[1]),
+        }
+        self.names = tuple(names)
+
+    def of(self, architectures: Sequence[Any]) -> list[Mapping[str, float]]:
+        """name -> value, one mapping an architecture."""
+        if not self.names:
+            return [NO_MEASURES] * len(architectures)
+        both = dict(zip(self.known, costs(architectures, **self._shape), strict=True))
+        return [{name: float(both[name][i]) for name in self.names} for i in range(len(architectures))]
+
+
+def last_intact(folder: Path, epochs: int) -> tuple[int, Path | None]:
+    """The longest of the trainings kept as ``epoch=<n>.ckpt``, at most `epochs` long, that can be gone on with.
+
+    A damaged one is renamed to ``….damaged``, with a warning. (0, None) where there is none. Raises CheckpointError for
+    one of another format.
+    """
+    kept = {int(path.stem.split("=")[1]): path for path in folder.glob("epoch=*.ckpt")}
+    for epoch in sorted((epoch for epoch in kept if epoch <= epochs), reverse=True):
+        try:
+            read_checkpoint(kept[epoch])
+        except DamagedCheckpointError:
+            print(f"warning: checkpoint {kept[epoch]} is damaged and not used", file=sys.stderr, flush=True)
+            kept[epoch].replace(kept[epoch].with_name(kept[epoch].name + ".damaged"))
+        else:
+            return epoch, kept[epoch]
+    return 0, None
+
+
+class StandaloneTrainer:
+    """Trains single architectures by the stand-alone recipe, each in a folder of its own, resumable at any epoch.
+
+    A training of f epochs is the first f epochs of the plan's whole schedule, so that a promoted architecture goes on
+    exactly where it stopped.
+    """
+
+    def __init__(
+        self, space: str, plan: Plan, data: ImageDataModule, trainer: dict[str, Any], batch_size: int, final_seeds: int
+    ):
+        if final_seeds < 1:
+            raise SearchError(f"objective.final_seeds={final_seeds}: the top K need at least one stand-alone training")
+        self.space, self.plan, self.data, self.trainer = space, plan, data, trainer
+        self.batch_size, self.final_seeds = batch_size, final_seeds
+        self.folder: Path | None = None
+        logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+
+    def train(self, arch: Any, seed: int, epochs: int, split: str) -> float:
+        """Accuracy on ``validation`` or ``test`` images after `epochs` epochs, a fraction."""
+        assert self.folder is not None, "the objective has not been given its run folder"
+        self.data.setup()
+        self.data.seed = seed
+        source = self.data.source
+        module = StandaloneModule(self.space, self.plan, source.num_classes, source.in_channels, seed, arch)
+        folder = self.folder / hashlib.sha256(f"{arch} {seed}".encode()).hexdigest()[:16]
+        done, checkpoint = last_intact(folder, epochs)
+        if done < epochs:
+            self._fit(module, epochs, folder, checkpoint)
+        else:
+            assert checkpoint is not None
+            module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
+        return standalone_accuracy(module, self.data, split, self.batch_size)["accuracy"]
+
+    def final_accuracies(self, architectures: Sequence[Any]) -> np.ndarray:
+        """Test accuracy of the whole recipe, mean over `final_seeds` trainings with seeds of their own, float64 [n]."""
+        epochs = self.plan.protocol.epochs
+        seeds = range(FINAL_SEED, FINAL_SEED + self.final_seeds)
+        rows = [[self.train(arch, seed, epochs, "test") for seed in seeds] for arch in architectures]
+        return np.array(rows, np.float64).reshape(len(architectures), self.final_seeds).mean(axis=1)
+
+    def describe_final(self) -> str:
+        epochs = self.plan.protocol.epochs
+        return f"stand-alone training, {epochs} epochs, test accuracy, mean of {self.final_seeds} seeds"
+
+    def _fit(self, module: StandaloneModule, epochs: int, folder: Path, resume: Path | None) -> None:
+        trainer = pl.Trainer(
+            accelerator=self.trainer["accelerator"],
+            devices=1,
+            precision=self.trainer["precision"],
+            deterministic=self.trainer["deterministic"],
+            max_epochs=epochs,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            limit_val_batches=0,
+            num_sanity_val_steps=0,
+            default_root_dir=folder,
+            plugins=[AtomicCheckpointIO()],
+        )
+        with quiet_lightning():
+            trainer.fit(module, datamodule=self.data, ckpt_path=resume, weights_only=True)
+        trainer.save_checkpoint(folder / f"epoch={epochs}.ckpt", weights_only=False)
+        module.to(trainer.strategy.root_device)
+
+    def identity(self) -> dict[str, Any]:
+        """What the accuracies depend on."""
+        self.data.setup()
+        return {
+            "plan": self.plan.as_dict(),
+            "data": self.data.record(),
+            "precision": self.trainer["precision"],
+            "batch_size": self.batch_size,
+            "final_seeds": self.final_seeds,
+        }
+
+
+def data_module(config: dict[str, Any], plan: Plan, data: dict[str, Any]) -> ImageDataModule:
+    """The images of a ``data`` section with the plan's batch size and train portion."""
+    protocol = plan.protocol
+    return ImageDataModule(
+        data["name"],
+        config["data"]["root"],
+        protocol.batch_size,
+        protocol.train_portion,
+        config["seed"],
+        data["split_seed"],
+        data["max_train_images"],
+        data["augment"],
+        config["data"]["download"],
+        data.get("image_size"),
+    )

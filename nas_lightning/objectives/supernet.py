@@ -1,0 +1,217 @@
+"""The objectives of a search that need PyTorch: a trained super-net, and real training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from nas_lightning.benchmarks.locate import sha256_of
+from nas_lightning.data.module import ImageDataModule
+from nas_lightning.objectives.candidate import CostMeasures, StandaloneTrainer
+from nas_lightning.plan import Plan
+from nas_lightning.scoring.score import Batches, check_score, evaluation_batches, score
+from nas_lightning.scoring.trained import check_same_images
+from nas_lightning.search.objective import Objective, check_cost_unit
+from nas_lightning.search.subspaces import AdmissibleSpace, ListedSpace
+from nas_lightning.search.trial import Evaluation, Fidelities, SearchError, Trial
+from nas_lightning.spaces import get_space
+from nas_lightning.training.module import load_network
+from nas_lightning.training.paths import admissible
+
+if TYPE_CHECKING:
+    from nas_lightning.benchmarks import Benchmark
+from nas_lightning.objectives.candidate import data_module
+
+
+class SupernetObjective(Objective):
+    """Score with the shared weights of a trained super-net, on held-out images that did not train it.
+
+    Fidelity is the number of images, in whole evaluation batches: `screening_batches` of them at least, all at most.
+    The batches always come in the same order, and every evaluation starts afresh. The stand-alone truth comes from
+    real training by `standalone` where it is given, else from `benchmark`, else is unknown.
+    """
+
+    name = "supernet"
+    batch = 64
+
+    def __init__(
+        self,
+        checkpoint: Path,
+        space: str,
+        data: Callable[[Plan], ImageDataModule],
+        trainer: dict[str, Any],
+        settings: dict[str, Any],
+        cost_unit: str,
+        benchmark: Benchmark | None,
+        standalone: StandaloneTrainer | None = None,
+        measures: Sequence[str] = (),
+    ):
+        check_cost_unit(cost_unit, ("evaluations",), self.name)
+        try:
+            check_score(settings["score"], settings["probe_images"])
+        except ValueError as error:
+            raise SearchError(f"objective.{error}") from None
+        device = torch.device("cuda" if trainer["accelerator"] != "cpu" and torch.cuda.is_available() else "cpu")
+        self.network, about = load_network(checkpoint, device)
+        if about["architecture"] is not None:
+            raise SearchError(f"{checkpoint} holds one stand-alone network: give the checkpoint of a super-net")
+        if about["space"] != space:
+            held = about["space"]
+            raise SearchError(f"{checkpoint} holds a super-net of {held}, not of {space}: say space={held}")
+        self.plan = Plan.from_dict(about["plan"])
+        self.data = data(self.plan)
+        self.data.setup()
+        size = settings["batch_size"]
+        self._batches = evaluation_batches(self.data.held_out(), self.data.normalize, size, settings["images"], device)
+        low = min(max(1, settings["screening_batches"]), len(self._batches))
+        self.fidelities = Fidelities("images", tuple(size * n for n in range(low, len(self._batches) + 1)))
+        self._size, self.settings, self.cost_unit = size, settings, cost_unit
+        self._precision = trainer["precision"]
+        self.benchmark, self.standalone = benchmark, standalone
+        protocol = self.plan.protocol
+        recalibrate = protocol.bn_evaluation == "recalibrate"
+        loader = self.data.loader(device) if recalibrate else None
+        self._calibration = [loader.batch(i)[0] for i in range(protocol.bn_recalibration_batches)] if loader else []
+        self._probe = self._probe_batches(settings["probe_images"], device)
+        self.dataset = self.data.source.name
+        self._measures = CostMeasures(self.plan, self.data, measures)
+        self._checkpoint_sha256 = sha256_of(checkpoint)
+        self.space = self._searched_space(space)
+
+    def _probe_batches(self, images: int, device: torch.device) -> Batches:
+        """Training images, not augmented, that linear probes are fitted on: all of them at every fidelity."""
+        train = self.data.train_set
+        if not images:
+            return []
+        if train is None or len(train) < images:
+            raise SearchError(f"objective.probe_images={images} but {len(train or ())} images train: lower it")
+        return evaluation_batches(train, self.data.normalize, self._size, images, device)
+
+    def _searched_space(self, name: str) -> Any:
+        whole, admits = get_space(name), admissible(name, self.plan)
+        wanted = self.settings["architectures"]
+        if wanted == "space":
+            return AdmissibleSpace(whole, admits)
+        if wanted != "table":
+            raise SearchError(f"objective.architectures={wanted} is unknown: choose space or table")
+        if self.benchmark is None:
+            raise SearchError("objective.architectures=table needs a table: choose benchmark=…")
+        return ListedSpace(whole, [arch for arch in self.benchmark.architectures() if admits(arch)])
+
+    def evaluate(self, trials: Sequence[Trial]) -> list[Evaluation]:
+        out: dict[int, Evaluation] = {}
+        measures = self._measures.of([trial.architecture for trial in trials])
+        for fidelity in sorted({trial.fidelity for trial in trials}):
+            chosen = [i for i, trial in enumerate(trials) if trial.fidelity == fidelity]
+            scores = score(
+                self.network,
+                [trials[i].architecture for i in chosen],
+                self._batches[: fidelity // self._size],
+                self.plan.protocol.bn_evaluation,
+                self._calibration,
+                precision=self._precision,
+                probe=self._probe,
+            )
+            for i, value in zip(chosen, scores.as_dict()[self.settings["score"]].tolist(), strict=True):
+                out[i] = Evaluation(value, fidelity / self.fidelities.full, measures[i])
+        return [out[i] for i in range(len(trials))]
+
+    def planned_cost(self, trial: Trial) -> float:
+        return trial.fidelity / self.fidelities.full
+
+    def open_folder(self, folder: Path) -> None:
+        if self.standalone is not None:
+            self.standalone.folder = folder / "standalone"
+
+    def truth(self, architectures: Sequence[Any]) -> np.ndarray:
+        if self.standalone is not None:
+            return self.standalone.final_accuracies(architectures)
+        return self.cheap_truth(architectures)
+
+    def cheap_truth(self, architectures: Sequence[Any]) -> np.ndarray:
+        if self.benchmark is None or self.standalone is not None:
+            return np.full(len(architectures), np.nan)
+        return self.benchmark.accuracies(architectures)
+
+    def all_truths(self) -> np.ndarray | None:
+        if self.benchmark is None or self.standalone is not None:
+            return None
+        return self.benchmark.accuracies(self.benchmark.architectures())
+
+    def truth_name(self) -> str:
+        if self.standalone is not None:
+            return self.standalone.describe_final()
+        return super().truth_name() if self.benchmark is None else "table"
+
+    def identity(self) -> dict[str, Any]:
+        return {
+            "checkpoint_sha256": self._checkpoint_sha256,
+            "data": self.data.record(),
+            "images": self.fidelities.full,
+            "batch_size": self._size,
+            "batch_norm": self.plan.protocol.bn_evaluation,
+            "score": self.settings["score"],
+            **({"probe_images": self.settings["probe_images"]} if self.settings["probe_images"] else {}),
+            "architectures": self.settings["architectures"],
+            "levels": list(self.fidelities.levels),
+            "measures": list(self._measures.names),
+            "truth": self._truth_identity(),
+            # searches from before the precision counted keep their names
+            **({} if self._precision == "32-true" else {"precision": self._precision}),
+        }
+
+    def _truth_identity(self) -> Any:
+        if self.standalone is not None:
+            return self.standalone.identity()
+        return None if self.benchmark is None else self.benchmark.sha256
+
+
+
+
+
+
+def supernet_objective(
+    config: dict[str, Any],
+    settings: dict[str, Any],
+    cost_unit: str,
+    benchmark: Benchmark | None,
+    measures: Sequence[str] = (),
+) -> SupernetObjective:
+    """The objective of ``objective=supernet checkpoint=…``.
+
+    The images are split as the super-net's run was, so that no image scores weights that it trained. Raises SearchError
+    where the configuration names other images than that run.
+    """
+    checkpoint, given = Path(config["checkpoint"]), config["data"]
+    try:
+        check_same_images(checkpoint, given)
+    except ValueError as error:
+        raise SearchError(str(error)) from None
+    standalone = None
+    if settings["train_top_k"]:
+        plan = Plan.from_dict(config["plan"])
+        standalone = StandaloneTrainer(
+            config["space"]["name"],
+            plan,
+            data_module(config, plan, given),
+            config["trainer"],
+            settings["batch_size"],
+            settings["final_seeds"],
+        )
+    return SupernetObjective(
+        checkpoint,
+        config["space"]["name"],
+        lambda plan: data_module(config, plan, given),
+        config["trainer"],
+        settings,
+        cost_unit,
+        benchmark,
+        standalone,
+        measures,
+    )
+
+

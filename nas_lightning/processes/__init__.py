@@ -1,0 +1,1 @@
+"""Several processes as one run: who starts them, how they meet, what they exchange, how they end."""

@@ -1,0 +1,1 @@
+"""A run's folder: its name, lock and files, and reading it back; free of torch."""

@@ -1,0 +1,56 @@
+"""Files written so that nothing incomplete looks complete."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+
+class RunError(ValueError):
+    """A run folder that cannot be used; the message says why and what to do."""
+
+
+def refused_by_disk(error: OSError) -> RunError:
+    """A full disk, a folder that cannot be written or has vanished, in one sentence."""
+    where = f"{error.filename}: " if error.filename else ""
+    return RunError(f"{where}{error.strerror or error}; the same command goes on once this is mended")
+
+
+def write_atomically(path: Path, content: bytes | memoryview) -> None:
+    """Write next to `path`, flush to disk, then rename: `path` holds the old content or the new, never a part.
+
+    A kill can leave the hidden file it was written to; `remove_leftovers` removes it. Raises OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            with suppress(OSError):  # a mark for `remove_leftovers` that the writer lives
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)  # mkstemp makes it private
+            os.replace(temporary, path)
+        _synchronise(path.parent)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def _synchronise(folder: Path) -> None:
+    """Flush a folder's entries, so that a rename outlives a power failure; not every file system can."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    with suppress(OSError):
+        os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def to_json(value: Any) -> bytes:
+    """Indented JSON with a final newline; NaN is refused, since JSON has none."""
+    return (json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n").encode()

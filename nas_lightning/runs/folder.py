@@ -1,0 +1,98 @@
+"""The run folder: named by what determines the result, written so that nothing incomplete looks complete."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from nas_lightning.runs.files import RunError
+
+SCHEMA_VERSION = 1
+"""Of result.json and of the hash; a folder of another version is refused."""
+
+RESULT = "result.json"
+
+
+
+
+
+
+
+
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what kills have left half-written in a run folder; what a living process writes stays."""
+    for part in (folder, folder / "checkpoints"):
+        for name in ("*.json", "*.yaml", "*.csv", "*.txt", "*.parquet", "*.png", "*.npz", "*.ckpt"):
+            for leftover in part.glob(f".{name}.????????"):
+                with suppress(OSError), leftover.open() as file:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    leftover.unlink()
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Keep a run folder to this process while the block runs; the end of the process, a kill too, gives it back.
+
+    Raises RunError where another process holds it. Only the rank that writes calls it. A folder that is still empty at
+    the end is removed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunError(f"another process is at work in {folder}; wait for it, or end it") from None
+        except OSError:
+            pass  # a file system without locks: the user has to take care
+        remove_leftovers(folder)
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                folder.rmdir()
+    finally:
+        os.close(descriptor)
+
+
+
+
+def run_hash(determining: Mapping[str, Any]) -> str:
+    """First 12 hex digits of the SHA-256 over the result-determining configuration, independent of key order."""
+    canonical = json.dumps({"schema_version": SCHEMA_VERSION, **determining}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()[:12]
+
+
+def finished(folder: Path) -> dict[str, Any] | None:
+    """The result of a complete run, None where there is none. Raises RunError for a damaged or foreign one."""
+    path = folder / RESULT
+    if not path.exists():
+        return None
+    try:
+        result = json.loads(path.read_text())
+    except (ValueError, UnicodeDecodeError) as error:
+        raise RunError(f"{path} is damaged ({error}); delete it or repeat the run with force=true") from error
+    if not isinstance(result, dict) or result.get("schema_version") != SCHEMA_VERSION:
+        raise RunError(
+            f"{path} was written by another version of nas-lightning; move the folder away or repeat the run "
+            "with force=true"
+        )
+    return result
+
+
+
+
+
+
+
+
+
+

@@ -1,0 +1,1 @@
+"""What sub-nets are worth with shared weights."""

@@ -1,0 +1,247 @@
+"""The LightningModules: a super-net trained path by path, and a stand-alone network trained the same way on its one.
+
+Optimisation is manual, because a step may train several paths: their gradients are accumulated, averaged over the ranks
+once, clipped, and applied in ONE optimizer step. Parameters outside the step's paths have no gradient at all, so that
+neither momentum nor weight decay moves them.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from nas_lightning.nets.base import Network
+from nas_lightning.nets.build import build_network
+from nas_lightning.nets.norm import running_statistics
+from nas_lightning.plan import Plan
+from nas_lightning.processes.exchange import average
+from nas_lightning.spaces import get_space
+from nas_lightning.spaces.cost import parameters
+from nas_lightning.training.checkpoint_file import CHECKPOINT_KEY, FORMAT, CheckpointError, read_checkpoint
+from nas_lightning.training.paths import PathSampler, StepPaths
+from nas_lightning.training.schedule import learning_rate
+from nas_lightning.training.speed import full, keep_freed_memory, lean
+
+COMPLEXITY_STREAM = 13
+
+
+class NetworkModule(pl.LightningModule):
+    """Common ground of the two roles; a subclass says which paths a step trains.
+
+    The network is initialised from `init_seed` alone, which is `seed` where it is None. `identity` is a plain dict that
+    rebuilds it: it travels in the checkpoint under ``nas_lightning``.
+    """
+
+    def __init__(
+        self,
+        space: str,
+        plan: Plan,
+        num_classes: int,
+        in_channels: int,
+        seed: int,
+        arch: Any = None,
+        init_seed: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.plan, self.seed = plan, seed
+        self.identity = {
+            "space": space,
+            "plan": plan.as_dict(),
+            "num_classes": num_classes,
+            "in_channels": in_channels,
+            "seed": seed,
+            "architecture": None if arch is None else str(arch),
+        }
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed if init_seed is None else init_seed)
+            self.network: Network = build_network(space, plan, num_classes, in_channels, arch)
+        self.network.to(memory_format=torch.channels_last)  # 2 to 4 times faster than NCHW at these widths on a CPU
+        self._losses: list[Tensor] = []
+        self.terms: list[Callable[[Tensor, Tensor, int], Tensor]] = []
+        """More losses of a step, of (images, labels, step), which callbacks add; the same paths on every rank."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_current_fx_name":  # Lightning writes it around every hook; a module looks for parameters first
+            vars(self)[name] = value
+        else:
+            super().__setattr__(name, value)
+
+    def on_fit_start(self) -> None:
+        lean(self.trainer)
+        if self.device.type == "cpu":
+            keep_freed_memory()
+
+    def on_fit_end(self) -> None:
+        full(self.trainer)
+
+    def paths(self, step: int) -> StepPaths:
+        """The architectures that step `step` trains."""
+        raise NotImplementedError
+
+    def rate_factor(self, paths: StepPaths) -> float:
+        """What multiplies the schedule's learning rate at this step."""
+        return 1.0
+
+    def forward(self, images: Tensor, arch: Any = None) -> Tensor:
+        return self.network(images, arch)
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_index: int) -> None:
+        images, labels = batch
+        step, protocol = self.global_step, self.plan.protocol
+        paths = self.paths(step)
+        optimizer: Any = self.optimizers()
+        rate = self.scheduled_rate(step) * self.rate_factor(paths)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.zero_grad(set_to_none=True)
+        self.network.set_draw(self.seed, step)
+        targets, smoothing = labels, protocol.label_smoothing
+        for arch in paths.architectures:
+            logits = self.network(images, arch)
+            loss = F.cross_entropy(logits, targets, label_smoothing=smoothing)
+            if protocol.distillation and targets is labels:  # the first path, the largest, teaches the others
+                targets, smoothing = logits.detach().float().softmax(1), 0.0
+            self.manual_backward(loss if paths.weight == 1.0 else loss * paths.weight)
+            self._losses.append(loss.detach())
+        for term in self.terms:
+            self.manual_backward(term(images, labels, step))
+        # From the optimizer's list: walking the modules of a super-net costs as much as a small network's layer.
+        active = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        self.average_gradients(active)
+        if protocol.gradient_clip > 0:
+            torch.nn.utils.clip_grad_norm_(active, protocol.gradient_clip, foreach=True)
+        optimizer.step()
+
+    def scheduled_rate(self, step: int) -> float:
+        """The schedule's learning rate at `step`."""
+        per_epoch = int(self.trainer.num_training_batches)
+        return learning_rate(self.plan.protocol, step, per_epoch, self.total_steps())
+
+    def total_steps(self) -> int:
+        """Optimizer steps of the whole run."""
+        return int(self.trainer.num_training_batches) * self.plan.protocol.epochs
+
+    def average_gradients(self, active: list[torch.nn.Parameter]) -> None:
+        """Mean over the ranks. All ranks train the same paths, so that `active` is the same list everywhere.
+
+        Running statistics are averaged with the gradients: every rank has moved them by its own part of the batch.
+        """
+        if self.trainer.world_size == 1:
+            return
+        gradients = [p.grad for p in active if p.grad is not None]
+        with torch.no_grad():
+            average([*gradients, *running_statistics(self.network)])
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        # In the last batch and not at the epoch's end, since callbacks read the metrics before the module's own hook.
+        # One log call an epoch: every call costs about as much as a small network's operation.
+        if self.trainer.is_last_batch:
+            loss = torch.stack([loss.to(self.device) for loss in self._losses]).float().mean()
+            self.log("train_loss", loss, on_step=False, on_epoch=True, sync_dist=self.trainer.world_size > 1)
+            self.log("learning_rate", self.scheduled_rate(self.global_step - 1), on_step=False, on_epoch=True)
+            self._losses.clear()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        protocol = self.plan.protocol
+        return torch.optim.SGD(
+            self.network.parameters(),
+            lr=protocol.learning_rate,
+            momentum=protocol.momentum,
+            weight_decay=protocol.weight_decay,
+            foreach=True,
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[CHECKPOINT_KEY] = {"format": FORMAT, **self.identity, "epoch_losses": self.epoch_losses()}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        losses = checkpoint[CHECKPOINT_KEY]["epoch_losses"]
+        self._losses = list(losses[self.global_rank].unbind()) if losses is not None else []
+
+    def epoch_losses(self) -> Tensor | None:
+        """The losses so far of an epoch that is not at its end, [ranks, n]: they travel in the checkpoint."""
+        if not self._losses:
+            return None
+        gathered: Any = self.all_gather(torch.stack(self._losses))
+        return gathered.reshape(-1, len(self._losses)).cpu()
+
+
+# Lightning asks for it at every step; Python would read it off the code anew.
+NetworkModule.training_step.__signature__ = inspect.signature(NetworkModule.training_step)  # type: ignore[attr-defined]
+
+
+class SuperNetModule(NetworkModule):
+    """Trains the shared weights of a plan on the paths that its sampler draws."""
+
+    def __init__(
+        self, space: str, plan: Plan, num_classes: int, in_channels: int, seed: int, init_seed: int | None = None
+    ) -> None:
+        super().__init__(space, plan, num_classes, in_channels, seed, init_seed=init_seed)
+        self.sampler = PathSampler(space, plan, seed)
+        self._mean_parameters = self.mean_parameters() if plan.protocol.complexity_aware else 1.0
+
+    def paths(self, step: int) -> StepPaths:
+        return self.sampler.paths(step)
+
+    def parameters_of(self, arch: Any) -> int:
+        mapping = self.plan.mapping
+        return parameters(arch, channels=mapping.channels, layers=mapping.layers)
+
+    def mean_parameters(self) -> float:
+        """Mean parameter count of 256 keyed draws of the sampler's own distribution."""
+        rng = np.random.default_rng((self.seed, COMPLEXITY_STREAM))
+        return float(np.mean([self.parameters_of(self.sampler.one(rng)) for _ in range(256)]))
+
+    def rate_factor(self, paths: StepPaths) -> float:
+        exponent = self.plan.protocol.complexity_aware
+        if not exponent:
+            return 1.0
+        size = float(np.mean([self.parameters_of(arch) for arch in paths.architectures]))
+        return float((size / self._mean_parameters) ** exponent)
+
+
+class StandaloneModule(NetworkModule):
+    """Trains `arch`, one architecture, from scratch with weights of its own."""
+
+    def paths(self, step: int) -> StepPaths:
+        return StepPaths((self.network.arch,), 1.0)
+
+
+def load_network(path: str | Any, device: torch.device | str = "cpu") -> tuple[Network, dict[str, Any]]:
+    """The network of a checkpoint, rebuilt from the plan inside it without any heuristic, and its identity.
+
+    The file is verified and read with ``weights_only``, and nothing is built before the shapes in it are known to fit
+    the plan: no configuration inside it is ever instantiated. Raises CheckpointError.
+    """
+    checkpoint = read_checkpoint(path, device)
+    identity = checkpoint[CHECKPOINT_KEY]
+    try:
+        space = get_space(identity["space"])
+        arch = None if identity["architecture"] is None else space.parse(identity["architecture"])
+        plan, classes, channels = Plan.from_dict(identity["plan"]), identity["num_classes"], identity["in_channels"]
+        prefix = "network."
+        weights = {
+            name.removeprefix(prefix): value
+            for name, value in checkpoint["state_dict"].items()
+            if name.startswith(prefix)
+        }
+        with torch.device("meta"):  # a plan of absurd size costs no memory here
+            outline = build_network(identity["space"], plan, classes, channels, arch).state_dict()
+        if {n: t.shape for n, t in outline.items()} != {n: t.shape for n, t in weights.items()}:
+            raise ValueError("the weights have other names or shapes than the plan")
+        network = build_network(identity["space"], plan, classes, channels, arch)
+        network.load_state_dict(weights)
+    except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
+        raise CheckpointError(
+            f"checkpoint {path} contradicts itself ({type(error).__name__}: {str(error).splitlines()[0]}); use "
+            "another one"
+        ) from error
+    return network.to(device).to(memory_format=torch.channels_last), identity
