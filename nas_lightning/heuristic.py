@@ -34,9 +34,7 @@ class Heuristic(Callback):
     extra_passes: ClassVar[int] = 0
     """Forward and backward passes that it adds to every step, beside those of the sampled paths."""
 
-    def __init__(
-        self, *, scale: float | None = None, options: Mapping[str, Any] | None = None, **values: Any
-    ) -> None:
+    def __init__(self, *, scale: float | None = None, options: Mapping[str, Any] | None = None, **values: Any) -> None:
         super().__init__()
         leaves = {field.split(".")[1]: field for field in self.fields}
         assert set(values) <= set(leaves), f"{type(self).__name__} sets a field that it does not own"

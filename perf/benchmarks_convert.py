@@ -43,15 +43,20 @@ def write(path: Path, cells: int) -> None:
     with path.open("wb") as file:
         for row in range(len(n)):
             size = int(n[row])
-            arch = NB101Architecture(size, int(bits[row]), tuple(operations[row, :size - 2].tolist()))
+            arch = NB101Architecture(size, int(bits[row]), tuple(operations[row, : size - 2].tolist()))
             text, names = str(arch).split(":")
             for epochs in (4, 12, 36, 108):
                 for value in rng.random(3).tolist():
                     metrics = message(trainable_parameters=int(params[row]), total_time=1000 * value)
                     for share in (0.0, 0.5, 1.0):
                         metrics.evaluation_data.add(
-                            current_epoch=epochs * share, training_time=1000 * value, train_accuracy=value,
-                            validation_accuracy=value, test_accuracy=value, checkpoint_path="")
+                            current_epoch=epochs * share,
+                            training_time=1000 * value,
+                            train_accuracy=value,
+                            validation_accuracy=value,
+                            test_accuracy=value,
+                            checkpoint_path="",
+                        )
                     raw = base64.b64encode(metrics.SerializeToString()).decode()
                     file.write(frame(json.dumps([bytes(hashes[row]).hex(), epochs, text, names, raw]).encode()))
 
@@ -65,11 +70,14 @@ def main() -> None:
     write(source, args.cells)
     print(f"wrote {source} ({source.stat().st_size / 1e9:.2f} GB)")
     started = time.perf_counter()
-    subprocess.run([sys.executable, "-m", "nas_lightning.benchmarks", "convert", "nasbench101", str(source), str(out)],
-                   check=True)
+    subprocess.run(
+        [sys.executable, "-m", "nas_lightning.benchmarks", "convert", "nasbench101", str(source), str(out)], check=True
+    )
     usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    print(f"converted in {time.perf_counter() - started:.0f} s, peak memory {usage.ru_maxrss / 1e6:.2f} GB (target 2), "
-          f"{out.stat().st_size / 1e6:.0f} MB")
+    print(
+        f"converted in {time.perf_counter() - started:.0f} s, peak memory {usage.ru_maxrss / 1e6:.2f} GB (target 2), "
+        f"{out.stat().st_size / 1e6:.0f} MB"
+    )
     started = time.perf_counter()
     table = Benchmark.open(out)
     table.query(table.encoding.architecture(7))

@@ -26,8 +26,11 @@ def compare(folder: Path, cells: tuple[np.ndarray, ...], hashes: np.ndarray, par
     halves = hashes.view(">u8")
     order = np.lexsort((halves[:, 1], halves[:, 0]))
     table = pq.read_table(folder / "nasbench101.parquet")
-    published = graph.pack(table["n_vertices"].to_numpy(), table["adj_bits"].to_numpy(),
-                           np.stack([table[f"op{i}"].to_numpy() for i in range(1, 6)], 1))
+    published = graph.pack(
+        table["n_vertices"].to_numpy(),
+        table["adj_bits"].to_numpy(),
+        np.stack([table[f"op{i}"].to_numpy() for i in range(1, 6)], 1),
+    )
     print(f"cells equal row for row: {np.array_equal(graph.pack(*cells)[order], published)}")
     print(f"parameters equal row for row: {np.array_equal(params[order], table['params'].to_numpy())}")
     digests = pq.read_table(folder / "nasbench101_hashes.parquet")["module_hash"].combine_chunks()
@@ -47,8 +50,10 @@ def main() -> None:
     hashes = module_hashes(*cells, workers=args.workers)
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = time.process_time() - processor + children.ru_utime + children.ru_stime
-    print(f"enumerated and hashed in {time.perf_counter() - wall:.1f} s with {args.workers} workers "
-          f"({spent:.1f} s of processor time; target 30 s on 2 cores)")
+    print(
+        f"enumerated and hashed in {time.perf_counter() - wall:.1f} s with {args.workers} workers "
+        f"({spent:.1f} s of processor time; target 30 s on 2 cores)"
+    )
     started = time.process_time()
     params, _ = nasbench101_cost(*cells)
     print(f"parameters and multiply-accumulates of all cells in {time.process_time() - started:.2f} s")

@@ -39,14 +39,24 @@ def first_query(path: str, text: str) -> dict[str, float]:
     before, started, processor = resident_mb(), time.perf_counter(), time.process_time()
     accuracy = Benchmark.open(path).query(text).accuracy
     seconds, processor = time.perf_counter() - started, time.process_time() - processor
-    return {"ms": 1000 * seconds, "processor_ms": 1000 * processor, "added_mb": resident_mb() - before,
-            "accuracy": accuracy}
+    return {
+        "ms": 1000 * seconds,
+        "processor_ms": 1000 * processor,
+        "added_mb": resident_mb() - before,
+        "accuracy": accuracy,
+    }
 
 
 def fresh(path: Path, text: str, repeats: int = 5) -> dict[str, float]:
     """Median over fresh processes."""
-    runs = [json.loads(subprocess.run([sys.executable, __file__, "--first", str(path), text], check=True,
-                                      capture_output=True, text=True).stdout) for _ in range(repeats)]
+    runs = [
+        json.loads(
+            subprocess.run(
+                [sys.executable, __file__, "--first", str(path), text], check=True, capture_output=True, text=True
+            ).stdout
+        )
+        for _ in range(repeats)
+    ]
     return {key: float(np.median([run[key] for run in runs])) for key in runs[0]}
 
 
@@ -76,11 +86,15 @@ def report(path: Path, limit_ms: int) -> None:
     table = Benchmark.open(path)  # converts at the first time
     texts = [str(arch) for arch in table.sample(2000, 0)]
     first = fresh(path, texts[0])
-    print(f"{name}: open + first query {first['ms']:.1f} ms, {first['processor_ms']:.1f} ms of processor time "
-          f"(target {limit_ms}), "
-          f"added memory {first['added_mb']:.1f} MB (target 60)")
-    print(f"{name}: query of a canonical string {microseconds(lambda text: table.query(text).accuracy, texts):.1f} µs "
-          "(target 20)")
+    print(
+        f"{name}: open + first query {first['ms']:.1f} ms, {first['processor_ms']:.1f} ms of processor time "
+        f"(target {limit_ms}), "
+        f"added memory {first['added_mb']:.1f} MB (target 60)"
+    )
+    print(
+        f"{name}: query of a canonical string {microseconds(lambda text: table.query(text).accuracy, texts):.1f} µs "
+        "(target 20)"
+    )
     codes = rng.integers(0, 15625, 1_000_000)
     if table.space == "nasbench101":
         cells = [(arch.matrix, arch.operations) for arch in (table.domain.sample(rng) for _ in range(2000))]
@@ -90,10 +104,13 @@ def report(path: Path, limit_ms: int) -> None:
         params, accuracy = table.values("params"), table.metric_values()
         started = time.process_time()
         tau = kendall_tau(params, accuracy)
-        print(f"{name}: Kendall tau-b over {len(table)} pairs {time.process_time() - started:.2f} s (target 0.3), "
-              f"parameters against accuracy {tau:.3f}")
-    print(f"{name}: vectorised {millions_a_second(table, codes):.1f} million look-ups a second in random order "
-          "(target 1)")
+        print(
+            f"{name}: Kendall tau-b over {len(table)} pairs {time.process_time() - started:.2f} s (target 0.3), "
+            f"parameters against accuracy {tau:.3f}"
+        )
+    print(
+        f"{name}: vectorised {millions_a_second(table, codes):.1f} million look-ups a second in random order (target 1)"
+    )
 
 
 def main() -> None:

@@ -27,10 +27,12 @@ def parser() -> argparse.ArgumentParser:
     verify.add_argument("path", help="a table (.arrow, .parquet or its name) or an official file")
     verify.add_argument("--root", help="data folder (default: NAS_LIGHTNING_BENCHMARKS, NAS_LIGHTNING_DATA, ./data)")
     verify.add_argument("--sha256", help="what the file's SHA-256 should be (default: as the authors publish it)")
-    make = commands.add_parser("convert", help="convert an official file",
-                               formatter_class=argparse.RawTextHelpFormatter)
-    make.add_argument("format", choices=FORMATS, metavar="format", help="\n".join(
-        f"{name}: {text}" for name, text in FORMATS.items()))
+    make = commands.add_parser(
+        "convert", help="convert an official file", formatter_class=argparse.RawTextHelpFormatter
+    )
+    make.add_argument(
+        "format", choices=FORMATS, metavar="format", help="\n".join(f"{name}: {text}" for name, text in FORMATS.items())
+    )
     make.add_argument("file", help="the official file or folder")
     make.add_argument("out", help="the table to write, .arrow or .parquet")
     make.add_argument("--memory-gb", type=float, default=8.0, help="largest memory for one-piece pickles (default: 8)")
@@ -38,8 +40,13 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("--space", choices=SPACES, default="darts_nds", help="format table: the search space")
     make.add_argument("--dataset", default="cifar10", help="formats table and genotypes: the data set")
     make.add_argument("--architecture", default="architecture", help="format table: column of architecture strings")
-    make.add_argument("--column", action="append", default=[], metavar="OURS=THEIRS[:percent]",
-                      help="format table: as test_accuracy=acc:percent; repeat for more columns")
+    make.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        metavar="OURS=THEIRS[:percent]",
+        help="format table: as test_accuracy=acc:percent; repeat for more columns",
+    )
     make.add_argument("--accuracy", default="accuracy", help="format genotypes: column of accuracies")
     make.add_argument("--metric", default="test_accuracy", help="format genotypes: what the accuracies are")
     make.add_argument("--percent", action="store_true", help="format genotypes: accuracies are percents")
@@ -64,10 +71,16 @@ def run_list(root: str | None) -> None:
     """Print the tables that can be opened by name, and the known official files."""
     from nas_lightning.benchmarks.locate import embedded_names, named_tables
 
-    _print_table("Tables", ("name", "where"), [(name, "package") for name in embedded_names()]
-                 + [(name, str(path)) for name, path in named_tables(root)])
-    _print_table("Known official files (never downloaded by this program)", ("name", "space", "file", "size"),
-                 [(name, entry.space, entry.file, entry.size or "not published") for name, entry in KNOWN.items()])
+    _print_table(
+        "Tables",
+        ("name", "where"),
+        [(name, "package") for name in embedded_names()] + [(name, str(path)) for name, path in named_tables(root)],
+    )
+    _print_table(
+        "Known official files (never downloaded by this program)",
+        ("name", "space", "file", "size"),
+        [(name, entry.space, entry.file, entry.size or "not published") for name, entry in KNOWN.items()],
+    )
 
 
 def run_info(name: str, root: str | None) -> None:
@@ -76,10 +89,18 @@ def run_info(name: str, root: str | None) -> None:
 
     entry = KNOWN.get(name)
     if entry is not None:
-        facts = {"space": entry.space, "data sets": ", ".join(entry.datasets), "published": entry.published,
-                 "file": entry.file, "size": entry.size or "not published",
-                 "SHA-256": entry.sha256 or "not published", "license": entry.license, "citation": entry.citation,
-                 "convert": f"python -m nas_lightning.benchmarks convert {entry.convert}", "note": entry.note}
+        facts = {
+            "space": entry.space,
+            "data sets": ", ".join(entry.datasets),
+            "published": entry.published,
+            "file": entry.file,
+            "size": entry.size or "not published",
+            "SHA-256": entry.sha256 or "not published",
+            "license": entry.license,
+            "citation": entry.citation,
+            "convert": f"python -m nas_lightning.benchmarks convert {entry.convert}",
+            "note": entry.note,
+        }
         _print_table(name, ("", ""), [(key, value) for key, value in facts.items() if value])
     try:
         table = Benchmark.open(name, root=root)
@@ -88,11 +109,20 @@ def run_info(name: str, root: str | None) -> None:
             raise
         return
     meta: dict[str, Any] = table.metadata
-    _print_table(f"{table.path}: {len(table)} architectures of {table.space}", ("", ""), [
-        (key, str(value)) for key, value in meta.items()
-        if key not in ("columns", "format", "version", "rows", "space")])
-    _print_table("Columns", ("name", "meaning"), [
-        (column, ", ".join(f"{k} {v}" for k, v in meaning.items())) for column, meaning in meta["columns"].items()])
+    _print_table(
+        f"{table.path}: {len(table)} architectures of {table.space}",
+        ("", ""),
+        [
+            (key, str(value))
+            for key, value in meta.items()
+            if key not in ("columns", "format", "version", "rows", "space")
+        ],
+    )
+    _print_table(
+        "Columns",
+        ("name", "meaning"),
+        [(column, ", ".join(f"{k} {v}" for k, v in meaning.items())) for column, meaning in meta["columns"].items()],
+    )
 
 
 def run_verify(path: str, root: str | None, sha256: str | None) -> None:
@@ -133,9 +163,21 @@ def main(argv: list[str] | None = None) -> int:
             mapping = dict(pair.split("=", 1) for pair in args.column if "=" in pair)
             if len(mapping) < len(args.column):
                 raise BenchmarkError("--column needs the form OURS=THEIRS, as in test_accuracy=acc:percent")
-            out = convert(args.format, args.file, args.out, space=args.space, dataset=args.dataset,
-                          architecture=args.architecture, columns=mapping, accuracy=args.accuracy, metric=args.metric,
-                          percent=args.percent, memory_gb=args.memory_gb, curves=args.curves, show_progress=True)
+            out = convert(
+                args.format,
+                args.file,
+                args.out,
+                space=args.space,
+                dataset=args.dataset,
+                architecture=args.architecture,
+                columns=mapping,
+                accuracy=args.accuracy,
+                metric=args.metric,
+                percent=args.percent,
+                memory_gb=args.memory_gb,
+                curves=args.curves,
+                show_progress=True,
+            )
             print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
     except (BenchmarkError, ArchitectureError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -31,8 +31,14 @@ class Benchmark:
     accuracy; `epochs` the training budget, by default the longest.
     """
 
-    def __init__(self, table: pa.Table, header: Mapping[str, Any], path: Path, dataset: str | None = None,
-                 where: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        table: pa.Table,
+        header: Mapping[str, Any],
+        path: Path,
+        dataset: str | None = None,
+        where: Mapping[str, float] | None = None,
+    ) -> None:
         self._table, self._header, self.path = table, header, path
         source = header.get("source")
         self.name: str = source["file"] if isinstance(source, Mapping) and "file" in source else path.name
@@ -44,8 +50,14 @@ class Benchmark:
         self._check_one_scale()
 
     @classmethod
-    def open(cls, name_or_path: str | Path, space: str | None = None, dataset: str | None = None,
-             root: str | Path | None = None, where: Mapping[str, float] | None = None) -> Benchmark:
+    def open(
+        cls,
+        name_or_path: str | Path,
+        space: str | None = None,
+        dataset: str | None = None,
+        root: str | Path | None = None,
+        where: Mapping[str, float] | None = None,
+    ) -> Benchmark:
         """Open a table by name or path.
 
         A name is looked up among the tables in the package, then as ``<name>.arrow`` or ``<name>.parquet`` in `root`
@@ -58,8 +70,10 @@ class Benchmark:
         """
         path, table, header = locate(name_or_path, root)
         if space is not None and header["space"] != get_space(space).name:
-            raise BenchmarkError(f"{path} is a table of {header['space']}, not of {get_space(space).name}; "
-                                 "choose a table of the space, or the space of the table")
+            raise BenchmarkError(
+                f"{path} is a table of {header['space']}, not of {get_space(space).name}; "
+                "choose a table of the space, or the space of the table"
+            )
         return cls(table, header, path, dataset, where)
 
     # -- what the table is
@@ -103,8 +117,11 @@ class Benchmark:
     @property
     def metrics(self) -> list[tuple[str, int | None]]:
         """(metric, epochs) pairs that the chosen data set has accuracies for."""
-        pairs = [(m["quantity"], m.get("epochs")) for m in self.columns.values()
-                 if m["quantity"].endswith("_accuracy") and m["kind"] in ("value", "seeds")]
+        pairs = [
+            (m["quantity"], m.get("epochs"))
+            for m in self.columns.values()
+            if m["quantity"].endswith("_accuracy") and m["kind"] in ("value", "seeds")
+        ]
         return sorted(set(pairs), key=lambda pair: (pair[0], pair[1] or 0))
 
     def epochs(self, metric: str | None = None) -> tuple[int, ...]:
@@ -119,8 +136,9 @@ class Benchmark:
         for metric in _PREFERRED:
             if metric in known:
                 return metric
-        raise BenchmarkError(f"{self.name} holds no accuracies for {self.dataset}; its columns are "
-                             f"{', '.join(self.columns)}")
+        raise BenchmarkError(
+            f"{self.name} holds no accuracies for {self.dataset}; its columns are {', '.join(self.columns)}"
+        )
 
     @cached_property
     def seed_metric(self) -> str | None:
@@ -152,13 +170,20 @@ class Benchmark:
         return self._cache[key]
 
     def _metric_column(self, metric: str, epochs: int | None) -> tuple[str, str]:
-        found = [(m.get("epochs") or 0, m["kind"] == "value", name) for name, m in self._header["columns"].items()
-                 if m["quantity"] == metric and m.get("dataset") in (None, self.dataset)
-                 and m["kind"] in ("value", "seeds") and (epochs is None or m.get("epochs") == epochs)]
+        found = [
+            (m.get("epochs") or 0, m["kind"] == "value", name)
+            for name, m in self._header["columns"].items()
+            if m["quantity"] == metric
+            and m.get("dataset") in (None, self.dataset)
+            and m["kind"] in ("value", "seeds")
+            and (epochs is None or m.get("epochs") == epochs)
+        ]
         if not found:
             known = ", ".join(m if e is None else f"{m} at {e} epochs" for m, e in self.metrics) or "none"
-            raise BenchmarkError(f"{self.name} has no {metric}{'' if epochs is None else f' at {epochs} epochs'} for "
-                                 f"{self.dataset}; it has {known}")
+            raise BenchmarkError(
+                f"{self.name} has no {metric}{'' if epochs is None else f' at {epochs} epochs'} for "
+                f"{self.dataset}; it has {known}"
+            )
         _, is_value, name = max(found)
         return name, "value" if is_value else "seeds"
 
@@ -167,12 +192,16 @@ class Benchmark:
         for candidate in (f"{self.dataset}/{name}", name):
             if candidate in columns:
                 return candidate
-        found = [(m.get("epochs") or 0, full) for full, m in columns.items()
-                 if m["quantity"] == name and m["kind"] == "value" and m.get("dataset") in (None, self.dataset)]
+        found = [
+            (m.get("epochs") or 0, full)
+            for full, m in columns.items()
+            if m["quantity"] == name and m["kind"] == "value" and m.get("dataset") in (None, self.dataset)
+        ]
         if found:
             return max(found)[1]
-        raise BenchmarkError(f"{self.name} has no column {name} for {self.dataset}; its columns are "
-                             f"{', '.join(self.columns)}")
+        raise BenchmarkError(
+            f"{self.name} has no column {name} for {self.dataset}; its columns are {', '.join(self.columns)}"
+        )
 
     def _column(self, name: str) -> np.ndarray:
         if name not in self._cache:
@@ -202,8 +231,9 @@ class Benchmark:
         try:
             return find(wanted)
         except AttributeError:
-            raise BenchmarkError(f"{self.name} is a table of {self.space}; it was asked for architectures of "
-                                 "another space") from None
+            raise BenchmarkError(
+                f"{self.name} is a table of {self.space}; it was asked for architectures of another space"
+            ) from None
 
     def find(self, codes: np.ndarray) -> np.ndarray:
         """Rows of encoded architectures, int64 [n], -1 where absent; the fast way for arrays (millions a second).
@@ -227,17 +257,26 @@ class Benchmark:
         """Accuracies, float64 [n], fractions in [0, 1], NaN where the table lacks the architecture or the number."""
         return _gather(self.metric_values(metric, epochs), self.rows(archs))
 
-    def seed_accuracies(self, archs: Sequence[Any], metric: str | None = None, epochs: int | None = None,
-                        ) -> np.ndarray | None:
+    def seed_accuracies(
+        self,
+        archs: Sequence[Any],
+        metric: str | None = None,
+        epochs: int | None = None,
+    ) -> np.ndarray | None:
         """Accuracies of the single runs, float64 [n, seeds], NaN where a run is missing; None where none are kept.
 
         By default of `seed_metric`, which is not the default metric where only another one's runs are published
         (NAS-Bench-201 on CIFAR-10: validation).
         """
         metric = self.seed_metric if metric is None else metric
-        found = [(m.get("epochs") or 0, name) for name, m in self._header["columns"].items()
-                 if m["quantity"] == metric and m["kind"] == "seeds" and m.get("dataset") in (None, self.dataset)
-                 and (epochs is None or m.get("epochs") == epochs)]
+        found = [
+            (m.get("epochs") or 0, name)
+            for name, m in self._header["columns"].items()
+            if m["quantity"] == metric
+            and m["kind"] == "seeds"
+            and m.get("dataset") in (None, self.dataset)
+            and (epochs is None or m.get("epochs") == epochs)
+        ]
         if not found:
             return None
         return _gather(self._column(max(found)[1]), self.rows(archs)).astype(np.float64, copy=False)
@@ -245,8 +284,11 @@ class Benchmark:
     def curves(self, archs: Sequence[Any], metric: str | None = None) -> np.ndarray | None:
         """Learning curves, [n, epochs], NaN where absent; None where the table keeps none."""
         metric = self.default_metric if metric is None else metric
-        found = [name for name, m in self._header["columns"].items()
-                 if m["quantity"] == metric and m["kind"] == "curve" and m.get("dataset") in (None, self.dataset)]
+        found = [
+            name
+            for name, m in self._header["columns"].items()
+            if m["quantity"] == metric and m["kind"] == "curve" and m.get("dataset") in (None, self.dataset)
+        ]
         return _gather(self._column(found[0]), self.rows(archs)) if found else None
 
     def training_time(self, archs: Sequence[Any], epochs: int | None = None) -> np.ndarray:
@@ -263,8 +305,10 @@ class Benchmark:
                 return _gather(_mean_over_seeds(self._column(total + "/seeds")), self.rows(archs))
         if f"{self.dataset}/train_seconds_per_epoch" in names and epochs is not None:
             return self.values("train_seconds_per_epoch", archs) * float(epochs)
-        raise BenchmarkError(f"{self.name} has no training times for {self.dataset} at {epochs} epochs; "
-                             f"its columns are {', '.join(self.columns)}")
+        raise BenchmarkError(
+            f"{self.name} has no training times for {self.dataset} at {epochs} epochs; "
+            f"its columns are {', '.join(self.columns)}"
+        )
 
     def params(self, archs: Sequence[Any]) -> np.ndarray:
         """Trainable parameters, int64 [n] (float64 with NaN where the table lacks an architecture)."""
@@ -352,8 +396,10 @@ class Benchmark:
             found = np.unique(column)
             if len(found) > 1:
                 shown = ", ".join(f"{v:g}" for v in found[:6]) + (", …" if len(found) > 6 else "")
-                raise BenchmarkError(f"{self.name} mixes networks of different {name} ({shown}); choose one with "
-                                     f"where={{'{name}': {found[0]:g}}}, or where={{'{name}': …}} for another")
+                raise BenchmarkError(
+                    f"{self.name} mixes networks of different {name} ({shown}); choose one with "
+                    f"where={{'{name}': {found[0]:g}}}, or where={{'{name}': …}} for another"
+                )
 
 
 def _pick_dataset(wanted: str | None, datasets: tuple[str, ...], name: str) -> str | None:

@@ -11,8 +11,14 @@ import numpy as np
 from nas_lightning.benchmarks.errors import BenchmarkError
 
 _NAME = re.compile(r"(?P<quantity>[A-Za-z0-9_.\-]+?)(?P<seeds>_seeds)?(?:@(?P<epochs>\d+))?(?P<curve>/curve)?")
-_UNITS = (("_accuracy", "fraction"), ("_loss", "nats"), ("_seconds_per_epoch", "s/epoch"), ("_seconds", "s"),
-          ("_ms", "ms"), ("_mj", "mJ"))
+_UNITS = (
+    ("_accuracy", "fraction"),
+    ("_loss", "nats"),
+    ("_seconds_per_epoch", "s/epoch"),
+    ("_seconds", "s"),
+    ("_ms", "ms"),
+    ("_mj", "mJ"),
+)
 SEED_SUFFIX, CURVE_SUFFIX = "/seeds", "/curve"
 
 
@@ -47,8 +53,16 @@ class Column:
         split = self.split
         if split is None and self.quantity.endswith(("_accuracy", "_loss")):
             split = self.quantity.rsplit("_", 1)[0]
-        facts = {"quantity": self.quantity, "dataset": self.dataset, "epochs": self.epochs, "kind": self.kind,
-                 "seeds": self.seeds, "split": split, "unit": unit, "note": self.note}
+        facts = {
+            "quantity": self.quantity,
+            "dataset": self.dataset,
+            "epochs": self.epochs,
+            "kind": self.kind,
+            "seeds": self.seeds,
+            "split": split,
+            "unit": unit,
+            "note": self.note,
+        }
         return {key: value for key, value in facts.items() if value is not None}
 
     def checked(self, rows: int) -> np.ndarray:
@@ -56,15 +70,19 @@ class Column:
         values = _rectangle(self.values) if self.kind != "value" else np.asarray(self.values)
         shape = (rows,) if self.kind == "value" else (rows, values.shape[1] if values.ndim == 2 else -1)
         if values.shape != shape:
-            raise BenchmarkError(f"column {self.name} has shape {values.shape}; a table of {rows} architectures needs "
-                                 f"{(rows,) if self.kind == 'value' else (rows, 'k')}")
+            raise BenchmarkError(
+                f"column {self.name} has shape {values.shape}; a table of {rows} architectures needs "
+                f"{(rows,) if self.kind == 'value' else (rows, 'k')}"
+            )
         if values.dtype == object or values.dtype.kind not in "iufb":
             raise BenchmarkError(f"column {self.name} holds {values.dtype} values; numbers are expected")
         if self.quantity.endswith("_accuracy"):
             finite = values[np.isfinite(values)]
             if finite.size and (finite.min() < 0 or finite.max() > 1):
-                raise BenchmarkError(f"column {self.name} reaches from {finite.min():g} to {finite.max():g}; "
-                                     "accuracies are fractions from 0 to 1, so divide percents by 100")
+                raise BenchmarkError(
+                    f"column {self.name} reaches from {finite.min():g} to {finite.max():g}; "
+                    "accuracies are fractions from 0 to 1, so divide percents by 100"
+                )
         return values
 
 
@@ -75,7 +93,7 @@ def _rectangle(values: Any) -> np.ndarray:
     rows = [[] if row is None else list(row) for row in values]
     out = np.full((len(rows), max(map(len, rows), default=0)), np.nan)
     for i, row in enumerate(rows):
-        out[i, :len(row)] = row
+        out[i, : len(row)] = row
     return out
 
 

@@ -66,9 +66,13 @@ def encode_nasbench101(n: np.ndarray, bits: np.ndarray, operations: np.ndarray) 
             codes[i] = graph.pack(np.array([size]), np.array([cell[0]]), np.array([cell[1] + (-1,) * (7 - size)]))[0]
     order = np.argsort(codes, kind="stable")
     places = 3 ** np.arange(4, -1, -1)
-    return {"n_vertices": n.astype(np.uint8), "adj_bits": bits.astype(np.uint32),
-            "operations": (np.maximum(operations, 0).astype(np.int64) @ places).astype(np.uint8),
-            "lookup_code": codes[order].astype(np.uint32), "lookup_row": order.astype(np.int32)}
+    return {
+        "n_vertices": n.astype(np.uint8),
+        "adj_bits": bits.astype(np.uint32),
+        "operations": (np.maximum(operations, 0).astype(np.int64) @ places).astype(np.uint8),
+        "lookup_code": codes[order].astype(np.uint32),
+        "lookup_row": order.astype(np.int32),
+    }
 
 
 def open_encoding(space: Space[Any], table: pa.Table) -> Encoding:
@@ -76,8 +80,12 @@ def open_encoding(space: Space[Any], table: pa.Table) -> Encoding:
     if space.name == "nasbench201":
         return NB201Encoding(numpy_array(single(table, "code")))
     if space.name == "nasbench101":
-        return NB101Encoding(*(numpy_array(single(table, name)) for name in
-                               ("n_vertices", "adj_bits", "operations", "lookup_code", "lookup_row")))
+        return NB101Encoding(
+            *(
+                numpy_array(single(table, name))
+                for name in ("n_vertices", "adj_bits", "operations", "lookup_code", "lookup_row")
+            )
+        )
     return KeyEncoding(space, table)
 
 
@@ -117,15 +125,16 @@ class NB201Encoding:
 class NB101Encoding:
     """Codes are `nasbench101_graph.pack` of canonical cells."""
 
-    def __init__(self, n: np.ndarray, bits: np.ndarray, operations: np.ndarray, sorted_codes: np.ndarray,
-                 sorted_rows: np.ndarray) -> None:
+    def __init__(
+        self, n: np.ndarray, bits: np.ndarray, operations: np.ndarray, sorted_codes: np.ndarray, sorted_rows: np.ndarray
+    ) -> None:
         self.n, self.bits, self.operations = n, bits, operations
         self._codes, self._rows = sorted_codes, sorted_rows
 
     def architecture(self, row: int) -> NB101Architecture:
         n = int(self.n[row])
         digits = graph.operations_from_code(int(self.operations[row]), 7)
-        return NB101Architecture(n, int(self.bits[row]), digits[:n - 2])
+        return NB101Architecture(n, int(self.bits[row]), digits[: n - 2])
 
     def row(self, arch: NB101Architecture) -> int:
         row = self._row_of(arch.n_vertices, arch.adj_bits, arch.operations)  # most callers hold canonical cells

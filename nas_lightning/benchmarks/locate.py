@@ -69,8 +69,10 @@ def find(name_or_path: str | Path, root: str | Path | None = None) -> Path:
     if path.suffix in (".arrow", ".parquet") or os.sep in text or "/" in text:
         if path.is_file():
             return path
-        raise BenchmarkError(f"{path} does not exist; give a table's path (.arrow or .parquet), or a name that "
-                             "`python -m nas_lightning.benchmarks list` shows")
+        raise BenchmarkError(
+            f"{path} does not exist; give a table's path (.arrow or .parquet), or a name that "
+            "`python -m nas_lightning.benchmarks list` shows"
+        )
     if text in embedded_names():
         return EMBEDDED / f"{text}.parquet"
     folder = data_folder(root)
@@ -78,9 +80,11 @@ def find(name_or_path: str | Path, root: str | Path | None = None) -> Path:
         for suffix in (".arrow", ".parquet"):
             if (place / (text + suffix)).is_file():
                 return place / (text + suffix)
-    raise BenchmarkError(f"there is no table {text}: put {text}.arrow or {text}.parquet into {folder} (or name its "
-                         f"folder with NAS_LIGHTNING_BENCHMARKS); `python -m nas_lightning.benchmarks info {text}` "
-                         "tells where the official file is published and how to convert it")
+    raise BenchmarkError(
+        f"there is no table {text}: put {text}.arrow or {text}.parquet into {folder} (or name its "
+        f"folder with NAS_LIGHTNING_BENCHMARKS); `python -m nas_lightning.benchmarks info {text}` "
+        "tells where the official file is published and how to convert it"
+    )
 
 
 def locate(name_or_path: str | Path, root: str | Path | None = None) -> tuple[Path, pa.Table, dict[str, Any]]:
@@ -105,8 +109,10 @@ def _cached(path: Path) -> tuple[Path, pa.Table, dict[str, Any]]:
     """The conversion of a Parquet table of a known layout, made where the cache has none that is whole."""
     layout = layout_of(_schema(path))
     if layout is None:
-        raise BenchmarkError(f"{path} has no layout that this project knows; convert it with a column mapping "
-                             "(python -m nas_lightning.benchmarks convert table --help)")
+        raise BenchmarkError(
+            f"{path} has no layout that this project knows; convert it with a column mapping "
+            "(python -m nas_lightning.benchmarks convert table --help)"
+        )
     digest = sha256_of(path)
     cached = cache_folder() / f"{path.stem}-{digest[:16]}-{CONVERTER}.arrow"
     if cached.is_file():
@@ -115,6 +121,8 @@ def _cached(path: Path) -> tuple[Path, pa.Table, dict[str, Any]]:
     try:
         convert_layout(layout, path, cached, digest)
     except OSError as error:
-        raise BenchmarkError(f"{cached.parent} cannot be written ({error.strerror}); name a folder for converted "
-                             "tables with NAS_LIGHTNING_CACHE") from None
+        raise BenchmarkError(
+            f"{cached.parent} cannot be written ({error.strerror}); name a folder for converted "
+            "tables with NAS_LIGHTNING_CACHE"
+        ) from None
     return cached, *read_table(cached)

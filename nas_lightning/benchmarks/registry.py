@@ -25,62 +25,132 @@ class Known:
     note: str = ""
 
 
-_NB101 = ("Ying, Klein, Christiansen, Real, Murphy, Hutter: NAS-Bench-101: Towards Reproducible Neural Architecture "
-          "Search. ICML 2019, arXiv 1902.09635")
-_NB201 = ("Dong, Yang: NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search. ICLR 2020, "
-          "arXiv 2001.00326")
-_NATS = ("Dong, Liu, Musial, Gabrys: NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size. "
-         "TPAMI 2021, arXiv 2009.00437")
-_NDS = ("Radosavovic, Johnson, Xie, Lo, Dollar: On Network Design Spaces for Visual Recognition. ICCV 2019, "
-        "arXiv 1905.13214")
+_NB101 = (
+    "Ying, Klein, Christiansen, Real, Murphy, Hutter: NAS-Bench-101: Towards Reproducible Neural Architecture "
+    "Search. ICML 2019, arXiv 1902.09635"
+)
+_NB201 = (
+    "Dong, Yang: NAS-Bench-201: Extending the Scope of Reproducible Neural Architecture Search. ICLR 2020, "
+    "arXiv 2001.00326"
+)
+_NATS = (
+    "Dong, Liu, Musial, Gabrys: NATS-Bench: Benchmarking NAS Algorithms for Architecture Topology and Size. "
+    "TPAMI 2021, arXiv 2009.00437"
+)
+_NDS = (
+    "Radosavovic, Johnson, Xie, Lo, Dollar: On Network Design Spaces for Visual Recognition. ICCV 2019, "
+    "arXiv 1905.13214"
+)
 _THREE = ("cifar10", "cifar100", "imagenet16_120")
 
 KNOWN: dict[str, Known] = {
     "nasbench101": Known(
-        "nasbench101", ("cifar10",), "https://storage.googleapis.com/nasbench/nasbench_only108.tfrecord",
-        "nasbench_only108.tfrecord", "499 MB", "4c39c3936e36a85269881d659e44e61a245babcb72cb374eacacf75d0e5f4fd1",
-        "Apache-2.0 (repository)", _NB101, "nasbench101 nasbench_only108.tfrecord nasbench101.arrow",
-        "108 epochs only, three runs each"),
+        "nasbench101",
+        ("cifar10",),
+        "https://storage.googleapis.com/nasbench/nasbench_only108.tfrecord",
+        "nasbench_only108.tfrecord",
+        "499 MB",
+        "4c39c3936e36a85269881d659e44e61a245babcb72cb374eacacf75d0e5f4fd1",
+        "Apache-2.0 (repository)",
+        _NB101,
+        "nasbench101 nasbench_only108.tfrecord nasbench101.arrow",
+        "108 epochs only, three runs each",
+    ),
     "nasbench101_full": Known(
-        "nasbench101", ("cifar10",), "https://storage.googleapis.com/nasbench/nasbench_full.tfrecord",
-        "nasbench_full.tfrecord", "1.95 GB", "3d64db8180fb1b0207212f9032205064312b6907a3bbc81eabea10db2f5c7e9c",
-        "Apache-2.0 (repository)", _NB101, "nasbench101 nasbench_full.tfrecord nasbench101_full.arrow",
-        "4, 12, 36 and 108 epochs, three runs each"),
+        "nasbench101",
+        ("cifar10",),
+        "https://storage.googleapis.com/nasbench/nasbench_full.tfrecord",
+        "nasbench_full.tfrecord",
+        "1.95 GB",
+        "3d64db8180fb1b0207212f9032205064312b6907a3bbc81eabea10db2f5c7e9c",
+        "Apache-2.0 (repository)",
+        _NB101,
+        "nasbench101 nasbench_full.tfrecord nasbench101_full.arrow",
+        "4, 12, 36 and 108 epochs, three runs each",
+    ),
     "nasbench201": Known(
-        "nasbench201", _THREE, "https://github.com/D-X-Y/NATS-Bench (Google Drive links in its README)",
-        "NATS-tss-v1_0-3ffb9-simple", None, None, "MIT (repository)", _NATS,
+        "nasbench201",
+        _THREE,
+        "https://github.com/D-X-Y/NATS-Bench (Google Drive links in its README)",
+        "NATS-tss-v1_0-3ffb9-simple",
+        None,
+        None,
+        "MIT (repository)",
+        _NATS,
         "nats NATS-tss-v1_0-3ffb9-simple nasbench201.arrow",
-        "the folder form: one small file for each architecture, converted in little memory"),
+        "the folder form: one small file for each architecture, converted in little memory",
+    ),
     "nasbench201_file": Known(
-        "nasbench201", _THREE, "https://github.com/D-X-Y/NATS-Bench (Google Drive links in its README)",
-        "NATS-tss-v1_0-3ffb9.pickle.pbz2", None, None, "MIT (repository)", _NATS,
+        "nasbench201",
+        _THREE,
+        "https://github.com/D-X-Y/NATS-Bench (Google Drive links in its README)",
+        "NATS-tss-v1_0-3ffb9.pickle.pbz2",
+        None,
+        None,
+        "MIT (repository)",
+        _NATS,
         "nats NATS-tss-v1_0-3ffb9.pickle.pbz2 nasbench201.arrow --memory-gb 32",
-        "one pickle that must be held in memory; prefer the folder form"),
+        "one pickle that must be held in memory; prefer the folder form",
+    ),
     "nasbench201_v1": Known(
-        "nasbench201", _THREE, "https://github.com/D-X-Y/NAS-Bench-201 (Google Drive link in its README)",
-        "NAS-Bench-201-v1_0-e61699.pth", None, None, "MIT (repository)", _NB201,
+        "nasbench201",
+        _THREE,
+        "https://github.com/D-X-Y/NAS-Bench-201 (Google Drive link in its README)",
+        "NAS-Bench-201-v1_0-e61699.pth",
+        None,
+        None,
+        "MIT (repository)",
+        _NB201,
         "nasbench201 NAS-Bench-201-v1_0-e61699.pth nasbench201.arrow --memory-gb 16",
-        "one pickle that must be held in memory; v1.1 has the same layout; prefer the NATS folder form"),
+        "one pickle that must be held in memory; v1.1 has the same layout; prefer the NATS folder form",
+    ),
     "nds_darts": Known(
-        "darts_nds", ("cifar10",), "https://dl.fbaipublicfiles.com/nds/data.zip", "nds_data/DARTS_fix-w-d.json",
-        None, None, "MIT (repository)", _NDS, "nds nds_data/DARTS_fix-w-d.json nds_darts.arrow",
-        "also DARTS.json (mixed width and depth), DARTS_lr-wd.json (mixed training), DARTS_in.json (ImageNet)"),
+        "darts_nds",
+        ("cifar10",),
+        "https://dl.fbaipublicfiles.com/nds/data.zip",
+        "nds_data/DARTS_fix-w-d.json",
+        None,
+        None,
+        "MIT (repository)",
+        _NDS,
+        "nds nds_data/DARTS_fix-w-d.json nds_darts.arrow",
+        "also DARTS.json (mixed width and depth), DARTS_lr-wd.json (mixed training), DARTS_in.json (ImageNet)",
+    ),
     "nasbench301": Known(
-        "darts_nds", ("cifar10",), "https://github.com/automl/nasbench301 (figshare link in its README)",
-        "genotypes with accuracies, as JSON or CSV", None, None, "Apache-2.0 (repository)",
+        "darts_nds",
+        ("cifar10",),
+        "https://github.com/automl/nasbench301 (figshare link in its README)",
+        "genotypes with accuracies, as JSON or CSV",
+        None,
+        None,
+        "Apache-2.0 (repository)",
         "Siems, Zimmer, Zela, Lukasik, Keuper, Hutter: NAS-Bench-301 and the Case for Surrogate Benchmarks for Neural "
         "Architecture Search. arXiv 2008.09777",
-        "genotypes nasbench301.json nasbench301.arrow --accuracy val_accuracy --percent"),
+        "genotypes nasbench301.json nasbench301.arrow --accuracy val_accuracy --percent",
+    ),
     "darts_random214_cifar10": Known(
-        "darts_nds", ("cifar10",), "https://github.com/antoyang/NAS-Benchmark (Plots/data/modified_search_space)",
-        "214genotypes.pkl and 214_random_architectures.npy, collected as darts_random214_cifar10.parquet", None, None,
-        "GPL-3.0 (repository)", "Yang, Esperanca, Carlucci: NAS Evaluation is Frustratingly Hard. ICLR 2020, "
-        "arXiv 1912.12522", "import darts_random214_cifar10.parquet darts_random214_cifar10.arrow",
-        "214 random DARTS architectures, 600 epochs, test accuracy of every epoch, one run each"),
+        "darts_nds",
+        ("cifar10",),
+        "https://github.com/antoyang/NAS-Benchmark (Plots/data/modified_search_space)",
+        "214genotypes.pkl and 214_random_architectures.npy, collected as darts_random214_cifar10.parquet",
+        None,
+        None,
+        "GPL-3.0 (repository)",
+        "Yang, Esperanca, Carlucci: NAS Evaluation is Frustratingly Hard. ICLR 2020, arXiv 1912.12522",
+        "import darts_random214_cifar10.parquet darts_random214_cifar10.arrow",
+        "214 random DARTS architectures, 600 epochs, test accuracy of every epoch, one run each",
+    ),
     "hw_nas_bench": Known(
-        "nasbench201", _THREE, "https://github.com/GATECH-EIC/HW-NAS-Bench", "HW-NAS-Bench-v1_0.pickle, collected as "
-        "nasbench201_hw.parquet", None, None, "MIT (repository)",
+        "nasbench201",
+        _THREE,
+        "https://github.com/GATECH-EIC/HW-NAS-Bench",
+        "HW-NAS-Bench-v1_0.pickle, collected as nasbench201_hw.parquet",
+        None,
+        None,
+        "MIT (repository)",
         "Li, Yu, Fu, Zhang, Zhao, You, Yu, Wang, Lin: HW-NAS-Bench: Hardware-Aware Neural Architecture Search "
-        "Benchmark. ICLR 2021, arXiv 2103.10584", "import nasbench201_hw.parquet nasbench201_hw.arrow",
-        "latency in ms and energy in mJ on six devices; no accuracies"),
+        "Benchmark. ICLR 2021, arXiv 2103.10584",
+        "import nasbench201_hw.parquet nasbench201_hw.arrow",
+        "latency in ms and energy in mJ on six devices; no accuracies",
+    ),
 }

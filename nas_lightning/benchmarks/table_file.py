@@ -42,18 +42,18 @@ def numpy_array(array: pa.Array) -> np.ndarray:
     """Zero-copy view of an Arrow array: [n], [n, k] for lists of fixed size, uint8 [n, 16] for digests."""
     if pa.types.is_fixed_size_list(array.type):
         size = array.type.list_size
-        return array.values.to_numpy(zero_copy_only=True)[array.offset * size:][:len(array) * size].reshape(-1, size)
+        return array.values.to_numpy(zero_copy_only=True)[array.offset * size :][: len(array) * size].reshape(-1, size)
     if pa.types.is_fixed_size_binary(array.type):
         width = array.type.byte_width
         flat = np.frombuffer(array.buffers()[1], np.uint8)
-        return flat[array.offset * width:][:len(array) * width].reshape(-1, width)
+        return flat[array.offset * width :][: len(array) * width].reshape(-1, width)
     return array.to_numpy(zero_copy_only=True)
 
 
 def checksum(array: pa.Array) -> int:
     """CRC-32 of a column's content, the same in memory, in an Arrow file and from Parquet."""
     if pa.types.is_string(array.type):
-        offsets = np.frombuffer(array.buffers()[1], np.int32)[array.offset:array.offset + len(array) + 1]
+        offsets = np.frombuffer(array.buffers()[1], np.int32)[array.offset : array.offset + len(array) + 1]
         text = array.buffers()[2]
         start = int(offsets[0]) if len(array) else 0
         stop = int(offsets[-1]) if len(array) else 0
@@ -90,11 +90,17 @@ def write_columns(path: Path, columns: dict[str, Any], header: dict[str, Any]) -
     rows = {len(array) for array in arrays.values()}
     if len(rows) != 1:
         raise BenchmarkError(f"the columns of a table must be equally long, not {sorted(rows)} rows")
-    header = {"format": FORMAT, "version": VERSION, "rows": rows.pop(), **header,
-              "crc32": {name: checksum(array) for name, array in arrays.items()}}
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "rows": rows.pop(),
+        **header,
+        "crc32": {name: checksum(array) for name, array in arrays.items()},
+    }
     header["header_crc32"] = _header_crc(header)
     table = pa.Table.from_arrays(list(arrays.values()), names=list(arrays)).replace_schema_metadata(
-        {HEADER: json.dumps(header, sort_keys=True).encode()})
+        {HEADER: json.dumps(header, sort_keys=True).encode()}
+    )
     if path.suffix not in (".arrow", ".parquet"):
         raise BenchmarkError(f"{path.name} must end in .arrow (memory-mapped) or .parquet (compressed)")
     with replacing(path) as part:
@@ -150,17 +156,22 @@ def read_table(path: Path) -> tuple[pa.Table, dict[str, Any]]:
             raise _damaged(path, error) from None
     header = header_of(table)
     if header is None:
-        raise BenchmarkError(f"{path} is no table of this project; convert it first "
-                             "(python -m nas_lightning.benchmarks convert --help)")
+        raise BenchmarkError(
+            f"{path} is no table of this project; convert it first (python -m nas_lightning.benchmarks convert --help)"
+        )
     if header.get("version") != VERSION and not header.get("damaged"):
-        raise BenchmarkError(f"{path} has format version {header.get('version')}, this program reads {VERSION}; "
-                             "convert the source file again")
+        raise BenchmarkError(
+            f"{path} has format version {header.get('version')}, this program reads {VERSION}; "
+            "convert the source file again"
+        )
     if header.get("damaged") or header.get("header_crc32") != _header_crc(header):
-        raise BenchmarkError(f"{path} is damaged or incomplete (its header does not match its checksum); "
-                             "fetch or convert it again")
+        raise BenchmarkError(
+            f"{path} is damaged or incomplete (its header does not match its checksum); fetch or convert it again"
+        )
     if header["rows"] != len(table) or set(header["crc32"]) != set(table.column_names):
-        raise BenchmarkError(f"{path} is damaged or incomplete (its columns are not those of its header); "
-                             "fetch or convert it again")
+        raise BenchmarkError(
+            f"{path} is damaged or incomplete (its columns are not those of its header); fetch or convert it again"
+        )
     if path.stat().st_size <= CHECKED_AT_OPEN:
         verify_columns(path, table, header)
     return table, header
@@ -179,5 +190,6 @@ def verify_columns(path: Path, table: pa.Table, header: dict[str, Any]) -> None:
     except (ValueError, IndexError, pa.ArrowException) as error:
         raise _damaged(path, error) from None
     if wrong:
-        raise BenchmarkError(f"{path} is damaged ({', '.join(wrong)} do not match their checksums); "
-                             "fetch or convert it again")
+        raise BenchmarkError(
+            f"{path} is damaged ({', '.join(wrong)} do not match their checksums); fetch or convert it again"
+        )

@@ -14,8 +14,11 @@ from nas_lightning.benchmarks.table_file import write_columns
 from nas_lightning.spaces import DartsArchitecture, NB101Architecture, NB201Architecture, get_space
 
 CONVERTER = 1  # goes up whenever a converter's output changes, so that caches are made anew
-_ARCHITECTURES: dict[str, type] = {"nasbench101": NB101Architecture, "nasbench201": NB201Architecture,
-                                  "darts_nds": DartsArchitecture}
+_ARCHITECTURES: dict[str, type] = {
+    "nasbench101": NB101Architecture,
+    "nasbench201": NB201Architecture,
+    "darts_nds": DartsArchitecture,
+}
 _RESERVED = ("format", "version", "rows", "crc32", "header_crc32", "columns", "space", "datasets", "converter")
 
 
@@ -23,11 +26,19 @@ def dataset_name(name: str) -> str:
     """The project's name of a data set: ``ImageNet16-120`` and ``imagenet16_120`` are one."""
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
     return {"imagenet16120": "imagenet16_120", "in16": "imagenet16_120", "c10": "cifar10", "c100": "cifar100"}.get(
-        plain, name)
+        plain, name
+    )
 
 
-def write_table(path: str | Path, *, space: str, dataset: str | None, architectures: Sequence[Any],
-                columns: Mapping[str, Any] | Iterable[Column], metadata: Mapping[str, Any] | None = None) -> Path:
+def write_table(
+    path: str | Path,
+    *,
+    space: str,
+    dataset: str | None,
+    architectures: Sequence[Any],
+    columns: Mapping[str, Any] | Iterable[Column],
+    metadata: Mapping[str, Any] | None = None,
+) -> Path:
     """Write a stand-alone table, atomically; ``.parquet`` is compressed, ``.arrow`` can be memory-mapped.
 
     Args:
@@ -63,8 +74,14 @@ def write_table(path: str | Path, *, space: str, dataset: str | None, architectu
     return write_encoded(path, space=domain.name, encoded=encode(domain, archs), columns=columns, metadata=metadata)
 
 
-def write_encoded(path: str | Path, *, space: str, encoded: Mapping[str, Any], columns: Iterable[Column],
-                  metadata: Mapping[str, Any] | None = None) -> Path:
+def write_encoded(
+    path: str | Path,
+    *,
+    space: str,
+    encoded: Mapping[str, Any],
+    columns: Iterable[Column],
+    metadata: Mapping[str, Any] | None = None,
+) -> Path:
     """As `write_table`, for architectures already in the columns that `encoding.encode` makes."""
     path, metadata = Path(path), dict(metadata or {})
     reserved = set(metadata) & set(_RESERVED)
@@ -79,6 +96,7 @@ def write_encoded(path: str | Path, *, space: str, encoded: Mapping[str, Any], c
         stored[entry.name] = entry.checked(rows)
         meanings[entry.name] = entry.meaning()
     datasets = list(dict.fromkeys(m["dataset"] for m in meanings.values() if "dataset" in m))
-    write_columns(path, stored, {"space": space, "datasets": datasets, "columns": meanings, "converter": CONVERTER,
-                                 **metadata})
+    write_columns(
+        path, stored, {"space": space, "datasets": datasets, "columns": meanings, "converter": CONVERTER, **metadata}
+    )
     return path

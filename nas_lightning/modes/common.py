@@ -73,8 +73,6 @@ def logger_of(job: Job, kind: str) -> RunLogger:
     return open_logger(config["logger"]["name"], facts, project=config["logger"]["project"])
 
 
-
-
 def build_trainer(job: Job, callbacks: list[pl.Callback], logger: RunLogger) -> pl.Trainer:
     """Lightning's Trainer with our callbacks and checkpoints."""
     wanted = job.config["trainer"]
@@ -123,8 +121,6 @@ def fit(
         if not job.plan.protocol.epochs:  # no epoch has saved its end
             trainer.save_checkpoint(job.folder / FOLDER / FINAL)
     return trainer
-
-
 
 
 def result_of(job: Job, kind: str, data: ImageDataModule, passes: int, steps: int) -> dict[str, Any]:

@@ -53,5 +53,3 @@ def train_standalone(job: Job) -> dict[str, Any]:
         logger.finish(result)
         write_atomically(job.folder / RESULT, to_json(result))
     return result
-
-

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     pass
 
 
-
 FINAL_SEED = 1_000  # stand-alone seeds of the top K, which no search with a small seed has used
 
 

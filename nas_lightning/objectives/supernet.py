@@ -170,10 +170,6 @@ class SupernetObjective(Objective):
         return None if self.benchmark is None else self.benchmark.sha256
 
 
-
-
-
-
 def supernet_objective(
     config: dict[str, Any],
     settings: dict[str, Any],
@@ -213,5 +209,3 @@ def supernet_objective(
         standalone,
         measures,
     )
-
-

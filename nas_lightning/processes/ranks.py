@@ -36,25 +36,6 @@ TIDY_S, NOTICE_S, HARD_S = 2.0, 25.0, 20.0
 """Seconds: for a rank to end when asked; for a dying rank to be gone; for rank 0 to leave after a rank has died."""
 
 
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
 class Ranks:
     """The ranks of one run, as one of them sees them."""
 

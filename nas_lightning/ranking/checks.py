@@ -48,9 +48,7 @@ def order_by_prediction(predictions: np.ndarray, ids: np.ndarray, truth: np.ndar
     a, b = order[:-1], order[1:]
     clash = (predictions[a] == predictions[b]) & (ids[a] == ids[b]) & (truth[a] != truth[b])
     if clash.any():
-        raise ValueError(
-            f"two architectures share the id {ids[a[clash][0]]}: ties cannot be broken; make ids distinct"
-        )
+        raise ValueError(f"two architectures share the id {ids[a[clash][0]]}: ties cannot be broken; make ids distinct")
     return order
 
 

@@ -19,14 +19,6 @@ SCHEMA_VERSION = 1
 RESULT = "result.json"
 
 
-
-
-
-
-
-
-
-
 def remove_leftovers(folder: Path) -> None:
     """Remove what kills have left half-written in a run folder; what a living process writes stays."""
     for part in (folder, folder / "checkpoints"):
@@ -63,8 +55,6 @@ def held(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-
-
 def run_hash(determining: Mapping[str, Any]) -> str:
     """First 12 hex digits of the SHA-256 over the result-determining configuration, independent of key order."""
     canonical = json.dumps({"schema_version": SCHEMA_VERSION, **determining}, sort_keys=True, separators=(",", ":"))
@@ -86,13 +76,3 @@ def finished(folder: Path) -> dict[str, Any] | None:
             "with force=true"
         )
     return result
-
-
-
-
-
-
-
-
-
-

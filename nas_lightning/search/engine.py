@@ -248,8 +248,10 @@ class Search:
                 evaluation = Evaluation(value, event["cost"], event.get("measures", NO_MEASURES))
                 self._learn_tell(event["tell"], (event["architecture"], event["fidelity"], evaluation))
         except KeyError as error:
-            raise SearchError(f"{self.journal.path if self.journal else 'the journal'} holds an entry without {error}: "
-                              "it was written by another version; use force=true to start anew") from error
+            raise SearchError(
+                f"{self.journal.path if self.journal else 'the journal'} holds an entry without {error}: "
+                "it was written by another version; use force=true to start anew"
+            ) from error
 
     def _learn_ask(self, number: int, worker: str, text: str, fidelity: int) -> None:
         self._owner[number] = worker

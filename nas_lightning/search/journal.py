@@ -36,13 +36,13 @@ class JournalDamageWarning(UserWarning):
 def seal(body: str) -> bytes:
     """The journal line of a JSON body, with its checksum and newline."""
     raw = body.encode()
-    return b'%s%s%s%08x%s\n' % (_HEAD, raw, _MIDDLE, zlib.crc32(raw), _TAIL)
+    return b"%s%s%s%08x%s\n" % (_HEAD, raw, _MIDDLE, zlib.crc32(raw), _TAIL)
 
 
 def unseal(line: bytes) -> Any:
     """The body of a line without its newline. Raises ValueError where the checksum does not fit."""
     body, crc = line[len(_HEAD) : -18], line[-18:]
-    if line[: len(_HEAD)] != _HEAD or crc != b'%s%08x%s' % (_MIDDLE, zlib.crc32(body), _TAIL):
+    if line[: len(_HEAD)] != _HEAD or crc != b"%s%08x%s" % (_MIDDLE, zlib.crc32(body), _TAIL):
         raise ValueError("checksum")
     return json.loads(body)
 

@@ -58,9 +58,7 @@ def summarise(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
                 "n": len(known),
                 "found": _spread(known),
                 "top_k": first["metrics"]["final_search_performance"]["k"],
-                "mean_of_top_k": _spread(
-                    [m["metrics"]["final_search_performance"]["mean"] for m in members]
-                ),
+                "mean_of_top_k": _spread([m["metrics"]["final_search_performance"]["mean"] for m in members]),
                 "best_of_top_k": _spread([m["metrics"]["final_search_performance"]["best"] for m in members]),
                 "probability_beats_random": _spread([b["probability"] for b in beats if b is not None]),
                 "evaluations": _spread([m["metrics"]["evaluations"] for m in members]),

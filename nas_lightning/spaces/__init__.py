@@ -9,11 +9,23 @@ from nas_lightning.spaces.darts import DartsArchitecture, DartsSpace
 from nas_lightning.spaces.nasbench101 import NB101Architecture, NB101Space
 from nas_lightning.spaces.nasbench201 import NB201Architecture, NB201Space
 
-__all__ = ["SPACES", "ArchitectureError", "DartsArchitecture", "DartsSpace", "NB101Architecture", "NB101Space",
-           "NB201Architecture", "NB201Space", "Space", "get_space"]
+__all__ = [
+    "SPACES",
+    "ArchitectureError",
+    "DartsArchitecture",
+    "DartsSpace",
+    "NB101Architecture",
+    "NB101Space",
+    "NB201Architecture",
+    "NB201Space",
+    "Space",
+    "get_space",
+]
 
 _CLASSES: dict[str, type[Space[Any]]] = {
-    "nasbench101": NB101Space, "nasbench201": NB201Space, "darts_nds": DartsSpace,
+    "nasbench101": NB101Space,
+    "nasbench201": NB201Space,
+    "darts_nds": DartsSpace,
 }
 SPACES: tuple[str, ...] = tuple(_CLASSES)
 

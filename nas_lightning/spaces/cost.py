@@ -20,8 +20,11 @@ from nas_lightning.spaces.nasbench101 import NB101Architecture
 from nas_lightning.spaces.nasbench101_graph import MAX_VERTICES
 from nas_lightning.spaces.nasbench201 import NB201Architecture
 
-PUBLISHED = {"nasbench101": {"channels": 128, "layers": 3}, "nasbench201": {"channels": 16, "layers": 5},
-             "darts_nds": {"channels": 36, "layers": 20}}
+PUBLISHED = {
+    "nasbench101": {"channels": 128, "layers": 3},
+    "nasbench201": {"channels": 16, "layers": 5},
+    "darts_nds": {"channels": 36, "layers": 20},
+}
 """Initial width, and cells per stage (NAS-Bench-101, NAS-Bench-201) or in all (DARTS), of the published networks."""
 
 
@@ -57,8 +60,16 @@ def _half(size: int) -> int:
     return (size + 1) // 2
 
 
-def nasbench201_cost(operations: np.ndarray, *, channels: int = 16, layers: int = 5, num_classes: int = 10,
-                     in_channels: int = 3, affine: bool = True, image_size: int = 32) -> tuple[np.ndarray, np.ndarray]:
+def nasbench201_cost(
+    operations: np.ndarray,
+    *,
+    channels: int = 16,
+    layers: int = 5,
+    num_classes: int = 10,
+    in_channels: int = 3,
+    affine: bool = True,
+    image_size: int = 32,
+) -> tuple[np.ndarray, np.ndarray]:
     """(parameters, multiply-accumulates), int64 [N] each, of cells given by operations [N, 6]."""
     operations = np.asarray(operations)
     pointwise, conv = (operations == 2).sum(1, dtype=np.int64), (operations == 3).sum(1, dtype=np.int64)
@@ -84,21 +95,30 @@ def nasbench101_widths(n: int, edges: np.ndarray, out_channels: int) -> np.ndarr
 
     `nasbench101.vertex_widths` for arrays. Raises ValueError where an output has fewer channels than vertices wired.
     """
-    wired = edges[:, 1:n - 1, n - 1].astype(np.int64)
+    wired = edges[:, 1 : n - 1, n - 1].astype(np.int64)
     shares = wired.sum(1, keepdims=True)
     if (shares > out_channels).any():
         raise ValueError(f"{shares.max()} vertices share {out_channels} output channels; use at least {shares.max()}")
     base, rest = np.divmod(out_channels, np.maximum(shares, 1))
     widths = wired * (base + (np.cumsum(wired, 1) <= rest))
     for v in range(n - 3, -1, -1):
-        readers = (edges[:, v + 1, 1:n - 1] * widths).max(1, initial=0)
+        readers = (edges[:, v + 1, 1 : n - 1] * widths).max(1, initial=0)
         widths[:, v] = np.where(wired[:, v] == 1, widths[:, v], readers)
     return widths
 
 
-def nasbench101_cost(n_vertices: np.ndarray, adj_bits: np.ndarray, operations: np.ndarray, *, channels: int = 128,
-                     layers: int = 3, num_classes: int = 10, in_channels: int = 3, affine: bool = True,
-                     image_size: int = 32) -> tuple[np.ndarray, np.ndarray]:
+def nasbench101_cost(
+    n_vertices: np.ndarray,
+    adj_bits: np.ndarray,
+    operations: np.ndarray,
+    *,
+    channels: int = 128,
+    layers: int = 3,
+    num_classes: int = 10,
+    in_channels: int = 3,
+    affine: bool = True,
+    image_size: int = 32,
+) -> tuple[np.ndarray, np.ndarray]:
     """(parameters, multiply-accumulates), int64 [N] each, of pruned cells: operations [N, 5], absent ones -1.
 
     Where widths do not divide evenly the first vertices are wider, so that counts depend on the order of vertices;
@@ -108,7 +128,7 @@ def nasbench101_cost(n_vertices: np.ndarray, adj_bits: np.ndarray, operations: n
     for n in range(2, MAX_VERTICES + 1):
         rows = np.flatnonzero(np.asarray(n_vertices) == n)
         if len(rows):
-            bits, ops = np.asarray(adj_bits)[rows].astype(np.int64), np.asarray(operations)[rows, :n - 2]
+            bits, ops = np.asarray(adj_bits)[rows].astype(np.int64), np.asarray(operations)[rows, : n - 2]
             edges = np.zeros((len(rows), n, n), np.int64)
             for y in range(n):
                 for x in range(y):
@@ -128,8 +148,9 @@ def nasbench101_cost(n_vertices: np.ndarray, adj_bits: np.ndarray, operations: n
     return params, macs
 
 
-def _nasbench101_cell(cost: _Cost, n: int, edges: np.ndarray, ops: np.ndarray, widths: np.ndarray, inputs: int,
-                      outputs: int, pixels: int) -> None:
+def _nasbench101_cell(
+    cost: _Cost, n: int, edges: np.ndarray, ops: np.ndarray, widths: np.ndarray, inputs: int, outputs: int, pixels: int
+) -> None:
     for v in range(n - 2):
         width = widths[:, v]
         cost.conv(inputs, width, 1, pixels, edges[:, 0, v + 1])  # projection of the cell input
@@ -138,8 +159,16 @@ def _nasbench101_cell(cost: _Cost, n: int, edges: np.ndarray, ops: np.ndarray, w
     cost.conv(inputs, outputs, 1, pixels, edges[:, 0, n - 1])
 
 
-def darts_cost(arch: DartsArchitecture, *, channels: int = 36, layers: int = 20, num_classes: int = 10,
-               in_channels: int = 3, affine: bool = True, image_size: int = 32) -> tuple[int, int]:
+def darts_cost(
+    arch: DartsArchitecture,
+    *,
+    channels: int = 36,
+    layers: int = 20,
+    num_classes: int = 10,
+    in_channels: int = 3,
+    affine: bool = True,
+    image_size: int = 32,
+) -> tuple[int, int]:
     """(parameters, multiply-accumulates) of the network without auxiliary head; `layers` cells in all."""
     cost = _Cost(affine)
     before_last, last, width = 3 * channels, 3 * channels, channels
@@ -150,7 +179,7 @@ def darts_cost(arch: DartsArchitecture, *, channels: int = 36, layers: int = 20,
         if reduction:
             width *= 2
         if reduced:  # the input before last is twice as large: factorised reduction by two strided convolutions
-            cost.conv(before_last, width, 1, _half(size_before_last)**2)
+            cost.conv(before_last, width, 1, _half(size_before_last) ** 2)
         else:
             cost.conv(before_last, width, 1, size_before_last**2)
         cost.conv(last, width, 1, size * size)
@@ -174,8 +203,16 @@ def _darts_operation(cost: _Cost, op: int, width: int, pixels: int, strided: boo
         cost.conv(width, width, 1, pixels)
 
 
-def costs(archs: Sequence[Any], *, channels: int | None = None, layers: int | None = None, num_classes: int = 10,
-          in_channels: int = 3, affine: bool = True, image_size: int = 32) -> tuple[np.ndarray, np.ndarray]:
+def costs(
+    archs: Sequence[Any],
+    *,
+    channels: int | None = None,
+    layers: int | None = None,
+    num_classes: int = 10,
+    in_channels: int = 3,
+    affine: bool = True,
+    image_size: int = 32,
+) -> tuple[np.ndarray, np.ndarray]:
     """(parameters, multiply-accumulates), int64 [n] each, of architectures of one space.
 
     `channels` and `layers` default to the published network of the space (`PUBLISHED`).
@@ -185,19 +222,30 @@ def costs(archs: Sequence[Any], *, channels: int | None = None, layers: int | No
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     if not all(type(arch) is type(archs[0]) for arch in archs):
         raise TypeError("architectures of several spaces cannot be counted in one call; call once a space")
-    shape: dict[str, Any] = {"num_classes": num_classes, "in_channels": in_channels, "affine": affine,
-                             "image_size": image_size}
-    name = {NB101Architecture: "nasbench101", NB201Architecture: "nasbench201",
-            DartsArchitecture: "darts_nds"}[type(archs[0])]
-    shape |= {"channels": PUBLISHED[name]["channels"] if channels is None else channels,
-              "layers": PUBLISHED[name]["layers"] if layers is None else layers}
+    shape: dict[str, Any] = {
+        "num_classes": num_classes,
+        "in_channels": in_channels,
+        "affine": affine,
+        "image_size": image_size,
+    }
+    name = {NB101Architecture: "nasbench101", NB201Architecture: "nasbench201", DartsArchitecture: "darts_nds"}[
+        type(archs[0])
+    ]
+    shape |= {
+        "channels": PUBLISHED[name]["channels"] if channels is None else channels,
+        "layers": PUBLISHED[name]["layers"] if layers is None else layers,
+    }
     if name == "nasbench201":
         return nasbench201_cost(np.array([arch.operations for arch in archs]), **shape)
     if name == "nasbench101":
         pruned = [arch.pruned() for arch in archs]
         operations = np.array([arch.operations + (-1,) * (7 - arch.n_vertices) for arch in pruned])
-        return nasbench101_cost(np.array([arch.n_vertices for arch in pruned]),
-                                np.array([arch.adj_bits for arch in pruned]), operations, **shape)
+        return nasbench101_cost(
+            np.array([arch.n_vertices for arch in pruned]),
+            np.array([arch.adj_bits for arch in pruned]),
+            operations,
+            **shape,
+        )
     both = np.array([darts_cost(arch, **shape) for arch in archs], np.int64)
     return both[:, 0], both[:, 1]
 

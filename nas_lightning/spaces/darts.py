@@ -17,12 +17,22 @@ import numpy as np
 
 from nas_lightning.spaces.base import ArchitectureError, Space
 
-OPERATIONS = ("none", "max_pool_3x3", "avg_pool_3x3", "skip_connect", "sep_conv_3x3", "sep_conv_5x5", "dil_conv_3x3",
-              "dil_conv_5x5")
+OPERATIONS = (
+    "none",
+    "max_pool_3x3",
+    "avg_pool_3x3",
+    "skip_connect",
+    "sep_conv_3x3",
+    "sep_conv_5x5",
+    "dil_conv_3x3",
+    "dil_conv_5x5",
+)
 _INDEX = {name: i for i, name in enumerate(OPERATIONS)}
 _PAIRS = tuple(tuple(combinations(range(2 + node), 2)) for node in range(4))
-_FORM = ("Genotype(normal=[('op', input), …], normal_concat=range(2, 6), reduce=[('op', input), …], "
-         "reduce_concat=range(2, 6)) with 8 pairs a cell, flat or two by two")
+_FORM = (
+    "Genotype(normal=[('op', input), …], normal_concat=range(2, 6), reduce=[('op', input), …], "
+    "reduce_concat=range(2, 6)) with 8 pairs a cell, flat or two by two"
+)
 
 Edge: TypeAlias = tuple[int, int]
 Node: TypeAlias = tuple[Edge, Edge]
@@ -44,24 +54,32 @@ class DartsArchitecture:
             if type(cell) is not tuple or len(cell) != 4:
                 raise ArchitectureError(f"the {name} cell of a DARTS architecture is a tuple of 4 nodes, not {cell!r}")
             for i, node in enumerate(cell):
-                if type(node) is not tuple or len(node) != 2 or any(
-                        type(edge) is not tuple or len(edge) != 2 for edge in node):
-                    raise ArchitectureError(f"node {i + 2} of the {name} cell must hold two (operation, input) pairs, "
-                                            f"not {node!r}")
+                if (
+                    type(node) is not tuple
+                    or len(node) != 2
+                    or any(type(edge) is not tuple or len(edge) != 2 for edge in node)
+                ):
+                    raise ArchitectureError(
+                        f"node {i + 2} of the {name} cell must hold two (operation, input) pairs, not {node!r}"
+                    )
                 for op, source in node:
                     if type(op) is not int or not 0 <= op < 8:
-                        raise ArchitectureError(f"{op!r} is no operation index of DARTS; use integers from 0 to 7 "
-                                                f"({', '.join(OPERATIONS)})")
+                        raise ArchitectureError(
+                            f"{op!r} is no operation index of DARTS; use integers from 0 to 7 ({', '.join(OPERATIONS)})"
+                        )
                     if type(source) is not int or not 0 <= source < 2 + i:
-                        raise ArchitectureError(f"node {i + 2} of the {name} cell reads {source!r}; it can read inputs "
-                                                f"0 to {1 + i}")
+                        raise ArchitectureError(
+                            f"node {i + 2} of the {name} cell reads {source!r}; it can read inputs 0 to {1 + i}"
+                        )
 
     def __str__(self) -> str:
         def text(cell: Cell) -> str:
             return ", ".join(f"('{OPERATIONS[op]}', {source})" for node in cell for op, source in node)
 
-        return (f"Genotype(normal=[{text(self.normal)}], normal_concat=range(2, 6), "
-                f"reduce=[{text(self.reduce)}], reduce_concat=range(2, 6))")
+        return (
+            f"Genotype(normal=[{text(self.normal)}], normal_concat=range(2, 6), "
+            f"reduce=[{text(self.reduce)}], reduce_concat=range(2, 6))"
+        )
 
 
 def relabelings(cell: Cell) -> set[Cell]:
@@ -126,7 +144,8 @@ class DartsSpace(Space[DartsArchitecture]):
     name: ClassVar[str] = "darts_nds"
     operations: ClassVar[tuple[str, ...]] = OPERATIONS
     cardinalities: ClassVar[tuple[int, ...]] = tuple(
-        gene for _ in range(2) for pairs in _PAIRS for gene in (len(pairs), 7, 7))
+        gene for _ in range(2) for pairs in _PAIRS for gene in (len(pairs), 7, 7)
+    )
     size: ClassVar[int] = (180 * 7**8) ** 2
     unique_size: ClassVar[int | None] = 382_128_166**2  # see count_cells
 
@@ -143,8 +162,9 @@ class DartsSpace(Space[DartsArchitecture]):
             raise ArchitectureError(f"{text[:200]!r} is no DARTS genotype; expected {_FORM}") from None
         for concat in ("normal_concat", "reduce_concat"):
             if concat in fields and fields[concat] not in ([2, 3, 4, 5], (2, 3, 4, 5)):
-                raise ArchitectureError(f"{concat} is {str(fields[concat])[:60]}; this space concatenates all four "
-                                        "nodes, [2, 3, 4, 5]")
+                raise ArchitectureError(
+                    f"{concat} is {str(fields[concat])[:60]}; this space concatenates all four nodes, [2, 3, 4, 5]"
+                )
         return DartsArchitecture(_cell(fields["normal"], "normal", text), _cell(fields["reduce"], "reduction", text))
 
     def canonical(self, arch: DartsArchitecture) -> DartsArchitecture:
@@ -153,12 +173,14 @@ class DartsSpace(Space[DartsArchitecture]):
 
     def key(self, arch: DartsArchitecture) -> str:
         """Operation and input digits of the canonical cells, 16 for the normal and 16 for the reduction cell."""
-        return "-".join("".join(f"{op}{source}" for node in min(relabelings(cell)) for op, source in node)
-                        for cell in (arch.normal, arch.reduce))
+        return "-".join(
+            "".join(f"{op}{source}" for node in min(relabelings(cell)) for op, source in node)
+            for cell in (arch.normal, arch.reduce)
+        )
 
     def _sample_cell(self, rng: np.random.Generator) -> Cell:
         genes = rng.integers(np.array(self.cardinalities[:12])).tolist()
-        return tuple(self._node(i, *genes[3 * i:3 * i + 3]) for i in range(4))  # type: ignore[return-value]
+        return tuple(self._node(i, *genes[3 * i : 3 * i + 3]) for i in range(4))  # type: ignore[return-value]
 
     @staticmethod
     def _node(i: int, pair: int, low: int, high: int) -> Node:
@@ -204,8 +226,11 @@ class DartsSpace(Space[DartsArchitecture]):
 
     def members(self, arch: DartsArchitecture) -> list[DartsArchitecture]:
         """All genotypes isomorphic to `arch`, in a fixed order, edges of a node sorted by input."""
-        return [DartsArchitecture(normal, reduce) for normal in sorted(relabelings(arch.normal))
-                for reduce in sorted(relabelings(arch.reduce))]
+        return [
+            DartsArchitecture(normal, reduce)
+            for normal in sorted(relabelings(arch.normal))
+            for reduce in sorted(relabelings(arch.reduce))
+        ]
 
     def neighbours(self, arch: DartsArchitecture) -> list[DartsArchitecture]:
         """Another operation on an edge, or another input (not read by the node yet): 120 for a sampled architecture."""
@@ -224,8 +249,10 @@ class DartsSpace(Space[DartsArchitecture]):
             for i, node in enumerate(cell):
                 (low, first), (high, second) = sorted(node, key=lambda edge: edge[1])
                 if first == second or not low or not high:
-                    raise ArchitectureError(f"node {i + 2} of {arch} uses none or reads one input twice; genomes cover "
-                                            "the 7 other operations on two distinct inputs")
+                    raise ArchitectureError(
+                        f"node {i + 2} of {arch} uses none or reads one input twice; genomes cover "
+                        "the 7 other operations on two distinct inputs"
+                    )
                 genome += [_PAIRS[i].index((first, second)), low - 1, high - 1]
         return np.array(genome, np.int64)
 
@@ -233,13 +260,14 @@ class DartsSpace(Space[DartsArchitecture]):
         genes = [int(gene) for gene in genome]
         if len(genes) != 24 or any(not 0 <= gene < high for gene, high in zip(genes, self.cardinalities, strict=False)):
             raise ArchitectureError(f"a DARTS genome is 24 integers below {self.cardinalities}, not {genes}")
-        cells = [tuple(self._node(i, *genes[start + 3 * i:start + 3 * i + 3]) for i in range(4)) for start in (0, 12)]
+        cells = [tuple(self._node(i, *genes[start + 3 * i : start + 3 * i + 3]) for i in range(4)) for start in (0, 12)]
         return DartsArchitecture(*cells)  # type: ignore[arg-type]
 
     def operation_counts(self, arch: DartsArchitecture) -> np.ndarray:
         """Of the normal, then of the reduction cell, int64 [16]."""
-        return np.concatenate([np.bincount([op for node in cell for op, _ in node], minlength=8)
-                               for cell in (arch.normal, arch.reduce)]).astype(np.int64)
+        return np.concatenate(
+            [np.bincount([op for node in cell for op, _ in node], minlength=8) for cell in (arch.normal, arch.reduce)]
+        ).astype(np.int64)
 
     def depth(self, arch: DartsArchitecture) -> int:
         """Separable and dilated convolutions on the longest path through the normal cell (each counted once)."""

@@ -37,26 +37,36 @@ class NB101Architecture:
         if type(n) is not int or not 2 <= n <= 7:
             raise ArchitectureError(f"a NAS-Bench-101 cell has 2 to 7 vertices, not {n!r}")
         if type(bits) is not int or not 0 <= bits < 1 << (n * (n - 1) // 2):
-            raise ArchitectureError(f"adj_bits {bits!r} is no edge set of {n} vertices; use an integer from 0 to "
-                                    f"{(1 << (n * (n - 1) // 2)) - 1}")
+            raise ArchitectureError(
+                f"adj_bits {bits!r} is no edge set of {n} vertices; use an integer from 0 to "
+                f"{(1 << (n * (n - 1) // 2)) - 1}"
+            )
         if type(self.operations) is not tuple or len(self.operations) != n - 2:
-            raise ArchitectureError(f"a cell of {n} vertices needs a tuple of {n - 2} interior operations, not "
-                                    f"{self.operations!r}")
+            raise ArchitectureError(
+                f"a cell of {n} vertices needs a tuple of {n - 2} interior operations, not {self.operations!r}"
+            )
         for op in self.operations:
             if type(op) is not int or not 0 <= op < 3:
-                raise ArchitectureError(f"{op!r} is no operation index of NAS-Bench-101; use integers from 0 to 2 "
-                                        f"({', '.join(OPERATIONS)})")
+                raise ArchitectureError(
+                    f"{op!r} is no operation index of NAS-Bench-101; use integers from 0 to 2 ({', '.join(OPERATIONS)})"
+                )
         pruned = graph.prune(n, bits)
         if pruned is None:
-            raise ArchitectureError("the output of the NAS-Bench-101 cell is not reachable from its input; "
-                                    "add an edge that connects them")
+            raise ArchitectureError(
+                "the output of the NAS-Bench-101 cell is not reachable from its input; add an edge that connects them"
+            )
         if pruned[1].bit_count() > graph.MAX_EDGES:
-            raise ArchitectureError(f"the NAS-Bench-101 cell has {pruned[1].bit_count()} edges after pruning; "
-                                    f"at most {graph.MAX_EDGES} are allowed")
+            raise ArchitectureError(
+                f"the NAS-Bench-101 cell has {pruned[1].bit_count()} edges after pruning; "
+                f"at most {graph.MAX_EDGES} are allowed"
+            )
 
     @classmethod
-    def from_matrix(cls, matrix: Sequence[Sequence[int]] | np.ndarray, operations: Sequence[str | int],
-                    ) -> NB101Architecture:
+    def from_matrix(
+        cls,
+        matrix: Sequence[Sequence[int]] | np.ndarray,
+        operations: Sequence[str | int],
+    ) -> NB101Architecture:
         """From an upper-triangular 0/1 matrix [n, n] and n (with "input", "output") or n - 2 operations."""
         rows = [[int(entry) for entry in row] for row in matrix]
         n = len(rows)
@@ -65,18 +75,23 @@ class NB101Architecture:
         if any(entry not in (0, 1) for row in rows for entry in row):
             raise ArchitectureError("the adjacency matrix of a NAS-Bench-101 cell holds zeros and ones only")
         if any(rows[x][y] for x in range(n) for y in range(x + 1)):
-            raise ArchitectureError("the adjacency matrix of a NAS-Bench-101 cell must be strictly upper-triangular: "
-                                    "edges go from lower to higher vertices")
+            raise ArchitectureError(
+                "the adjacency matrix of a NAS-Bench-101 cell must be strictly upper-triangular: "
+                "edges go from lower to higher vertices"
+            )
         bits = sum(1 << (x + y * (y - 1) // 2) for y in range(n) for x in range(y) if rows[x][y])
         labels = list(operations)
         if len(labels) == n and n >= 2 and labels[0] == "input" and labels[-1] == "output":
             labels = labels[1:-1]
         for label in labels:
             if isinstance(label, str) and label not in OPERATIONS:
-                raise ArchitectureError(f"{label!r} is no operation of NAS-Bench-101; the operations are "
-                                        f"{', '.join(OPERATIONS)} (with input first and output last)")
-        return cls(n, bits, tuple(OPERATIONS.index(label) if isinstance(label, str) else int(label)
-                                  for label in labels))
+                raise ArchitectureError(
+                    f"{label!r} is no operation of NAS-Bench-101; the operations are "
+                    f"{', '.join(OPERATIONS)} (with input first and output last)"
+                )
+        return cls(
+            n, bits, tuple(OPERATIONS.index(label) if isinstance(label, str) else int(label) for label in labels)
+        )
 
     @property
     def edges(self) -> tuple[tuple[int, int], ...]:
@@ -107,8 +122,13 @@ class NB101Architecture:
 @lru_cache(maxsize=8)
 def _row_bits(n: int) -> list[dict[str, int]]:
     """For every row of a flattened upper-triangular matrix, its adj_bits by its text."""
-    return [{f"{row:0{n}b}": sum(1 << (x + y * (y - 1) // 2) for y in range(n) if row >> (n - 1 - y) & 1)
-             for row in range(1 << (n - 1 - x))} for x in range(n)]
+    return [
+        {
+            f"{row:0{n}b}": sum(1 << (x + y * (y - 1) // 2) for y in range(n) if row >> (n - 1 - y) & 1)
+            for row in range(1 << (n - 1 - x))
+        }
+        for x in range(n)
+    ]
 
 
 def _well_formed(text: str) -> NB101Architecture:
@@ -117,7 +137,7 @@ def _well_formed(text: str) -> NB101Architecture:
     n = _SIDES[len(flat)]
     bits = 0
     for x, row in enumerate(_row_bits(n)):
-        bits |= row[flat[x * n:x * n + n]]
+        bits |= row[flat[x * n : x * n + n]]
     first, *interior, last = labels.split(",") if "," in labels else ("", "")
     if first != "input" or last != "output":
         raise KeyError(labels)
@@ -179,17 +199,23 @@ class NB101Space(Space[NB101Architecture]):
             bits, labels = flat[1], flat[2].split(",")
             n = round(len(bits) ** 0.5)
             if n * n != len(bits):
-                raise ArchitectureError(f"{len(bits)} matrix entries in {text[:99]!r} form no square matrix; write all "
-                                        "n x n entries row by row")
-            return NB101Architecture.from_matrix([[int(c) for c in bits[i:i + n]] for i in range(0, n * n, n)], labels)
+                raise ArchitectureError(
+                    f"{len(bits)} matrix entries in {text[:99]!r} form no square matrix; write all "
+                    "n x n entries row by row"
+                )
+            return NB101Architecture.from_matrix(
+                [[int(c) for c in bits[i : i + n]] for i in range(0, n * n, n)], labels
+            )
         try:
             matrix, labels = ast.literal_eval(text)
             return NB101Architecture.from_matrix(matrix, labels)
         except ArchitectureError:
             raise
         except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            raise ArchitectureError(f"{text[:200]!r} is no NAS-Bench-101 cell; expected the flattened matrix, a colon "
-                                    "and the operations, as in 0100:input,output") from None
+            raise ArchitectureError(
+                f"{text[:200]!r} is no NAS-Bench-101 cell; expected the flattened matrix, a colon "
+                "and the operations, as in 0100:input,output"
+            ) from None
 
     def canonical(self, arch: NB101Architecture) -> NB101Architecture:
         """Pruned, with the smallest (adj_bits, operations) of all topological orders."""
@@ -297,7 +323,7 @@ class NB101Space(Space[NB101Architecture]):
         for x, y in arch.edges:
             y = 6 if y == n - 1 else y
             genome[x + y * (y - 1) // 2] = 1
-        genome[21:21 + n - 2] = arch.operations
+        genome[21 : 21 + n - 2] = arch.operations
         return genome
 
     def decode(self, genome: Sequence[int] | np.ndarray) -> NB101Architecture:
@@ -330,7 +356,7 @@ class NB101Space(Space[NB101Architecture]):
         halves = module_hashes(n_vertices, adj_bits, operations).view(">u8")
         for row in np.lexsort((halves[:, 1], halves[:, 0])):
             n = int(n_vertices[row])
-            yield NB101Architecture(n, int(adj_bits[row]), tuple(operations[row, :n - 2].tolist()))
+            yield NB101Architecture(n, int(adj_bits[row]), tuple(operations[row, : n - 2].tolist()))
 
 
 def _topological(n: int, edges: set[tuple[int, int]]) -> list[int] | None:

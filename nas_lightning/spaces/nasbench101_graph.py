@@ -58,11 +58,18 @@ def relabelings(n: int) -> tuple[np.ndarray, np.ndarray]:
     edge_weights, place_weights = [], []
     for image in permutations(range(1, n - 1)):
         new = (0, *image, n - 1)
-        edge_weights.append([1 << (new[x] + new[y] * (new[y] - 1) // 2) if new[x] < new[y] else _FORBIDDEN
-                             for y in range(n) for x in range(y)])
+        edge_weights.append(
+            [
+                1 << (new[x] + new[y] * (new[y] - 1) // 2) if new[x] < new[y] else _FORBIDDEN
+                for y in range(n)
+                for x in range(y)
+            ]
+        )
         place_weights.append([3 ** (n - 2 - vertex) for vertex in image])
-    return (np.array(edge_weights, np.int64).reshape(len(edge_weights), n * (n - 1) // 2),
-            np.array(place_weights, np.int64).reshape(len(place_weights), n - 2))
+    return (
+        np.array(edge_weights, np.int64).reshape(len(edge_weights), n * (n - 1) // 2),
+        np.array(place_weights, np.int64).reshape(len(place_weights), n - 2),
+    )
 
 
 @lru_cache(maxsize=8)
@@ -124,7 +131,7 @@ def unlabelled_graphs() -> list[tuple[int, int, np.ndarray, int]]:
         cycles = [_cycles([n - 2 - round(np.log(w) / np.log(3)) - 1 for w in row]) for row in place_weights]
         labellings = full_graphs(n)
         for start in range(0, len(labellings), 4096):
-            bits = labellings[start:start + 4096]
+            bits = labellings[start : start + 4096]
             # float64 holds these sums exactly (below 2**31) and multiplies far faster than int64
             images = unpack(bits, n).astype(np.float64) @ edge_weights.T.astype(np.float64)
             for row in np.flatnonzero(images.min(1) == bits):
@@ -160,7 +167,7 @@ def enumerate_cells() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         images = digits.astype(np.int64) @ automorphisms.T
         kept = digits[images.min(1) == np.arange(len(digits))]
         padded = np.full((len(kept), 5), -1, np.int8)
-        padded[:, :n - 2] = kept
+        padded[:, : n - 2] = kept
         vertices.append(np.full(len(kept), n, np.uint8))
         adjacency.append(np.full(len(kept), bits, np.uint32))
         operations.append(padded)
@@ -184,8 +191,8 @@ def canonical_codes(n_vertices: np.ndarray, adj_bits: np.ndarray, operations: np
         rows = np.flatnonzero(np.asarray(n_vertices) == n)
         weights = _joint_weights(n).T.astype(np.float64)
         for start in range(0, len(rows), 8192):
-            part = rows[start:start + 8192]
-            features = np.concatenate([unpack(adj_bits[part], n), operations[part, :n - 2]], 1).astype(np.float64)
+            part = rows[start : start + 8192]
+            features = np.concatenate([unpack(adj_bits[part], n), operations[part, : n - 2]], 1).astype(np.float64)
             joint = (features @ weights).min(1).astype(np.int64)
             bits, code = np.divmod(joint, 3 ** (n - 2))
             out[part] = ((n << 21) | bits) * 243 + code * 3 ** (7 - n)
@@ -208,7 +215,11 @@ def module_hash(n: int, bits: int, operations: tuple[int, ...]) -> str:
     labels = (-1, *operations, -2)
     state = [md5(str((len(targets[v]), len(sources[v]), labels[v])).encode()).hexdigest() for v in range(n)]
     for _ in range(n):
-        state = [md5(f"{''.join(sorted([state[w] for w in sources[v]]))}|"
-                     f"{''.join(sorted([state[w] for w in targets[v]]))}|{state[v]}".encode()).hexdigest()
-                 for v in range(n)]
+        state = [
+            md5(
+                f"{''.join(sorted([state[w] for w in sources[v]]))}|"
+                f"{''.join(sorted([state[w] for w in targets[v]]))}|{state[v]}".encode()
+            ).hexdigest()
+            for v in range(n)
+        ]
     return md5(str(sorted(state)).encode()).hexdigest()

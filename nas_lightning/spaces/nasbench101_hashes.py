@@ -25,16 +25,25 @@ _CHUNK = 16384
 _MIX = np.array([0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB], np.uint64)  # odd, as in splitmix64
 
 
-def module_hashes(n_vertices: np.ndarray, adj_bits: np.ndarray, operations: np.ndarray, workers: int = 1,
-                  progress: Callable[[float], None] | None = None) -> np.ndarray:
+def module_hashes(
+    n_vertices: np.ndarray,
+    adj_bits: np.ndarray,
+    operations: np.ndarray,
+    workers: int = 1,
+    progress: Callable[[float], None] | None = None,
+) -> np.ndarray:
     """Reference hashes of full cells, uint8 [N, 16]: n_vertices [N], adj_bits [N], operations [N, 5].
 
     Complexity: 8 digests a vertex at most, some 50 µs a cell on one core. `workers` processes share the chunks (a
     script that asks for several needs the usual ``if __name__ == "__main__"``). `progress` hears the share done.
     """
     out = np.zeros((len(n_vertices), 16), np.uint8)
-    parts = [(n, rows[i:i + _CHUNK]) for n in range(2, MAX_VERTICES + 1)
-             for rows in [np.flatnonzero(np.asarray(n_vertices) == n)] for i in range(0, len(rows), _CHUNK)]
+    parts = [
+        (n, rows[i : i + _CHUNK])
+        for n in range(2, MAX_VERTICES + 1)
+        for rows in [np.flatnonzero(np.asarray(n_vertices) == n)]
+        for i in range(0, len(rows), _CHUNK)
+    ]
     tasks = [(n, np.asarray(adj_bits)[rows], np.asarray(operations)[rows]) for n, rows in parts]
     done = 0
     for (_, rows), digests in zip(parts, _results(tasks, workers), strict=True):
@@ -63,9 +72,10 @@ def _hash_chunk(task: tuple[int, np.ndarray, np.ndarray]) -> np.ndarray:
         for x in range(y):
             adjacency[:, x, y] = edges[:, x + y * (y - 1) // 2]
     n_sources, n_targets = adjacency.sum(1), adjacency.sum(2)
-    labels = np.concatenate([np.full((count, 1), -1), operations[:, :n - 2], np.full((count, 1), -2)], 1)
-    triples, inverse = np.unique(np.stack([n_targets, n_sources, labels], -1).reshape(-1, 3), axis=0,
-                                 return_inverse=True)
+    labels = np.concatenate([np.full((count, 1), -1), operations[:, : n - 2], np.full((count, 1), -2)], 1)
+    triples, inverse = np.unique(
+        np.stack([n_targets, n_sources, labels], -1).reshape(-1, 3), axis=0, return_inverse=True
+    )
     first = _digest([str((int(a), int(b), int(c))).encode() for a, b, c in triples])
     state = first[inverse.reshape(count, n)]  # [cell, vertex, 16]
     into = np.ascontiguousarray(adjacency.transpose(0, 2, 1))  # [cell, vertex, its sources]
@@ -82,8 +92,9 @@ def _hash_chunk(task: tuple[int, np.ndarray, np.ndarray]) -> np.ndarray:
     return _digest_rows(listed)
 
 
-def _round(state: np.ndarray, into: np.ndarray, out_of: np.ndarray, n_sources: np.ndarray,
-           n_targets: np.ndarray) -> np.ndarray:
+def _round(
+    state: np.ndarray, into: np.ndarray, out_of: np.ndarray, n_sources: np.ndarray, n_targets: np.ndarray
+) -> np.ndarray:
     """Every vertex becomes the digest of its sorted sources, sorted targets and itself: uint8 [N, n, 16] to the same.
 
     Equal messages are found by a 64-bit sum over digest halves (md5 outputs, so sums are as good as random; in the
@@ -105,7 +116,8 @@ def _round(state: np.ndarray, into: np.ndarray, out_of: np.ndarray, n_sources: n
     targets = _listed(out_of.reshape(-1, n)[first], order[cell], cell * n)
     text = _hexadecimal(state).reshape(-1, 32).view("V32")[:, 0]  # whole texts move faster than their letters
     source_text, target_text, own = (
-        np.take(text, where).view(np.uint8).reshape(-1, 32) for where in (sources, targets, first))
+        np.take(text, where).view(np.uint8).reshape(-1, 32) for where in (sources, targets, first)
+    )
     a, b = n_sources[first], n_targets[first]
     source_start, target_start = np.cumsum(a) - a, np.cumsum(b) - b
     digests = np.empty((len(first), 16), np.uint8)
@@ -113,9 +125,10 @@ def _round(state: np.ndarray, into: np.ndarray, out_of: np.ndarray, n_sources: n
         i, j = divmod(int(kind), n)
         rows = np.flatnonzero((a == i) & (b == j))
         message = np.full((len(rows), 32 * (i + j + 1) + 2), ord("|"), np.uint8)
-        message[:, :32 * i] = source_text[source_start[rows, None] + np.arange(i)].reshape(len(rows), 32 * i)
-        message[:, 32 * i + 1:32 * (i + j) + 1] = target_text[
-            target_start[rows, None] + np.arange(j)].reshape(len(rows), 32 * j)
+        message[:, : 32 * i] = source_text[source_start[rows, None] + np.arange(i)].reshape(len(rows), 32 * i)
+        message[:, 32 * i + 1 : 32 * (i + j) + 1] = target_text[target_start[rows, None] + np.arange(j)].reshape(
+            len(rows), 32 * j
+        )
         message[:, -32:] = own[rows]
         digests[rows] = _digest_rows(message)
     return np.take(digests.view("V16")[:, 0], inverse).view(np.uint8).reshape(count, n, 16)
@@ -149,4 +162,4 @@ def _digest(messages: list[bytes]) -> np.ndarray:
 def _digest_rows(rows: np.ndarray) -> np.ndarray:
     """md5 of every row of bytes, uint8 [N, L] to uint8 [N, 16]."""
     width, blob = rows.shape[1], rows.tobytes()
-    return _digest([blob[i:i + width] for i in range(0, len(blob), width)])
+    return _digest([blob[i : i + width] for i in range(0, len(blob), width)])

@@ -36,8 +36,9 @@ class NB201Architecture:
             raise ArchitectureError(f"a NAS-Bench-201 cell is a tuple of 6 operation indices, not {operations!r}")
         for op in operations:
             if type(op) is not int or not 0 <= op < 5:
-                raise ArchitectureError(f"{op!r} is no operation index of NAS-Bench-201; use integers from 0 to 4 "
-                                        f"({', '.join(OPERATIONS)})")
+                raise ArchitectureError(
+                    f"{op!r} is no operation index of NAS-Bench-201; use integers from 0 to 4 ({', '.join(OPERATIONS)})"
+                )
 
     def __str__(self) -> str:
         a, b, c, d, e, f = (OPERATIONS[op] for op in self.operations)
@@ -70,8 +71,10 @@ def official_order() -> np.ndarray:
     random.Random(88).shuffle(codes)
     order = np.array(codes, np.int32)
     if zlib.crc32(order.astype("<i4").tobytes()) != _ORDER_CRC:
-        raise RuntimeError("this Python shuffles differently from those that NAS-Bench-201's architecture order was "
-                           "made with; use CPython 3.11 to 3.13")
+        raise RuntimeError(
+            "this Python shuffles differently from those that NAS-Bench-201's architecture order was "
+            "made with; use CPython 3.11 to 3.13"
+        )
     order.flags.writeable = False
     return order
 
@@ -87,8 +90,9 @@ def official_index() -> np.ndarray:
 
 def _terms(node: str) -> list[str]:
     """What a node contributes over an edge, per operation: nothing, itself, or an operation applied to it."""
-    return ["#" if op == "none" or node == "#" else node if op == "skip_connect" else f"({node})@{op}"
-            for op in OPERATIONS]
+    return [
+        "#" if op == "none" or node == "#" else node if op == "skip_connect" else f"({node})@{op}" for op in OPERATIONS
+    ]
 
 
 @lru_cache(maxsize=1)
@@ -148,8 +152,10 @@ class NB201Space(Space[NB201Architecture]):
                 if str(arch) == text.strip():
                     return arch
         except KeyError as error:
-            raise ArchitectureError(f"{error} in {text[:200]!r} is no operation of NAS-Bench-201; the operations are "
-                                    f"{', '.join(OPERATIONS)}") from None
+            raise ArchitectureError(
+                f"{error} in {text[:200]!r} is no operation of NAS-Bench-201; the operations are "
+                f"{', '.join(OPERATIONS)}"
+            ) from None
         except (ValueError, AttributeError):
             pass
         raise ArchitectureError(f"{text[:99]!r} is no NAS-Bench-201 cell; expected |op~0|+|op~0|op~1|+|op~0|op~1|op~2|")
@@ -175,8 +181,12 @@ class NB201Space(Space[NB201Architecture]):
     def neighbours(self, arch: NB201Architecture) -> list[NB201Architecture]:
         """The 24 cells that differ in the operation of one edge."""
         ops = arch.operations
-        return [NB201Architecture((*ops[:edge], op, *ops[edge + 1:]))
-                for edge in range(6) for op in range(5) if op != ops[edge]]
+        return [
+            NB201Architecture((*ops[:edge], op, *ops[edge + 1 :]))
+            for edge in range(6)
+            for op in range(5)
+            if op != ops[edge]
+        ]
 
     def mutate(self, arch: NB201Architecture, rng: np.random.Generator) -> NB201Architecture:
         edge, shift = divmod(int(rng.integers(24)), 4)

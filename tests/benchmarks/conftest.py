@@ -35,7 +35,18 @@ def small(request, tmp_path):
             archs.append(arch)
     runs = rng.uniform(0.1, 0.9, (40, 3))
     runs[5, 2] = np.nan
-    path = write_table(tmp_path / "small.arrow", space=space.name, dataset="digits", architectures=archs, columns={
-        "test_accuracy_seeds": runs, "validation_accuracy@5": runs[:, 0], "validation_accuracy@20": runs[:, 1],
-        "params": np.arange(40) + 100, "train_seconds@20": np.arange(40.0)}, metadata={"protocol": "none", "cost": 3})
+    path = write_table(
+        tmp_path / "small.arrow",
+        space=space.name,
+        dataset="digits",
+        architectures=archs,
+        columns={
+            "test_accuracy_seeds": runs,
+            "validation_accuracy@5": runs[:, 0],
+            "validation_accuracy@20": runs[:, 1],
+            "params": np.arange(40) + 100,
+            "train_seconds@20": np.arange(40.0),
+        },
+        metadata={"protocol": "none", "cost": 3},
+    )
     return space, archs, runs, Benchmark.open(path)

@@ -71,8 +71,13 @@ def test_metrics_and_epochs(small):
     np.testing.assert_array_equal(table.accuracies(archs, "validation_accuracy", epochs=5), runs[:, 0])
     np.testing.assert_array_equal(table.training_time(archs, epochs=20), np.arange(40.0))
     np.testing.assert_array_equal(table.values("validation_accuracy@5"), runs[:, 0])
-    for ask in (lambda: table.accuracies(archs, "validation_accuracy", epochs=7), lambda: table.accuracies(archs, "x"),
-                lambda: table.values("y"), lambda: table.training_time(archs, epochs=3), lambda: table.macs(archs)):
+    for ask in (
+        lambda: table.accuracies(archs, "validation_accuracy", epochs=7),
+        lambda: table.accuracies(archs, "x"),
+        lambda: table.values("y"),
+        lambda: table.training_time(archs, epochs=3),
+        lambda: table.macs(archs),
+    ):
         with pytest.raises(BenchmarkError):
             ask()
     assert table.seed_accuracies(archs, "validation_accuracy") is None
@@ -102,8 +107,14 @@ def test_row_as_dict_holds_every_column(small):
     row = table.query(archs[5]).as_dict()
     assert row["architecture"] == str(archs[5])
     assert row["params"] == 105
-    assert set(row) == {"architecture", "test_accuracy/seeds", "validation_accuracy@5", "validation_accuracy@20",
-                        "params", "train_seconds@20"}
+    assert set(row) == {
+        "architecture",
+        "test_accuracy/seeds",
+        "validation_accuracy@5",
+        "validation_accuracy@20",
+        "params",
+        "train_seconds@20",
+    }
     assert row["test_accuracy/seeds"][:2] == runs[5, :2].tolist()
 
 
@@ -131,8 +142,13 @@ def test_own_row_comes_before_an_isomorphic_one(tmp_path):
     space = get_space("nasbench201")
     members = space.members(NB201Architecture((1, 3, 0, 0, 0, 2)))
     assert len(members) >= 3
-    path = write_table(tmp_path / "t.arrow", space="nasbench201", dataset="cifar10", architectures=members[:2],
-                       columns={"test_accuracy": [0.5, 0.6]})
+    path = write_table(
+        tmp_path / "t.arrow",
+        space="nasbench201",
+        dataset="cifar10",
+        architectures=members[:2],
+        columns={"test_accuracy": [0.5, 0.6]},
+    )
     table = Benchmark.open(path)
     assert table.accuracies(members[:3]).tolist() == [0.5, 0.6, 0.5]
     codes = np.array([arch.code for arch in members[:3]])
@@ -141,10 +157,13 @@ def test_own_row_comes_before_an_isomorphic_one(tmp_path):
 
 def test_several_datasets_in_one_table(tmp_path):
     archs = [NB201Architecture((op,) * 6) for op in range(3)]
-    columns = [Column([0.1, 0.2, 0.3], "test_accuracy", "cifar10", 12),
-               Column([0.4, 0.5, 0.6], "test_accuracy", "cifar10", 200),
-               Column([0.7, 0.8, 0.9], "test_accuracy", "imagenet16_120", 200),
-               Column([2.0, 3.0, 4.0], "train_seconds_per_epoch", "cifar10"), Column([7, 8, 9], "serial")]
+    columns = [
+        Column([0.1, 0.2, 0.3], "test_accuracy", "cifar10", 12),
+        Column([0.4, 0.5, 0.6], "test_accuracy", "cifar10", 200),
+        Column([0.7, 0.8, 0.9], "test_accuracy", "imagenet16_120", 200),
+        Column([2.0, 3.0, 4.0], "train_seconds_per_epoch", "cifar10"),
+        Column([7, 8, 9], "serial"),
+    ]
     path = write_table(tmp_path / "t.parquet", space="nasbench201", dataset=None, architectures=archs, columns=columns)
     table = Benchmark.open(path)
     assert (table.dataset, table.datasets) == ("cifar10", ("cifar10", "imagenet16_120"))
@@ -161,8 +180,13 @@ def test_several_datasets_in_one_table(tmp_path):
 
 def test_a_table_without_accuracies_says_so(tmp_path):
     archs = [NB201Architecture((1,) * 6)]
-    path = write_table(tmp_path / "t.arrow", space="nasbench201", dataset="cifar10", architectures=archs,
-                       columns={"edgegpu_latency_ms": [2.5]})
+    path = write_table(
+        tmp_path / "t.arrow",
+        space="nasbench201",
+        dataset="cifar10",
+        architectures=archs,
+        columns={"edgegpu_latency_ms": [2.5]},
+    )
     table = Benchmark.open(path)
     assert table.values("edgegpu_latency_ms", archs).tolist() == [2.5]
     with pytest.raises(BenchmarkError, match="holds no accuracies"):
@@ -172,9 +196,17 @@ def test_a_table_without_accuracies_says_so(tmp_path):
 def test_mixed_settings_are_not_ranked_silently(tmp_path):
     space, rng = get_space("darts_nds"), np.random.default_rng(0)
     archs = [space.sample(rng) for _ in range(3)]
-    path = write_table(tmp_path / "t.arrow", space="darts_nds", dataset="cifar10", architectures=[*archs, archs[0]],
-                       columns=[Column([0.1, 0.2, 0.3, 0.4], "test_accuracy", "cifar10"),
-                                Column([16.0, 16, 32, 32], "width", unit="setting")], metadata={"varying": ["width"]})
+    path = write_table(
+        tmp_path / "t.arrow",
+        space="darts_nds",
+        dataset="cifar10",
+        architectures=[*archs, archs[0]],
+        columns=[
+            Column([0.1, 0.2, 0.3, 0.4], "test_accuracy", "cifar10"),
+            Column([16.0, 16, 32, 32], "width", unit="setting"),
+        ],
+        metadata={"varying": ["width"]},
+    )
     with pytest.raises(BenchmarkError, match="different width"):
         Benchmark.open(path)
     wide = Benchmark.open(path, where={"width": 32})
@@ -190,8 +222,10 @@ def test_mixed_settings_are_not_ranked_silently(tmp_path):
 
 
 def test_tables_need_no_torch():
-    code = ("import sys, nas_lightning.benchmarks, nas_lightning.benchmarks.__main__\n"
-            "heavy = {'torch', 'pytorch_lightning', 'sklearn', 'scipy', 'pandas'} & set(sys.modules)\n"
-            "sys.exit(', '.join(heavy) or 0)")
+    code = (
+        "import sys, nas_lightning.benchmarks, nas_lightning.benchmarks.__main__\n"
+        "heavy = {'torch', 'pytorch_lightning', 'sklearn', 'scipy', 'pandas'} & set(sys.modules)\n"
+        "sys.exit(', '.join(heavy) or 0)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

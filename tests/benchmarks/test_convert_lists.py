@@ -15,15 +15,24 @@ DARTS = get_space("darts_nds")
 
 
 def genotype(arch):
-    cells = [[[DARTS.operations[op], source] for node in cell for op, source in node]
-             for cell in (arch.normal, arch.reduce)]
+    cells = [
+        [[DARTS.operations[op], source] for node in cell for op, source in node] for cell in (arch.normal, arch.reduce)
+    ]
     return {"normal": cells[0], "normal_concat": [2, 3, 4, 5], "reduce": cells[1], "reduce_concat": [2, 3, 4, 5]}
 
 
 def entry(arch, width, depth, error, lr=0.1):
-    return {"net": {"genotype": genotype(arch), "width": width, "depth": depth, "aux": False}, "params": 1000 * width,
-            "flops": 5000 * width, "optim": {"base_lr": lr, "wd": 5e-4, "max_ep": 3}, "rng_seed": 1, "iter_time": 0.1,
-            "train_ep_top1": [60.0, 20.0, 5.0], "test_ep_top1": [50.0, 8.0, error], "min_test_top1": min(8.0, error)}
+    return {
+        "net": {"genotype": genotype(arch), "width": width, "depth": depth, "aux": False},
+        "params": 1000 * width,
+        "flops": 5000 * width,
+        "optim": {"base_lr": lr, "wd": 5e-4, "max_ep": 3},
+        "rng_seed": 1,
+        "iter_time": 0.1,
+        "train_ep_top1": [60.0, 20.0, 5.0],
+        "test_ep_top1": [50.0, 8.0, error],
+        "min_test_top1": min(8.0, error),
+    }
 
 
 @pytest.fixture
@@ -48,8 +57,11 @@ def test_fixed_width_and_depth(tmp_path, archs):
 
 def test_mixed_files_must_be_narrowed(tmp_path, archs):
     source = tmp_path / "DARTS_in.json"
-    source.write_text(json.dumps({"top": [entry(archs[0], 16, 8, 5.0), entry(archs[1], 32, 8, 6.0)],
-                                  "mid": [entry(archs[2], 32, 14, 7.0)]}))
+    source.write_text(
+        json.dumps(
+            {"top": [entry(archs[0], 16, 8, 5.0), entry(archs[1], 32, 8, 6.0)], "mid": [entry(archs[2], 32, 14, 7.0)]}
+        )
+    )
     out = convert("nds", source, tmp_path / "t.arrow")
     with pytest.raises(BenchmarkError, match="different width"):
         Benchmark.open(out)
@@ -76,11 +88,14 @@ def test_genotype_lists(tmp_path, archs, form):
     if form == "csv":
         source.write_text("genotype,val\n" + "".join(f'"{arch}",{90 + i}\n' for i, arch in enumerate(archs)))
     else:
-        records = [{"arch": str(arch) if form == "json text" else genotype(arch), "val": 90 + i}
-                   for i, arch in enumerate(archs)]
+        records = [
+            {"arch": str(arch) if form == "json text" else genotype(arch), "val": 90 + i}
+            for i, arch in enumerate(archs)
+        ]
         source.write_text(json.dumps({str(i): r for i, r in enumerate(records)} if "mapping" in form else records))
-    out = convert("genotypes", source, tmp_path / "t.parquet", accuracy="val", percent=True,
-                  metric="validation_accuracy")
+    out = convert(
+        "genotypes", source, tmp_path / "t.parquet", accuracy="val", percent=True, metric="validation_accuracy"
+    )
     table = Benchmark.open(out)
     np.testing.assert_allclose(table.accuracies(archs, "validation_accuracy"), [0.9, 0.91, 0.92, 0.93])
     with pytest.raises(BenchmarkError, match="no column other; it has"):
@@ -101,8 +116,15 @@ def test_mapped_columns(tmp_path, name, suffix):
     else:
         rows = zip(*data.values(), strict=True)
         source.write_text("cell,acc,mb\n" + "".join(f'"{c}",{"" if a is None else a},{m}\n' for c, a, m in rows))
-    out = convert("table", source, tmp_path / "out.arrow", space=name, dataset="mine", architecture="cell",
-                  columns={"test_accuracy@7": "acc:percent", "memory_mb": "mb"})
+    out = convert(
+        "table",
+        source,
+        tmp_path / "out.arrow",
+        space=name,
+        dataset="mine",
+        architecture="cell",
+        columns={"test_accuracy@7": "acc:percent", "memory_mb": "mb"},
+    )
     table = Benchmark.open(out, space=name)
     np.testing.assert_allclose(table.accuracies(archs), [0.1, 0.2, 0.3, 0.4, np.nan])
     assert table.values("memory_mb", archs).tolist() == [1, 2, 3, 4, 5]
@@ -110,17 +132,24 @@ def test_mapped_columns(tmp_path, name, suffix):
     assert table.dataset == "mine"
 
 
-@pytest.mark.parametrize(("content", "columns", "message"), [
-    ("cell,acc\n", {"test_accuracy": "acc"}, "no rows"),
-    ("cell,acc\nnonsense,1\n", {"test_accuracy": "acc"}, "row 1 of"),
-    ("cell,acc\n|none~0|+|none~0|none~1|+|none~0|none~1|none~2|,high\n", {"test_accuracy": "acc"}, "no number"),
-    ("cell,acc\n|none~0|+|none~0|none~1|+|none~0|none~1|none~2|,93\n", {"test_accuracy": "acc"}, "percents by 100"),
-    ("cell,acc\n|none~0|+|none~0|none~1|+|none~0|none~1|none~2|,93\n", {"test_accuracy": "acc:permille"}, "no unit"),
-    ("cell,acc\n|none~0|+|none~0|none~1|+|none~0|none~1|none~2|,93\n", {"test_accuracy": "b"}, "no column b"),
-    ("cell,acc\n|none~0|+|none~0|none~1|+|none~0|none~1|none~2|,93\n", {}, "no column of"),
-    ("cell,acc\na\n", {"test_accuracy": "acc"}, "more or fewer fields"),
-    ("x,acc\na,1\n", {"test_accuracy": "acc"}, "no column cell"),
-])
+@pytest.mark.parametrize(
+    ("content", "columns", "message"),
+    [
+        ("cell,acc\n", {"test_accuracy": "acc"}, "no rows"),
+        ("cell,acc\nnonsense,1\n", {"test_accuracy": "acc"}, "row 1 of"),
+        ("cell,acc\n|none~0|+|none~0|none~1|+|none~0|none~1|none~2|,high\n", {"test_accuracy": "acc"}, "no number"),
+        ("cell,acc\n|none~0|+|none~0|none~1|+|none~0|none~1|none~2|,93\n", {"test_accuracy": "acc"}, "percents by 100"),
+        (
+            "cell,acc\n|none~0|+|none~0|none~1|+|none~0|none~1|none~2|,93\n",
+            {"test_accuracy": "acc:permille"},
+            "no unit",
+        ),
+        ("cell,acc\n|none~0|+|none~0|none~1|+|none~0|none~1|none~2|,93\n", {"test_accuracy": "b"}, "no column b"),
+        ("cell,acc\n|none~0|+|none~0|none~1|+|none~0|none~1|none~2|,93\n", {}, "no column of"),
+        ("cell,acc\na\n", {"test_accuracy": "acc"}, "more or fewer fields"),
+        ("x,acc\na,1\n", {"test_accuracy": "acc"}, "no column cell"),
+    ],
+)
 def test_wrong_mappings_are_refused(tmp_path, content, columns, message):
     source = tmp_path / "t.csv"
     source.write_text(content)

@@ -30,12 +30,24 @@ def frame(data):
 def record(arch, epochs, value, module_hash=None):
     metrics = model_metrics()(trainable_parameters=parameters(arch), total_time=5.0)
     for share in (0.0, 0.5, 1.0):
-        metrics.evaluation_data.add(current_epoch=epochs * share, training_time=1000 * share * epochs,
-                                    train_accuracy=share * value, validation_accuracy=share * value / 2,
-                                    test_accuracy=share * value / 4, checkpoint_path="")
+        metrics.evaluation_data.add(
+            current_epoch=epochs * share,
+            training_time=1000 * share * epochs,
+            train_accuracy=share * value,
+            validation_accuracy=share * value / 2,
+            test_accuracy=share * value / 4,
+            checkpoint_path="",
+        )
     text, operations = str(arch).split(":")
-    return json.dumps([module_hash or SPACE.key(arch), epochs, text, operations,
-                       base64.b64encode(metrics.SerializeToString()).decode()]).encode()
+    return json.dumps(
+        [
+            module_hash or SPACE.key(arch),
+            epochs,
+            text,
+            operations,
+            base64.b64encode(metrics.SerializeToString()).decode(),
+        ]
+    ).encode()
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +57,14 @@ def official(tmp_path_factory):
     archs = list({SPACE.key(a): a for a in (SPACE.sample_unique(rng) for _ in range(20))}.values())
     values = rng.uniform(0.1, 1.0, (len(archs), 2, 3))
     path = tmp_path_factory.mktemp("official") / "nasbench_full.tfrecord"
-    path.write_bytes(b"".join(frame(record(arch, epochs, values[i, e, run])) for run in range(3)
-                              for i, arch in enumerate(archs) for e, epochs in enumerate((4, 108))))
+    path.write_bytes(
+        b"".join(
+            frame(record(arch, epochs, values[i, e, run]))
+            for run in range(3)
+            for i, arch in enumerate(archs)
+            for e, epochs in enumerate((4, 108))
+        )
+    )
     return path, archs, values
 
 
@@ -62,10 +80,12 @@ def test_numbers_of_both_budgets_and_all_runs(official, tmp_path):
     assert table.epochs("test_accuracy") == (4, 108)
     for e, epochs in enumerate((4, 108)):
         np.testing.assert_allclose(table.seed_accuracies(archs, "test_accuracy", epochs), values[:, e] / 4, rtol=1e-6)
-        np.testing.assert_allclose(table.accuracies(archs, "validation_accuracy", epochs), values[:, e].mean(1) / 2,
-                                   rtol=1e-6)
-        np.testing.assert_allclose(table.accuracies(archs, "halfway_train_accuracy", epochs), values[:, e].mean(1) / 2,
-                                   rtol=1e-6)
+        np.testing.assert_allclose(
+            table.accuracies(archs, "validation_accuracy", epochs), values[:, e].mean(1) / 2, rtol=1e-6
+        )
+        np.testing.assert_allclose(
+            table.accuracies(archs, "halfway_train_accuracy", epochs), values[:, e].mean(1) / 2, rtol=1e-6
+        )
         np.testing.assert_allclose(table.training_time(archs, epochs), 1000 * epochs)
     assert table.params(archs).tolist() == [parameters(arch) for arch in archs]
     assert table.keys == [SPACE.key(arch) for arch in archs]
@@ -73,16 +93,19 @@ def test_numbers_of_both_budgets_and_all_runs(official, tmp_path):
     assert len(table.sha256) == 64
 
 
-@pytest.mark.parametrize(("damage", "message"), [
-    (lambda raw: raw[:-1], "ends inside a record"),
-    (lambda raw: raw[:5], "ends inside a record's head"),
-    (lambda raw: raw[:-20] + b"x" + raw[-19:], "record that does not match its checksum"),
-    (lambda raw: b"\x01" + raw[1:], "record length that does not match"),
-    (lambda raw: b"", "no records"),
-    (lambda raw: frame(b"[1, 2]"), "no NAS-Bench-101 measurement"),
-    (lambda raw: frame(b"\xff\xfe"), "no NAS-Bench-101 measurement"),
-    (lambda raw: raw + raw[:raw.index(b"]") + 5], "more than 3 runs"),
-])
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda raw: raw[:-1], "ends inside a record"),
+        (lambda raw: raw[:5], "ends inside a record's head"),
+        (lambda raw: raw[:-20] + b"x" + raw[-19:], "record that does not match its checksum"),
+        (lambda raw: b"\x01" + raw[1:], "record length that does not match"),
+        (lambda raw: b"", "no records"),
+        (lambda raw: frame(b"[1, 2]"), "no NAS-Bench-101 measurement"),
+        (lambda raw: frame(b"\xff\xfe"), "no NAS-Bench-101 measurement"),
+        (lambda raw: raw + raw[: raw.index(b"]") + 5], "more than 3 runs"),
+    ],
+)
 def test_damaged_files_are_refused_and_leave_nothing(official, tmp_path, damage, message):
     broken = tmp_path / "broken.tfrecord"
     broken.write_bytes(damage(official[0].read_bytes()))

@@ -15,8 +15,12 @@ from nas_lightning.spaces import get_space
 
 SPACE = get_space("nasbench201")
 SEEDS = {"cifar10-valid": (777, 888), "cifar10": (777,), "cifar100": (777, 888, 999), "ImageNet16-120": (777,)}
-SPLITS = {"cifar10-valid": ("x-valid", "ori-test"), "cifar10": ("ori-test",),
-          "cifar100": ("x-valid", "x-test", "ori-test"), "ImageNet16-120": ("x-valid", "x-test", "ori-test")}
+SPLITS = {
+    "cifar10-valid": ("x-valid", "ori-test"),
+    "cifar10": ("ori-test",),
+    "cifar100": ("x-valid", "x-test", "ori-test"),
+    "ImageNet16-120": ("x-valid", "x-test", "ori-test"),
+}
 
 
 def accuracy(index, epochs, dataset, split, seed, epoch):
@@ -28,22 +32,37 @@ def accuracy(index, epochs, dataset, split, seed, epoch):
 def result(index, epochs, dataset, seed):
     last = range(epochs)
     return {
-        "name": "infer.tiny", "net_state_dict": None, "train_acc5es": None, "params": 0.5 + index / 1000,
+        "name": "infer.tiny",
+        "net_state_dict": None,
+        "train_acc5es": None,
+        "params": 0.5 + index / 1000,
         "flop": 15.646,
         "train_acc1es": collections.OrderedDict((e, accuracy(index, epochs, dataset, "train", seed, e)) for e in last),
-        "train_losses": dict.fromkeys(last, 1.0), "train_times": dict.fromkeys(last, 2.0),
-        "seed": seed, "epochs": epochs,
-        "arch_config": {"channel": 16, "num_cells": 5, "class_num": 10}, "latency": [0.01, np.float64(0.03)],
-        "eval_names": list(SPLITS[dataset]), "eval_times": {}, "eval_losses": {},
-        "eval_acc1es": {f"{split}@{e}": accuracy(index, epochs, dataset, split, seed, e)
-                        for split in SPLITS[dataset] for e in last}}
+        "train_losses": dict.fromkeys(last, 1.0),
+        "train_times": dict.fromkeys(last, 2.0),
+        "seed": seed,
+        "epochs": epochs,
+        "arch_config": {"channel": 16, "num_cells": 5, "class_num": 10},
+        "latency": [0.01, np.float64(0.03)],
+        "eval_names": list(SPLITS[dataset]),
+        "eval_times": {},
+        "eval_losses": {},
+        "eval_acc1es": {
+            f"{split}@{e}": accuracy(index, epochs, dataset, split, seed, e) for split in SPLITS[dataset] for e in last
+        },
+    }
 
 
 def state(index, epochs):
-    return {"arch_index": index, "arch_str": str(SPACE.from_index(index)), "clear_net_done": True,
-            "dataset_seed": {dataset: list(seeds) for dataset, seeds in SEEDS.items()},
-            "all_results": {(dataset, seed): result(index, epochs, dataset, seed)
-                            for dataset, seeds in SEEDS.items() for seed in seeds}}
+    return {
+        "arch_index": index,
+        "arch_str": str(SPACE.from_index(index)),
+        "clear_net_done": True,
+        "dataset_seed": {dataset: list(seeds) for dataset, seeds in SEEDS.items()},
+        "all_results": {
+            (dataset, seed): result(index, epochs, dataset, seed) for dataset, seeds in SEEDS.items() for seed in seeds
+        },
+    }
 
 
 def budgets(index, names):
@@ -51,8 +70,12 @@ def budgets(index, names):
 
 
 def everything(names):
-    return {"meta_archs": [str(SPACE.from_index(i)) for i in range(15625)], "total_archs": 15625,
-            "arch2infos": {i: budgets(i, names) for i in (0, 7, 9000)}, "evaluated_indexes": {0, 7, 9000}}
+    return {
+        "meta_archs": [str(SPACE.from_index(i)) for i in range(15625)],
+        "total_archs": 15625,
+        "arch2infos": {i: budgets(i, names) for i in (0, 7, 9000)},
+        "evaluated_indexes": {0, 7, 9000},
+    }
 
 
 def write_folder(tmp_path):
@@ -79,25 +102,41 @@ def write_old(tmp_path, zipped):
 
 @pytest.mark.parametrize("form", ["folder", "file", "pth", "old pth"])
 def test_every_official_form_gives_the_same_numbers(tmp_path, form):
-    source = {"folder": write_folder, "file": write_nats, "pth": lambda p: write_old(p, True),
-              "old pth": lambda p: write_old(p, False)}[form](tmp_path)
+    source = {
+        "folder": write_folder,
+        "file": write_nats,
+        "pth": lambda p: write_old(p, True),
+        "old pth": lambda p: write_old(p, False),
+    }[form](tmp_path)
     out = convert("nasbench201" if "pth" in form else "nats", source, tmp_path / "t.arrow")
     archs = [SPACE.from_index(i) for i in (0, 7, 9000)]
     for dataset, trained, validation, test in (
-            ("cifar10", "cifar10-valid", ("cifar10-valid", "x-valid"), ("cifar10", "ori-test")),
-            ("cifar100", "cifar100", ("cifar100", "x-valid"), ("cifar100", "x-test")),
-            ("ImageNet16-120", "ImageNet16-120", ("ImageNet16-120", "x-valid"), ("ImageNet16-120", "x-test"))):
+        ("cifar10", "cifar10-valid", ("cifar10-valid", "x-valid"), ("cifar10", "ori-test")),
+        ("cifar100", "cifar100", ("cifar100", "x-valid"), ("cifar100", "x-test")),
+        ("ImageNet16-120", "ImageNet16-120", ("ImageNet16-120", "x-valid"), ("ImageNet16-120", "x-test")),
+    ):
         table = Benchmark.open(out, space="nasbench201", dataset=dataset)
         assert len(table) == 3
         for epochs in (12, 200):
             for metric, (official, split) in (("validation_accuracy", validation), ("test_accuracy", test)):
-                expected = np.array([[accuracy(i, epochs, official, split, seed, epochs - 1)
-                                      for seed in SEEDS[official]] for i in (0, 7, 9000)]) / 100
+                expected = (
+                    np.array(
+                        [
+                            [accuracy(i, epochs, official, split, seed, epochs - 1) for seed in SEEDS[official]]
+                            for i in (0, 7, 9000)
+                        ]
+                    )
+                    / 100
+                )
                 np.testing.assert_allclose(table.seed_accuracies(archs, metric, epochs), expected, rtol=1e-12)
                 np.testing.assert_allclose(table.accuracies(archs, metric, epochs), expected.mean(1), rtol=1e-12)
             np.testing.assert_allclose(table.training_time(archs, epochs), 2.0 * epochs)
-            train = np.array([[accuracy(i, epochs, trained, "train", seed, epochs - 1) for seed in SEEDS[trained]]
-                              for i in (0, 7, 9000)])
+            train = np.array(
+                [
+                    [accuracy(i, epochs, trained, "train", seed, epochs - 1) for seed in SEEDS[trained]]
+                    for i in (0, 7, 9000)
+                ]
+            )
             np.testing.assert_allclose(table.accuracies(archs, "train_accuracy", epochs), train.mean(1) / 100)
         assert table.params(archs).tolist() == [500000, 507000, 9500000]
         assert table.macs(archs).tolist() == [15646000] * 3
@@ -109,8 +148,10 @@ def test_learning_curves_on_request(tmp_path):
     out = convert("nats", write_folder(tmp_path), tmp_path / "t.arrow", curves=True)
     table = Benchmark.open(out, dataset="cifar100")
     arch = SPACE.from_index(7)
-    expected = [np.mean([accuracy(7, 200, "cifar100", "x-test", seed, epoch) for seed in SEEDS["cifar100"]]) / 100
-                for epoch in range(200)]
+    expected = [
+        np.mean([accuracy(7, 200, "cifar100", "x-test", seed, epoch) for seed in SEEDS["cifar100"]]) / 100
+        for epoch in range(200)
+    ]
     np.testing.assert_allclose(table.curves([arch])[0], expected, rtol=1e-6)
     assert table.curves([arch], "validation_accuracy").shape == (1, 200)
 
@@ -155,8 +196,19 @@ def test_hostile_pickles_are_never_run(tmp_path, form, protocol):
     assert mark.exists()
 
 
-@pytest.mark.parametrize("name", ["builtins.eval", "builtins.getattr", "os.system", "numpy.load", "functools.partial",
-                                  "torch._utils._rebuild_tensor_v2", "numpy.core.multiarray.fromfile", "pickle.loads"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "builtins.eval",
+        "builtins.getattr",
+        "os.system",
+        "numpy.load",
+        "functools.partial",
+        "torch._utils._rebuild_tensor_v2",
+        "numpy.core.multiarray.fromfile",
+        "pickle.loads",
+    ],
+)
 def test_names_outside_the_list_are_refused(name):
     module, attribute = name.rsplit(".", 1)
     with pytest.raises(BenchmarkError, match="could run code"):
@@ -181,10 +233,13 @@ def test_other_files_are_refused(tmp_path):
     folder = write_folder(tmp_path)
     first = folder / "000000.pickle.pbz2"
     whole = first.read_bytes()
-    for content, message in ((whole[:100], "damaged or incomplete"), (b"text", "damaged or incomplete"),
-                             (bz2.compress(b"not a pickle"), "damaged or incomplete"),
-                             (bz2.compress(pickle.dumps([1, 2])), "does not have the layout"),
-                             (bz2.compress(pickle.dumps(budgets(7, {"12": 12}))), "architecture 0 is")):
+    for content, message in (
+        (whole[:100], "damaged or incomplete"),
+        (b"text", "damaged or incomplete"),
+        (bz2.compress(b"not a pickle"), "damaged or incomplete"),
+        (bz2.compress(pickle.dumps([1, 2])), "does not have the layout"),
+        (bz2.compress(pickle.dumps(budgets(7, {"12": 12}))), "architecture 0 is"),
+    ):
         first.write_bytes(content)
         with pytest.raises(BenchmarkError, match=message):
             convert("nats", folder, tmp_path / "t.arrow")

@@ -18,8 +18,13 @@ from nas_lightning.spaces.nasbench201 import from_code
 def folder(tmp_path):
     archs = [from_code(code) for code in range(10)]
     for name in ("mine.arrow", "yours.parquet"):
-        write_table(tmp_path / "data" / name, space="nasbench201", dataset="digits", architectures=archs,
-                    columns={"test_accuracy": np.linspace(0, 1, 10)})
+        write_table(
+            tmp_path / "data" / name,
+            space="nasbench201",
+            dataset="digits",
+            architectures=archs,
+            columns={"test_accuracy": np.linspace(0, 1, 10)},
+        )
     return tmp_path / "data"
 
 
@@ -154,7 +159,11 @@ def test_an_interrupted_conversion_exits_with_130_and_leaves_nothing(folder, mon
 
 
 def test_the_module_runs(folder):
-    done = subprocess.run([sys.executable, "-m", "nas_lightning.benchmarks", "info", "mine"], capture_output=True,
-                          text=True, env={**os.environ, "NAS_LIGHTNING_DATA": str(folder), "COLUMNS": "200"})
+    done = subprocess.run(
+        [sys.executable, "-m", "nas_lightning.benchmarks", "info", "mine"],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "NAS_LIGHTNING_DATA": str(folder), "COLUMNS": "200"},
+    )
     assert done.returncode == 0, done.stderr
     assert "digits/test_accuracy" in done.stdout

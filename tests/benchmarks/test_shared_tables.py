@@ -21,8 +21,12 @@ def test_nasbench201(shared, dataset, best):
     assert round(100 * table.best().accuracy, 3) == pytest.approx(best, abs=2e-3)
     archs = table.architectures()
     assert [str(arch) for arch in archs] == source["arch_str"].to_pylist()
-    for metric, epochs, column in (("test_accuracy", 200, "test200_mean"), ("validation_accuracy", 200, "val200_mean"),
-                                   ("test_accuracy", 12, "test12"), ("validation_accuracy", 12, "val12")):
+    for metric, epochs, column in (
+        ("test_accuracy", 200, "test200_mean"),
+        ("validation_accuracy", 200, "val200_mean"),
+        ("test_accuracy", 12, "test12"),
+        ("validation_accuracy", 12, "val12"),
+    ):
         published = source[f"{short}_{column}"].to_numpy()
         np.testing.assert_allclose(100 * table.accuracies(archs, metric, epochs), published, rtol=1e-12)
     seeds = table.seed_accuracies(archs)

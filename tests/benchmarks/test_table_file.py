@@ -10,13 +10,25 @@ from nas_lightning.spaces import NB201Architecture, get_space
 from nas_lightning.spaces.nasbench201 import from_code
 
 ARCHS = [from_code(code) for code in range(0, 15625, 100)]
-COLUMNS = {"test_accuracy": np.linspace(0, 1, len(ARCHS)),
-           "test_accuracy_seeds": np.random.default_rng(0).random((len(ARCHS), 2)), "params": np.arange(len(ARCHS))}
+COLUMNS = {
+    "test_accuracy": np.linspace(0, 1, len(ARCHS)),
+    "test_accuracy_seeds": np.random.default_rng(0).random((len(ARCHS), 2)),
+    "params": np.arange(len(ARCHS)),
+}
 
 
 def write(path, **changes):
-    return write_table(path, **{"space": "nasbench201", "dataset": "digits", "architectures": ARCHS, "columns": COLUMNS,
-                                "metadata": {"source": {"file": "x", "sha256": "ab"}}, **changes})
+    return write_table(
+        path,
+        **{
+            "space": "nasbench201",
+            "dataset": "digits",
+            "architectures": ARCHS,
+            "columns": COLUMNS,
+            "metadata": {"source": {"file": "x", "sha256": "ab"}},
+            **changes,
+        },
+    )
 
 
 @pytest.mark.parametrize("suffix", [".arrow", ".parquet"])
@@ -29,7 +41,12 @@ def test_round_trip(tmp_path, suffix):
     assert meta["rows"] == len(ARCHS)
     assert meta["source"] == {"file": "x", "sha256": "ab"}
     assert meta["columns"]["digits/test_accuracy"] == {
-        "quantity": "test_accuracy", "dataset": "digits", "kind": "value", "split": "test", "unit": "fraction"}
+        "quantity": "test_accuracy",
+        "dataset": "digits",
+        "kind": "value",
+        "split": "test",
+        "unit": "fraction",
+    }
     assert table.sha256 == "ab"
 
 
@@ -53,7 +70,7 @@ def test_any_arrow_reader_can_read_the_file(tmp_path):
 def test_truncated_files_are_refused_in_a_sentence(tmp_path, suffix, share):
     whole = write(tmp_path / f"t{suffix}").read_bytes()
     path = tmp_path / f"cut{suffix}"
-    path.write_bytes(whole[:int(share * len(whole))])
+    path.write_bytes(whole[: int(share * len(whole))])
     with pytest.raises(BenchmarkError, match="damaged or incomplete") as error:
         Benchmark.open(path)
     assert "\n" not in str(error.value)
@@ -126,19 +143,22 @@ def test_interrupted_writing_leaves_nothing(tmp_path, monkeypatch, error):
     assert path.read_bytes() == before
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"architectures": []}, "at least one"),
-    ({"columns": {"test_accuracy": np.full(len(ARCHS), 93.0)}}, "divide percents by 100"),
-    ({"columns": {"test_accuracy": np.full(len(ARCHS), -0.1)}}, "fractions"),
-    ({"columns": {"test_accuracy": [0.5]}}, "shape"),
-    ({"columns": {"test_accuracy_seeds": np.zeros(len(ARCHS))}}, "shape"),
-    ({"columns": {"test_accuracy": ["a"] * len(ARCHS)}}, "numbers are expected"),
-    ({"columns": {"test accuracy!": np.zeros(len(ARCHS))}}, "no column name"),
-    ({"columns": [Column(np.zeros(len(ARCHS)), "params"), Column(np.zeros(len(ARCHS)), "params")]}, "two columns"),
-    ({"architectures": [*ARCHS[:-1], get_space("nasbench101").parse("0100:input,output")]}, "no architecture of"),
-    ({"space": "darts_nds"}, "no architecture of darts_nds"),
-    ({"metadata": {"rows": 3}}, "may not set rows"),
-])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"architectures": []}, "at least one"),
+        ({"columns": {"test_accuracy": np.full(len(ARCHS), 93.0)}}, "divide percents by 100"),
+        ({"columns": {"test_accuracy": np.full(len(ARCHS), -0.1)}}, "fractions"),
+        ({"columns": {"test_accuracy": [0.5]}}, "shape"),
+        ({"columns": {"test_accuracy_seeds": np.zeros(len(ARCHS))}}, "shape"),
+        ({"columns": {"test_accuracy": ["a"] * len(ARCHS)}}, "numbers are expected"),
+        ({"columns": {"test accuracy!": np.zeros(len(ARCHS))}}, "no column name"),
+        ({"columns": [Column(np.zeros(len(ARCHS)), "params"), Column(np.zeros(len(ARCHS)), "params")]}, "two columns"),
+        ({"architectures": [*ARCHS[:-1], get_space("nasbench101").parse("0100:input,output")]}, "no architecture of"),
+        ({"space": "darts_nds"}, "no architecture of darts_nds"),
+        ({"metadata": {"rows": 3}}, "may not set rows"),
+    ],
+)
 def test_wrong_tables_are_not_written(tmp_path, changes, message):
     with pytest.raises(BenchmarkError, match=message):
         write(tmp_path / "t.arrow", **changes)
@@ -151,14 +171,24 @@ def test_suffix_decides_the_form(tmp_path):
 
 
 def test_runs_of_unequal_number_are_padded(tmp_path):
-    path = write_table(tmp_path / "t.arrow", space="nasbench201", dataset="digits", architectures=ARCHS[:3],
-                       columns={"test_accuracy_seeds": [[0.1, 0.2], [0.3], None]})
+    path = write_table(
+        tmp_path / "t.arrow",
+        space="nasbench201",
+        dataset="digits",
+        architectures=ARCHS[:3],
+        columns={"test_accuracy_seeds": [[0.1, 0.2], [0.3], None]},
+    )
     table = Benchmark.open(path)
     np.testing.assert_array_equal(table.seed_accuracies(ARCHS[:3]), [[0.1, 0.2], [0.3, np.nan], [np.nan, np.nan]])
     np.testing.assert_allclose(table.accuracies(ARCHS[:3]), [0.15, 0.3, np.nan])
 
 
 def test_strings_are_taken_as_architectures(tmp_path):
-    path = write_table(tmp_path / "t.arrow", space="nasbench201", dataset="digits",
-                       architectures=[str(NB201Architecture((1,) * 6))], columns={"test_accuracy": [1.0]})
+    path = write_table(
+        tmp_path / "t.arrow",
+        space="nasbench201",
+        dataset="digits",
+        architectures=[str(NB201Architecture((1,) * 6))],
+        columns={"test_accuracy": [1.0]},
+    )
     assert Benchmark.open(path).architectures() == [NB201Architecture((1,) * 6)]

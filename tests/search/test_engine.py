@@ -232,7 +232,10 @@ WORKER = textwrap.dedent(
 def spawn(tmp_path, name, deterministic=True):
     root = Path(__file__).resolve().parents[2]
     code = WORKER.format(
-        tests=str(Path(__file__).parent), path=str(tmp_path / "journal.jsonl"), log=str(tmp_path / "log"), name=name,
+        tests=str(Path(__file__).parent),
+        path=str(tmp_path / "journal.jsonl"),
+        log=str(tmp_path / "log"),
+        name=name,
         det=deterministic,
     )
     environment = os.environ | {"PYTHONPATH": str(root)}

@@ -90,10 +90,7 @@ def some_architectures(n):
 def test_training_in_steps_equals_training_at_once(tmp_path):
     arch = some_architectures(1)[0]
     in_steps = training(tmp_path / "steps")
-    values = [
-        in_steps.evaluate([Trial(arch, fidelity, paid)])[0]
-        for fidelity, paid in ((1, 0), (2, 1), (3, 2))
-    ]
+    values = [in_steps.evaluate([Trial(arch, fidelity, paid)])[0] for fidelity, paid in ((1, 0), (2, 1), (3, 2))]
     at_once = training(tmp_path / "once").evaluate([Trial(arch, 3)])[0]
     assert values[-1].value == at_once.value
     assert [evaluation.cost for evaluation in values] == [1, 1, 1]

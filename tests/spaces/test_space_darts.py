@@ -21,9 +21,12 @@ V2 = (
 def test_flat_and_nested_genotypes():
     arch = SPACE.parse(V2)
     assert SPACE.parse(str(arch)) == arch
-    nested = "Genotype(normal={}, normal_concat=range(2, 6), reduce={})".format(*(
-        [[(SPACE.operations[op], source) for op, source in node] for node in cell]
-        for cell in (arch.normal, arch.reduce)))
+    nested = "Genotype(normal={}, normal_concat=range(2, 6), reduce={})".format(
+        *(
+            [[(SPACE.operations[op], source) for op, source in node] for node in cell]
+            for cell in (arch.normal, arch.reduce)
+        )
+    )
     assert SPACE.parse(nested) == arch
 
 
@@ -34,16 +37,19 @@ def test_parsed_genotypes_may_use_none_and_one_input_twice():
         SPACE.encode(arch)
 
 
-@pytest.mark.parametrize(("old", "new", "message"), [
-    ("'dil_conv_3x3', 2", "'dil_conv_3x3', 5", "node 5"),
-    ("'dil_conv_3x3', 2", "'dil_conv_3x3', -1", "node 5"),
-    ("'dil_conv_3x3'", "'conv'", "no operation"),
-    (", ('dil_conv_3x3', 2)", "", "7 pairs"),
-    ("[2, 3, 4, 5]", "[3, 4, 5]", "concatenates all"),
-    ("reduce=", "other=", "no DARTS genotype"),
-    ("('dil_conv_3x3', 2)", "__import__('os').getcwd()", "no DARTS genotype"),
-    ("('dil_conv_3x3', 2)", "3", "not readable"),
-])
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("'dil_conv_3x3', 2", "'dil_conv_3x3', 5", "node 5"),
+        ("'dil_conv_3x3', 2", "'dil_conv_3x3', -1", "node 5"),
+        ("'dil_conv_3x3'", "'conv'", "no operation"),
+        (", ('dil_conv_3x3', 2)", "", "7 pairs"),
+        ("[2, 3, 4, 5]", "[3, 4, 5]", "concatenates all"),
+        ("reduce=", "other=", "no DARTS genotype"),
+        ("('dil_conv_3x3', 2)", "__import__('os').getcwd()", "no DARTS genotype"),
+        ("('dil_conv_3x3', 2)", "3", "not readable"),
+    ],
+)
 def test_malformed_genotypes_are_named(old, new, message):
     with pytest.raises(ArchitectureError, match=message):
         SPACE.parse(V2.replace(old, new))
@@ -51,8 +57,13 @@ def test_malformed_genotypes_are_named(old, new, message):
 
 def test_malformed_fields():
     good = SPACE.parse(V2)
-    for bad in (good.normal[:3], (*good.normal[:3], ((8, 0), (1, 1))), (*good.normal[:3], ((1, 5), (1, 1))),
-                (*good.normal[:3], ((1, 0),)), list(good.normal)):
+    for bad in (
+        good.normal[:3],
+        (*good.normal[:3], ((8, 0), (1, 1))),
+        (*good.normal[:3], ((1, 5), (1, 1))),
+        (*good.normal[:3], ((1, 0),)),
+        list(good.normal),
+    ):
         with pytest.raises(ArchitectureError):
             DartsArchitecture(bad, good.reduce)
         with pytest.raises(ArchitectureError):
@@ -84,8 +95,12 @@ def test_sizes():
 
 def all_cells(operations):
     """Every cell of a space of `operations` operations."""
-    pairs = [[(0, 1)], [(0, 1), (0, 2), (1, 2)], [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)],
-             [(a, b) for b in range(5) for a in range(b)]]
+    pairs = [
+        [(0, 1)],
+        [(0, 1), (0, 2), (1, 2)],
+        [(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)],
+        [(a, b) for b in range(5) for a in range(b)],
+    ]
     for wiring in product(*pairs):
         for ops in product(range(1, 1 + operations), repeat=8):
             yield tuple(((ops[2 * i], a), (ops[2 * i + 1], b)) for i, (a, b) in enumerate(wiring))
@@ -127,4 +142,5 @@ def test_shared_genotypes_parse(shared_table):
     assert len({SPACE.key(arch) for arch in archs}) == 214
     assert [SPACE.decode(SPACE.encode(a)) for a in archs] == [
         DartsArchitecture(*(tuple(tuple(sorted(n, key=lambda e: e[1])) for n in c) for c in (a.normal, a.reduce)))
-        for a in archs]
+        for a in archs
+    ]

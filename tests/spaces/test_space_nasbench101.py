@@ -12,9 +12,17 @@ from nas_lightning.spaces.nasbench101_hashes import module_hashes
 SPACE = NB101Space()
 # the cell of the nasbench README: Inception-like, hash and channels known from the reference implementation
 INCEPTION = NB101Architecture.from_matrix(
-    [[0, 1, 1, 1, 0, 1, 0], [0, 0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 1, 0, 0], [0, 0, 0, 0, 0, 0, 1],
-     [0, 0, 0, 0, 0, 0, 1], [0, 0, 0, 0, 0, 0, 0]],
-    ["input", "conv1x1-bn-relu", "conv3x3-bn-relu", "conv3x3-bn-relu", "conv3x3-bn-relu", "maxpool3x3", "output"])
+    [
+        [0, 1, 1, 1, 0, 1, 0],
+        [0, 0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 1, 0, 0],
+        [0, 0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 0, 0, 1],
+        [0, 0, 0, 0, 0, 0, 0],
+    ],
+    ["input", "conv1x1-bn-relu", "conv3x3-bn-relu", "conv3x3-bn-relu", "conv3x3-bn-relu", "maxpool3x3", "output"],
+)
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +32,7 @@ def cells():
 
 def arch_of(cells, row):
     n = int(cells[0][row])
-    return NB101Architecture(n, int(cells[1][row]), tuple(cells[2][row, :n - 2].tolist()))
+    return NB101Architecture(n, int(cells[1][row]), tuple(cells[2][row, : n - 2].tolist()))
 
 
 def test_matrix_and_edges_agree():
@@ -41,25 +49,29 @@ def test_both_text_forms():
     assert SPACE.parse(str((INCEPTION.matrix.tolist(), labels))) == INCEPTION
 
 
-@pytest.mark.parametrize(("matrix", "operations", "message"), [
-    ([[0, 1], [0]], [], "square"),
-    ([[0, 2], [0, 0]], [], "zeros and ones"),
-    ([[0, 1], [1, 0]], [], "upper-triangular"),
-    ([[0, 0], [0, 0]], [], "not reachable"),
-    ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], [], "tuple of 1 interior"),
-    ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], ["conv5x5"], "no operation"),
-    ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], [3], "no operation index"),
-    ([[0]], [], "2 to 7 vertices"),
-    (np.triu(np.ones((8, 8), int), 1), [0] * 6, "2 to 7 vertices"),
-    (np.triu(np.ones((7, 7), int), 1), [0] * 5, "21 edges"),
-])
+@pytest.mark.parametrize(
+    ("matrix", "operations", "message"),
+    [
+        ([[0, 1], [0]], [], "square"),
+        ([[0, 2], [0, 0]], [], "zeros and ones"),
+        ([[0, 1], [1, 0]], [], "upper-triangular"),
+        ([[0, 0], [0, 0]], [], "not reachable"),
+        ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], [], "tuple of 1 interior"),
+        ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], ["conv5x5"], "no operation"),
+        ([[0, 1, 0], [0, 0, 1], [0, 0, 0]], [3], "no operation index"),
+        ([[0]], [], "2 to 7 vertices"),
+        (np.triu(np.ones((8, 8), int), 1), [0] * 6, "2 to 7 vertices"),
+        (np.triu(np.ones((7, 7), int), 1), [0] * 5, "21 edges"),
+    ],
+)
 def test_malformed_cells_are_named(matrix, operations, message):
     with pytest.raises(ArchitectureError, match=message):
         NB101Architecture.from_matrix(matrix, operations)
 
 
-@pytest.mark.parametrize("fields", [(7, -1, (0,) * 5), (7, 1 << 21, (0,) * 5), (2, 1, [0]), (2, True, ()),
-                                    (2.0, 1, ())])
+@pytest.mark.parametrize(
+    "fields", [(7, -1, (0,) * 5), (7, 1 << 21, (0,) * 5), (2, 1, [0]), (2, True, ()), (2.0, 1, ())]
+)
 def test_malformed_fields(fields):
     with pytest.raises(ArchitectureError):
         NB101Architecture(*fields)
@@ -103,8 +115,10 @@ def test_enumeration_has_the_published_size_and_only_canonical_cells(cells):
 
 
 def test_raw_size():
-    valid = sum(pruned is not None and pruned[1].bit_count() <= 9
-                for pruned in (graph.prune(6, bits) for bits in range(1 << 15)))
+    valid = sum(
+        pruned is not None and pruned[1].bit_count() <= 9
+        for pruned in (graph.prune(6, bits) for bits in range(1 << 15))
+    )
     # 6 vertices by the slow path here; the 7-vertex count below by the same rule on arrays
     bits = np.arange(1 << 21)
     before = {y: bits >> (y * (y - 1) // 2) & ((1 << y) - 1) for y in range(1, 7)}
@@ -138,8 +152,14 @@ def test_sample_unique_is_uniform_over_classes(cells):
     rng = np.random.default_rng(3)
     codes = np.sort(graph.pack(*cells))
     draws = [SPACE.sample_unique(rng) for _ in range(30000)]
-    packed = np.array([graph.pack(np.array([a.n_vertices]), np.array([a.adj_bits]), np.array(
-        [a.operations + (-1,) * (7 - a.n_vertices)]))[0] for a in draws])
+    packed = np.array(
+        [
+            graph.pack(
+                np.array([a.n_vertices]), np.array([a.adj_bits]), np.array([a.operations + (-1,) * (7 - a.n_vertices)])
+            )[0]
+            for a in draws
+        ]
+    )
     place = np.searchsorted(codes, packed)
     assert (codes[place] == packed).all()
     counts, _ = np.histogram(place, bins=np.linspace(0, len(codes), 201))
@@ -183,8 +203,9 @@ def test_hash_does_not_depend_on_labels_or_dead_vertices():
 
 def test_vertex_widths_by_hand():
     assert vertex_widths(INCEPTION, 128) == (32, 32, 32, 32, 32)
-    three = NB101Architecture.from_matrix(np.array([[0, 1, 1, 1, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 1], [0, 0, 0, 0, 1],
-                                                    [0, 0, 0, 0, 0]]), [0, 0, 0])
+    three = NB101Architecture.from_matrix(
+        np.array([[0, 1, 1, 1, 0], [0, 0, 0, 0, 1], [0, 0, 0, 0, 1], [0, 0, 0, 0, 1], [0, 0, 0, 0, 0]]), [0, 0, 0]
+    )
     assert vertex_widths(three, 128) == (43, 43, 42)
     chain = NB101Architecture.from_matrix([[0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [0, 0, 0, 0]], [0, 1])
     assert vertex_widths(chain, 64) == (64, 64)

@@ -13,20 +13,30 @@ BEST = "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_con
 
 def test_string_form_names_edges_in_order():
     assert str(NB201Architecture((0, 1, 2, 3, 4, 0))) == (
-        "|none~0|+|skip_connect~0|nor_conv_1x1~1|+|nor_conv_3x3~0|avg_pool_3x3~1|none~2|")
+        "|none~0|+|skip_connect~0|nor_conv_1x1~1|+|nor_conv_3x3~0|avg_pool_3x3~1|none~2|"
+    )
 
 
-@pytest.mark.parametrize("text", [
-    BEST.replace("skip_connect", "skip"), BEST[:-1], "x" + BEST, BEST.replace("~2", "~1"), BEST + "+|none~0|",
-    BEST.replace("~1|+", "~1|y+"),
-])
+@pytest.mark.parametrize(
+    "text",
+    [
+        BEST.replace("skip_connect", "skip"),
+        BEST[:-1],
+        "x" + BEST,
+        BEST.replace("~2", "~1"),
+        BEST + "+|none~0|",
+        BEST.replace("~1|+", "~1|y+"),
+    ],
+)
 def test_malformed_strings(text):
     with pytest.raises(ArchitectureError):
         SPACE.parse(text)
 
 
-@pytest.mark.parametrize("operations", [(0,) * 5, (0,) * 7, (0, 0, 0, 0, 0, 5), (0, 0, 0, 0, 0, -1), [0] * 6,
-                                        (0, 0, 0, 0, 0, 1.0), (0, 0, 0, 0, 0, True)])
+@pytest.mark.parametrize(
+    "operations",
+    [(0,) * 5, (0,) * 7, (0, 0, 0, 0, 0, 5), (0, 0, 0, 0, 0, -1), [0] * 6, (0, 0, 0, 0, 0, 1.0), (0, 0, 0, 0, 0, True)],
+)
 def test_malformed_operations(operations):
     with pytest.raises(ArchitectureError):
         NB201Architecture(operations)
@@ -35,9 +45,10 @@ def test_malformed_operations(operations):
 def test_indices_from_the_authors_script():
     # the assertions in the script that writes the benchmark's meta file
     for index, text in (
-            (0, "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"),
-            (9, "|avg_pool_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"),
-            (123, "|avg_pool_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|")):
+        (0, "|avg_pool_3x3~0|+|nor_conv_1x1~0|skip_connect~1|+|nor_conv_1x1~0|skip_connect~1|skip_connect~2|"),
+        (9, "|avg_pool_3x3~0|+|none~0|none~1|+|skip_connect~0|none~1|nor_conv_3x3~2|"),
+        (123, "|avg_pool_3x3~0|+|avg_pool_3x3~0|nor_conv_1x1~1|+|none~0|avg_pool_3x3~1|nor_conv_3x3~2|"),
+    ):
         assert str(SPACE.from_index(index)) == text
         assert SPACE.index(SPACE.parse(text)) == index
     assert sorted(official_order()) == list(range(15625))

@@ -116,9 +116,11 @@ def test_wrong_genomes_are_refused(space):
 
 
 def test_spaces_need_no_torch():
-    code = ("import sys, nas_lightning.spaces, nas_lightning.spaces.cost\n"
-            "heavy = {'torch', 'pytorch_lightning', 'sklearn', 'scipy', 'pyarrow'} & set(sys.modules)\n"
-            "sys.exit(', '.join(heavy) or 0)")
+    code = (
+        "import sys, nas_lightning.spaces, nas_lightning.spaces.cost\n"
+        "heavy = {'torch', 'pytorch_lightning', 'sklearn', 'scipy', 'pyarrow'} & set(sys.modules)\n"
+        "sys.exit(', '.join(heavy) or 0)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

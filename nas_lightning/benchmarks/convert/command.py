@@ -21,8 +21,13 @@ FORMATS = {
     "table": "CSV, JSON or Parquet with a column mapping",
     "import": "Parquet tables in a layout that is known by its columns",
 }
-_REGISTERED = {"nasbench101": "nasbench101", "nasbench201": "nasbench201_v1", "nats": "nasbench201", "nds": "nds_darts",
-               "genotypes": "nasbench301"}
+_REGISTERED = {
+    "nasbench101": "nasbench101",
+    "nasbench201": "nasbench201_v1",
+    "nats": "nasbench201",
+    "nds": "nds_darts",
+    "genotypes": "nasbench301",
+}
 
 
 @contextlib.contextmanager
@@ -34,8 +39,9 @@ def _bar(title: str, total: int | None, show: bool) -> Iterator[Callable[[int], 
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-    with Progress(TextColumn(title), BarColumn(), DownloadColumn(), TimeRemainingColumn(),
-                  console=Console(stderr=True)) as progress:
+    with Progress(
+        TextColumn(title), BarColumn(), DownloadColumn(), TimeRemainingColumn(), console=Console(stderr=True)
+    ) as progress:
         task = progress.add_task(title, total=total)
         yield lambda position: progress.update(task, completed=position)
 
@@ -45,10 +51,22 @@ def size_of(path: Path) -> int:
     return path.stat().st_size if path.is_file() else sum(p.stat().st_size for p in path.iterdir() if p.is_file())
 
 
-def convert(kind: str, source: str | Path, out: str | Path, *, space: str = "darts_nds", dataset: str = "cifar10",
-            architecture: str = "architecture", columns: Mapping[str, str] | None = None, accuracy: str = "accuracy",
-            metric: str = "test_accuracy", percent: bool = False, memory_gb: float = 8.0, curves: bool = False,
-            show_progress: bool = False) -> Path:
+def convert(
+    kind: str,
+    source: str | Path,
+    out: str | Path,
+    *,
+    space: str = "darts_nds",
+    dataset: str = "cifar10",
+    architecture: str = "architecture",
+    columns: Mapping[str, str] | None = None,
+    accuracy: str = "accuracy",
+    metric: str = "test_accuracy",
+    percent: bool = False,
+    memory_gb: float = 8.0,
+    curves: bool = False,
+    show_progress: bool = False,
+) -> Path:
     """Convert an official file (`FORMATS`) to a table at `out` (.arrow or .parquet).
 
     `space`, `dataset`, `architecture` and `columns` belong to format "table", `accuracy`, `metric` and `percent` to
@@ -77,8 +95,19 @@ def convert(kind: str, source: str | Path, out: str | Path, *, space: str = "dar
     extra: dict[str, Any] = {}
     with _bar(f"convert {source.name}", size_of(source), show_progress) as progress:
         encoded, read_columns, digest, extra, space = _read(
-            kind, source, progress, space, dataset, architecture, columns or {}, accuracy, metric, percent, memory_gb,
-            curves)
+            kind,
+            source,
+            progress,
+            space,
+            dataset,
+            architecture,
+            columns or {},
+            accuracy,
+            metric,
+            percent,
+            memory_gb,
+            curves,
+        )
         progress(size_of(source))
     entry = KNOWN.get(_REGISTERED.get(kind, ""))
     origin = {"file": source.name, "sha256": digest or sha256_of(source), "bytes": size_of(source), "format": kind}
@@ -97,9 +126,20 @@ def _schema(path: Path) -> Any:
         raise BenchmarkError(f"{path} is damaged or no Parquet file ({str(error)[:120]}); fetch it again") from None
 
 
-def _read(kind: str, source: Path, progress: Callable[[int], None], space: str, dataset: str, architecture: str,
-          columns: Mapping[str, str], accuracy: str, metric: str, percent: bool, memory_gb: float, curves: bool,
-          ) -> tuple[dict[str, Any], list[Column], str | None, dict[str, Any], str]:
+def _read(
+    kind: str,
+    source: Path,
+    progress: Callable[[int], None],
+    space: str,
+    dataset: str,
+    architecture: str,
+    columns: Mapping[str, str],
+    accuracy: str,
+    metric: str,
+    percent: bool,
+    memory_gb: float,
+    curves: bool,
+) -> tuple[dict[str, Any], list[Column], str | None, dict[str, Any], str]:
     """(encoded architectures, columns, digest if already known, header entries, space)."""
     if kind == "nasbench101":
         from nas_lightning.benchmarks.convert import nasbench101

@@ -41,8 +41,14 @@ def _nasbench201(table: pa.Table, path: Path) -> tuple[dict[str, Any], list[Colu
         columns += [
             Column(_fraction(table, f"{short}_test200_mean"), "test_accuracy", dataset, 200, **mean),
             Column(_fraction(table, f"{short}_val200_mean"), "validation_accuracy", dataset, 200, **mean),
-            Column(np.stack([_fraction(table, f"{short}_val200_run{i}") for i in range(3)], 1), "validation_accuracy",
-                   dataset, 200, "seeds", note=_PERCENT),
+            Column(
+                np.stack([_fraction(table, f"{short}_val200_run{i}") for i in range(3)], 1),
+                "validation_accuracy",
+                dataset,
+                200,
+                "seeds",
+                note=_PERCENT,
+            ),
             Column(_fraction(table, f"{short}_test12"), "test_accuracy", dataset, 12, note=_PERCENT),
             Column(_fraction(table, f"{short}_val12"), "validation_accuracy", dataset, 12, note=_PERCENT),
             Column(table[f"{short}_params"].to_numpy(), "params", dataset),
@@ -50,17 +56,28 @@ def _nasbench201(table: pa.Table, path: Path) -> tuple[dict[str, Any], list[Colu
         ]
     protocol = "training part of CIFAR-10 only (cifar10-valid protocol)"
     for name, quantity in (("train_loss", "train_loss"), ("val_loss", "validation_loss"), ("test_loss", "test_loss")):
-        columns.append(Column(table[f"c10valid_{name}200_mean"].to_numpy(), quantity, "cifar10", 200, seeds="2-3",
-                              note=protocol))
+        columns.append(
+            Column(table[f"c10valid_{name}200_mean"].to_numpy(), quantity, "cifar10", 200, seeds="2-3", note=protocol)
+        )
     columns += [
-        Column(_fraction(table, "c10valid_train_acc200_mean"), "train_accuracy", "cifar10", 200, seeds="2-3",
-               note=protocol),
-        Column(_fraction(table, "c10valid_test_acc200_mean"), "test_accuracy_of_training_part", "cifar10", 200,
-               seeds="2-3", split="test", unit="fraction", note=protocol),
+        Column(
+            _fraction(table, "c10valid_train_acc200_mean"), "train_accuracy", "cifar10", 200, seeds="2-3", note=protocol
+        ),
+        Column(
+            _fraction(table, "c10valid_test_acc200_mean"),
+            "test_accuracy_of_training_part",
+            "cifar10",
+            200,
+            seeds="2-3",
+            split="test",
+            unit="fraction",
+            note=protocol,
+        ),
         Column(table["c10valid_train_s_per_epoch"].to_numpy(), "train_seconds_per_epoch", "cifar10", note=protocol),
         Column(table["c10valid_train_s_total200"].to_numpy(), "train_seconds", "cifar10", 200, note=protocol),
-        Column(table["c10_flops_naslib_m"].to_numpy(), "naslib_flops", "cifar10", unit="million",
-               note="as NASLib counts"),
+        Column(
+            table["c10_flops_naslib_m"].to_numpy(), "naslib_flops", "cifar10", unit="million", note="as NASLib counts"
+        ),
     ]
     return _nasbench201_codes(table), columns
 
@@ -102,7 +119,8 @@ def _nasbench101_validation(table: pa.Table, path: Path) -> tuple[dict[str, Any]
     cells = _nasbench101_cells(read_parquet(beside))
     mean = np.array([np.mean(sorted(values)) for values in runs.values()])
     return encode_nasbench101(*(part[rows] for part in cells)), [
-        Column(mean, "validation_accuracy", "cifar10", 108, seeds="1-3", note="mean of the distinct runs drawn")]
+        Column(mean, "validation_accuracy", "cifar10", 108, seeds="1-3", note="mean of the distinct runs drawn")
+    ]
 
 
 def _nasbench101(table: pa.Table, path: Path) -> tuple[dict[str, Any], list[Column]]:
@@ -131,14 +149,26 @@ def _darts214(table: pa.Table, path: Path) -> tuple[dict[str, Any], list[Column]
 
 _Reader = Callable[[pa.Table, Path], tuple[dict[str, Any], list[Column]]]
 _LAYOUTS: dict[str, tuple[str, set[str], _Reader, str]] = {
-    "nasbench201": ("nasbench201", {"arch_str", "op_2_3", "c10_test200_mean", "c10_val200_run2", "in16_macs",
-                                    "c10valid_train_s_per_epoch"}, _nasbench201, "nasbench201"),
+    "nasbench201": (
+        "nasbench201",
+        {"arch_str", "op_2_3", "c10_test200_mean", "c10_val200_run2", "in16_macs", "c10valid_train_s_per_epoch"},
+        _nasbench201,
+        "nasbench201",
+    ),
     "nasbench201_hw": ("nasbench201", {"index", "c10_edgegpu_latency"}, _nasbench201_hardware, "hw_nas_bench"),
-    "nasbench101": ("nasbench101", {"n_vertices", "adj_bits", "op5", "params", "test_acc_108_mean3"}, _nasbench101,
-                    "nasbench101"),
+    "nasbench101": (
+        "nasbench101",
+        {"n_vertices", "adj_bits", "op5", "params", "test_acc_108_mean3"},
+        _nasbench101,
+        "nasbench101",
+    ),
     "nasbench101_val500": ("nasbench101", {"index", "val_acc_108_single"}, _nasbench101_validation, "nasbench101"),
-    "darts_random214_cifar10": ("darts_nds", {"genotype", "test_acc_final600", "test_acc_curve600"}, _darts214,
-                                "darts_random214_cifar10"),
+    "darts_random214_cifar10": (
+        "darts_nds",
+        {"genotype", "test_acc_final600", "test_acc_curve600"},
+        _darts214,
+        "darts_random214_cifar10",
+    ),
 }
 
 
@@ -161,9 +191,23 @@ def convert_layout(layout: str, path: Path, out: Path, sha256: str) -> Path:
     except (KeyError, ValueError, IndexError, pa.ArrowException, ArchitectureError) as error:
         if isinstance(error, BenchmarkError):
             raise
-        raise BenchmarkError(f"{path} looks like a {layout} table but is not whole ({str(error)[:160]}); "
-                             "fetch it again") from None
+        raise BenchmarkError(
+            f"{path} looks like a {layout} table but is not whole ({str(error)[:160]}); fetch it again"
+        ) from None
     entry = KNOWN[known]
-    return write_encoded(out, space=space, encoded=encoded, columns=columns, metadata={
-        "source": {"file": path.name, "sha256": sha256, "bytes": path.stat().st_size, "layout": layout,
-                   "license": entry.license, "citation": entry.citation}})
+    return write_encoded(
+        out,
+        space=space,
+        encoded=encoded,
+        columns=columns,
+        metadata={
+            "source": {
+                "file": path.name,
+                "sha256": sha256,
+                "bytes": path.stat().st_size,
+                "layout": layout,
+                "license": entry.license,
+                "citation": entry.citation,
+            }
+        },
+    )

@@ -34,13 +34,19 @@ def model_metrics() -> type[Any]:
     file = descriptor_pb2.FileDescriptorProto(name="nasbench_model_metrics.proto", package="nasbench", syntax="proto2")
     kind = descriptor_pb2.FieldDescriptorProto
     metrics = file.message_type.add(name="ModelMetrics")
-    metrics.field.add(name="evaluation_data", number=1, label=kind.LABEL_REPEATED, type=kind.TYPE_MESSAGE,
-                      type_name=".nasbench.EvaluationData")
+    metrics.field.add(
+        name="evaluation_data",
+        number=1,
+        label=kind.LABEL_REPEATED,
+        type=kind.TYPE_MESSAGE,
+        type_name=".nasbench.EvaluationData",
+    )
     metrics.field.add(name="trainable_parameters", number=2, label=kind.LABEL_OPTIONAL, type=kind.TYPE_INT32)
     metrics.field.add(name="total_time", number=3, label=kind.LABEL_OPTIONAL, type=kind.TYPE_DOUBLE)
     evaluation = file.message_type.add(name="EvaluationData")
-    for number, name in enumerate(("current_epoch", "training_time", "train_accuracy", "validation_accuracy",
-                                   "test_accuracy"), 1):
+    for number, name in enumerate(
+        ("current_epoch", "training_time", "train_accuracy", "validation_accuracy", "test_accuracy"), 1
+    ):
         evaluation.field.add(name=name, number=number, label=kind.LABEL_OPTIONAL, type=kind.TYPE_DOUBLE)
     evaluation.field.add(name="checkpoint_path", number=6, label=kind.LABEL_OPTIONAL, type=kind.TYPE_STRING)
     pool = descriptor_pool.DescriptorPool()
@@ -85,8 +91,10 @@ def read(path: Path, progress: Callable[[int], None] | None = None) -> tuple[dic
                 row = rows[digest] = len(cells)
                 arch = space.parse(f"{adjacency}:{operations}")
                 if len(rows) % 997 == 1 and space.key(arch) != module_hash:
-                    raise BenchmarkError(f"{path} gives cell {row} the hash {module_hash}, which is not its "
-                                         "module hash; give the official file")
+                    raise BenchmarkError(
+                        f"{path} gives cell {row} the hash {module_hash}, which is not its "
+                        "module hash; give the official file"
+                    )
                 cells.append((arch.n_vertices, arch.adj_bits, arch.operations))
                 params.append(metrics.trainable_parameters)
             evaluations = metrics.evaluation_data
@@ -94,12 +102,15 @@ def read(path: Path, progress: Callable[[int], None] | None = None) -> tuple[dic
         except (ValueError, TypeError, IndexError, AttributeError, ArchitectureError) as error:
             if isinstance(error, BenchmarkError):
                 raise
-            raise BenchmarkError(f"{path} holds a record that is no NAS-Bench-101 measurement "
-                                 f"({str(error)[:120]}); give the official file") from None
+            raise BenchmarkError(
+                f"{path} holds a record that is no NAS-Bench-101 measurement "
+                f"({str(error)[:120]}); give the official file"
+            ) from None
         except Exception as error:
             if type(error).__module__.startswith("google.protobuf"):
-                raise BenchmarkError(f"{path} holds a record whose metrics cannot be decoded; give the official "
-                                     "file") from None
+                raise BenchmarkError(
+                    f"{path} holds a record whose metrics cannot be decoded; give the official file"
+                ) from None
             raise
         grids.setdefault(int(epochs), _Grid()).put(row, path, values)
     if not cells:
@@ -117,7 +128,7 @@ def _encoded(cells: list[tuple[int, int, tuple[int, ...]]], rows: dict[bytes, in
 def _columns(grids: dict[int, _Grid], params: np.ndarray) -> list[Column]:
     columns = [Column(params, "params", "cifar10")]
     for epochs, grid in sorted(grids.items()):
-        values = grid.values[:len(params)]
+        values = grid.values[: len(params)]
         if len(values) < len(params):
             missing = np.full((len(params) - len(values), *values.shape[1:]), np.nan, np.float32)
             values = np.concatenate([values, missing])
@@ -126,6 +137,15 @@ def _columns(grids: dict[int, _Grid], params: np.ndarray) -> list[Column]:
                 quantity = "train_seconds" if field == "training_time" else field
                 name = quantity if half == "final" else f"halfway_{quantity}"
                 split = None if field == "training_time" else field.split("_")[0]
-                columns.append(Column(np.ascontiguousarray(values[:, :, h, f]), name, "cifar10", epochs, "seeds",
-                                      seeds="3", split=split))
+                columns.append(
+                    Column(
+                        np.ascontiguousarray(values[:, :, h, f]),
+                        name,
+                        "cifar10",
+                        epochs,
+                        "seeds",
+                        seeds="3",
+                        split=split,
+                    )
+                )
     return columns

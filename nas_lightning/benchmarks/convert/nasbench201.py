@@ -23,10 +23,14 @@ from nas_lightning.spaces import ArchitectureError, NB201Space
 
 _BUDGETS = {"12": 12, "less": 12, "200": 200, "full": 200}
 # official set -> (training protocol, our data set, split); test accuracy of CIFAR-10 is that of train + validation
-_SPLITS = (("cifar10-valid", "x-valid", "cifar10", "validation"), ("cifar10", "ori-test", "cifar10", "test"),
-           ("cifar100", "x-valid", "cifar100", "validation"), ("cifar100", "x-test", "cifar100", "test"),
-           ("ImageNet16-120", "x-valid", "imagenet16_120", "validation"),
-           ("ImageNet16-120", "x-test", "imagenet16_120", "test"))
+_SPLITS = (
+    ("cifar10-valid", "x-valid", "cifar10", "validation"),
+    ("cifar10", "ori-test", "cifar10", "test"),
+    ("cifar100", "x-valid", "cifar100", "validation"),
+    ("cifar100", "x-test", "cifar100", "test"),
+    ("ImageNet16-120", "x-valid", "imagenet16_120", "validation"),
+    ("ImageNet16-120", "x-test", "imagenet16_120", "test"),
+)
 _TRAINED = {"cifar10": "cifar10-valid", "cifar100": "cifar100", "imagenet16_120": "ImageNet16-120"}
 _MEMORY_FACTOR = {".pth": 6, ".pbz2": 20}  # measured: memory of the unpickled objects over the size of the file
 
@@ -56,8 +60,9 @@ class _Collector:
                     if key in accuracies:
                         self._put(dataset, f"{name}_accuracy", epochs, index, float(accuracies[key]) / 100)
                 if self.with_curves and epochs == 200 and seeds.get(official):
-                    self._curve(dataset, f"{name}_accuracy", index, split,
-                                [results[official, seed] for seed in seeds[official]])
+                    self._curve(
+                        dataset, f"{name}_accuracy", index, split, [results[official, seed] for seed in seeds[official]]
+                    )
             for dataset, official in _TRAINED.items():
                 for seed in sorted(seeds.get(official, ())):
                     self._training(dataset, epochs, index, results[official, seed])
@@ -90,22 +95,49 @@ class _Collector:
             width = max(len(values) for values in rows.values())
             table = np.full((len(order), width), np.nan)
             for place, index in enumerate(order):
-                table[place, :len(rows.get(index, ()))] = rows.get(index, ())
-            columns.append(Column(table, quantity, dataset, epochs, "seeds", seeds=f"up to {width}",
-                                  note="given in percent, divided by 100" if quantity.endswith("accuracy") else None))
+                table[place, : len(rows.get(index, ()))] = rows.get(index, ())
+            columns.append(
+                Column(
+                    table,
+                    quantity,
+                    dataset,
+                    epochs,
+                    "seeds",
+                    seeds=f"up to {width}",
+                    note="given in percent, divided by 100" if quantity.endswith("accuracy") else None,
+                )
+            )
         for (dataset, quantity), lines in self.curves.items():
             blank = np.full(max(map(len, lines.values())), np.nan, np.float32)
-            columns.append(Column(np.stack([lines.get(index, blank) for index in order]), quantity, dataset,
-                                  kind="curve", seeds="mean of the runs", note="given in percent, divided by 100"))
+            columns.append(
+                Column(
+                    np.stack([lines.get(index, blank) for index in order]),
+                    quantity,
+                    dataset,
+                    kind="curve",
+                    seeds="mean of the runs",
+                    note="given in percent, divided by 100",
+                )
+            )
         for (dataset, quantity), costs in self.costs.items():
             values = np.array([costs.get(index, np.nan) for index in order])
-            columns.append(Column(np.round(values).astype(np.int64) if np.isfinite(values).all() else values, quantity,
-                                  dataset, note="given in millions"))
+            columns.append(
+                Column(
+                    np.round(values).astype(np.int64) if np.isfinite(values).all() else values,
+                    quantity,
+                    dataset,
+                    note="given in millions",
+                )
+            )
         return {"code": np.array([arch.code for arch in archs], np.int16)}, columns
 
 
-def read(path: Path, memory_gb: float = 8.0, curves: bool = False, progress: Callable[[int], None] | None = None,
-         ) -> tuple[dict[str, Any], list[Column], str]:
+def read(
+    path: Path,
+    memory_gb: float = 8.0,
+    curves: bool = False,
+    progress: Callable[[int], None] | None = None,
+) -> tuple[dict[str, Any], list[Column], str]:
     """Architectures, columns, and the SHA-256 of the file (of all files, by name, for a folder).
 
     `curves` keeps the accuracy after each of the 200 epochs too, averaged over the seeds (75 MB more).
@@ -129,8 +161,10 @@ def read(path: Path, memory_gb: float = 8.0, curves: bool = False, progress: Cal
     except (KeyError, TypeError, AttributeError, IndexError, ValueError, ArchitectureError) as error:
         if isinstance(error, BenchmarkError):
             raise
-        raise BenchmarkError(f"{path} does not have the layout of NAS-Bench-201 or NATS-Bench topology "
-                             f"({type(error).__name__}: {str(error)[:120]}); give the official file") from None
+        raise BenchmarkError(
+            f"{path} does not have the layout of NAS-Bench-201 or NATS-Bench topology "
+            f"({type(error).__name__}: {str(error)[:120]}); give the official file"
+        ) from None
     return encoded, columns, digest.hexdigest()
 
 
@@ -138,16 +172,18 @@ def _arch_of(state: Mapping[str, Any], index: int) -> str:
     arch = next(iter(state.values()))["arch_str"]
     expected = str(NB201Space().from_index(index))
     if arch != expected:
-        raise BenchmarkError(f"architecture {index} is {arch} in the folder but {expected} in NAS-Bench-201; "
-                             "give the official folder")
+        raise BenchmarkError(
+            f"architecture {index} is {arch} in the folder but {expected} in NAS-Bench-201; give the official folder"
+        )
     return arch
 
 
 def _folder(path: Path, digest: Any, progress: Callable[[int], None] | None) -> Iterator[tuple[int, Mapping[str, Any]]]:
     files = sorted(p for p in path.iterdir() if re.fullmatch(r"\d{6}\.pickle\.pbz2", p.name))
     if not files:
-        raise BenchmarkError(f"{path} holds no files like 000000.pickle.pbz2; give the unpacked NATS-Bench topology "
-                             "folder")
+        raise BenchmarkError(
+            f"{path} holds no files like 000000.pickle.pbz2; give the unpacked NATS-Bench topology folder"
+        )
     done = 0
     for file in files:
         packed = file.read_bytes()
@@ -165,9 +201,11 @@ def _folder(path: Path, digest: Any, progress: Callable[[int], None] | None) -> 
 def _single(path: Path, memory_gb: float, digest: Any, progress: Callable[[int], None] | None) -> Any:
     need = path.stat().st_size * _MEMORY_FACTOR.get(path.suffix, 6) / 1e9
     if need > memory_gb:
-        raise BenchmarkError(f"{path.name} would need about {need:.0f} GB of memory (limit {memory_gb:g}): convert the "
-                             "folder form of NATS-Bench topology (NATS-tss-v1_0-3ffb9-simple), which is read file by "
-                             f"file, or allow it with --memory-gb {need:.0f}")
+        raise BenchmarkError(
+            f"{path.name} would need about {need:.0f} GB of memory (limit {memory_gb:g}): convert the "
+            "folder form of NATS-Bench topology (NATS-tss-v1_0-3ffb9-simple), which is read file by "
+            f"file, or allow it with --memory-gb {need:.0f}"
+        )
     with path.open("rb") as file:
         while block := file.read(2**22):
             digest.update(block)

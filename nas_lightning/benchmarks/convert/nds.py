@@ -32,8 +32,11 @@ def genotype(value: Any) -> DartsArchitecture:
         edges = [pair for node in cell for pair in node] if len(cell) == 4 else cell
         return ", ".join(f"({str(op)!r}, {int(source)})" for op, source in edges)
 
-    concat = "".join(f", {name}={[int(v) for v in value[name]]}" for name in ("normal_concat", "reduce_concat")
-                     if value.get(name) is not None)
+    concat = "".join(
+        f", {name}={[int(v) for v in value[name]]}"
+        for name in ("normal_concat", "reduce_concat")
+        if value.get(name) is not None
+    )
     return space.parse(f"Genotype(normal=[{pairs(value['normal'])}], reduce=[{pairs(value['reduce'])}]{concat})")
 
 
@@ -55,8 +58,10 @@ def read(path: Path) -> tuple[dict[str, Any], list[Column], dict[str, Any]]:
         flops = np.array([record["flops"] for _, record in records], np.int64)
         seeds = np.array([record.get("rng_seed", -1) for _, record in records], np.int64)
     except (KeyError, TypeError, ValueError, IndexError, ArchitectureError) as error:
-        raise BenchmarkError(f"{path} is no NDS file of DARTS networks ({type(error).__name__}: {str(error)[:120]}); "
-                             "give one of DARTS.json, DARTS_fix-w-d.json, DARTS_lr-wd.json, DARTS_in.json") from None
+        raise BenchmarkError(
+            f"{path} is no NDS file of DARTS networks ({type(error).__name__}: {str(error)[:120]}); "
+            "give one of DARTS.json, DARTS_fix-w-d.json, DARTS_lr-wd.json, DARTS_in.json"
+        ) from None
     if not archs:
         raise BenchmarkError(f"{path} holds no networks; give the official file")
     dataset = "imagenet" if "_in" in path.stem else "cifar10"
@@ -64,27 +69,37 @@ def read(path: Path) -> tuple[dict[str, Any], list[Column], dict[str, Any]]:
     longest = max(map(len, curves))
     curve = np.full((len(curves), longest), np.nan, np.float32)
     for row, errors in enumerate(curves):
-        curve[row, :len(errors)] = 1 - errors / 100
+        curve[row, : len(errors)] = 1 - errors / 100
     note = "given as error in percent"
     columns = [
         Column(np.array([1 - errors[-1] / 100 for errors in curves]), "test_accuracy", dataset, seeds="1", note=note),
         Column(1 - best / 100, "best_epoch_test_accuracy", dataset, seeds="1", split="test", note=note),
         Column(1 - train / 100, "train_accuracy", dataset, seeds="1", note=note),
         Column(curve, "test_accuracy", dataset, kind="curve", seeds="1", note=note),
-        Column(params, "params", dataset), Column(flops, "macs", dataset, note="as published under flops"),
-        Column(seeds, "seed"), Column(_earlier(encoded["key"]), "duplicate", note="earlier rows of the same class"),
+        Column(params, "params", dataset),
+        Column(flops, "macs", dataset, note="as published under flops"),
+        Column(seeds, "seed"),
+        Column(_earlier(encoded["key"]), "duplicate", note="earlier rows of the same class"),
         *(Column(values, name, unit="setting") for name, values in settings.items()),
     ]
     varying = [name for name, values in settings.items() if len(np.unique(values)) > 1]
-    return encoded, columns, {"nds_file": path.stem, "varying": varying,
-                              "parts": {part: len(group) for part, group in parts.items()}}
+    return (
+        encoded,
+        columns,
+        {"nds_file": path.stem, "varying": varying, "parts": {part: len(group) for part, group in parts.items()}},
+    )
 
 
 def _setting(record: dict[str, Any], name: str) -> float:
     net, optim = record["net"], record["optim"]
-    return {"width": net.get("width"), "depth": net.get("depth"), "auxiliary_head": float(bool(net.get("aux"))),
-            "learning_rate": optim.get("base_lr"), "weight_decay": optim.get("wd"),
-            "train_epochs": optim.get("max_ep", len(record["test_ep_top1"]))}[name]
+    return {
+        "width": net.get("width"),
+        "depth": net.get("depth"),
+        "auxiliary_head": float(bool(net.get("aux"))),
+        "learning_rate": optim.get("base_lr"),
+        "weight_decay": optim.get("wd"),
+        "train_epochs": optim.get("max_ep", len(record["test_ep_top1"])),
+    }[name]
 
 
 def _earlier(keys: list[str]) -> np.ndarray:

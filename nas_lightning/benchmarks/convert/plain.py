@@ -41,16 +41,19 @@ def read_columns(path: Path) -> dict[str, list[Any]]:
     except BenchmarkError:
         raise
     except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
-        raise BenchmarkError(f"{path} cannot be read as {path.suffix or 'a table'} ({str(error)[:160]}); give a CSV "
-                             "with a head line, a JSON list of records, or a Parquet file") from None
+        raise BenchmarkError(
+            f"{path} cannot be read as {path.suffix or 'a table'} ({str(error)[:160]}); give a CSV "
+            "with a head line, a JSON list of records, or a Parquet file"
+        ) from None
 
 
 def _numbers(values: list[Any], name: str, path: Path, percent: bool) -> np.ndarray:
     try:
         numbers = np.array([np.nan if value is None or value == "" else value for value in values], np.float64)
     except (TypeError, ValueError) as error:
-        raise BenchmarkError(f"column {name} of {path} holds something that is no number ({str(error)[:120]}); "
-                             "map a column of numbers") from None
+        raise BenchmarkError(
+            f"column {name} of {path} holds something that is no number ({str(error)[:120]}); map a column of numbers"
+        ) from None
     return numbers / 100 if percent else numbers
 
 
@@ -60,8 +63,13 @@ def _take(columns: Mapping[str, list[Any]], name: str, path: Path) -> list[Any]:
     return columns[name]
 
 
-def read(path: Path, space: str, dataset: str, architecture: str, mapping: Mapping[str, str],
-         ) -> tuple[dict[str, Any], list[Column]]:
+def read(
+    path: Path,
+    space: str,
+    dataset: str,
+    architecture: str,
+    mapping: Mapping[str, str],
+) -> tuple[dict[str, Any], list[Column]]:
     """Architectures from column `architecture`, numbers by `mapping` from our names to ``NAME`` or ``NAME:percent``.
 
     Raises BenchmarkError for a missing column, a malformed architecture (with its line) or no rows.
@@ -71,8 +79,9 @@ def read(path: Path, space: str, dataset: str, architecture: str, mapping: Mappi
     archs = []
     for line, text in enumerate(texts, 1):
         try:
-            archs.append(genotype(text) if domain.name == "darts_nds" and isinstance(text, Mapping)
-                         else domain.parse(str(text)))
+            archs.append(
+                genotype(text) if domain.name == "darts_nds" and isinstance(text, Mapping) else domain.parse(str(text))
+            )
         except ArchitectureError as error:
             raise BenchmarkError(f"row {line} of {path}: {error}") from None
     if not archs:
@@ -89,12 +98,18 @@ def read(path: Path, space: str, dataset: str, architecture: str, mapping: Mappi
     return encode(domain, archs), columns
 
 
-def read_genotypes(path: Path, dataset: str, accuracy: str, percent: bool, metric: str = "test_accuracy",
-                   ) -> tuple[dict[str, Any], list[Column]]:
+def read_genotypes(
+    path: Path,
+    dataset: str,
+    accuracy: str,
+    percent: bool,
+    metric: str = "test_accuracy",
+) -> tuple[dict[str, Any], list[Column]]:
     """DARTS genotypes with one accuracy column, the genotypes under `genotype`, `arch` or `architecture`."""
     data = read_columns(path)
     name = next((key for key in _GENOTYPE_KEYS if key in data), None)
     if name is None:
-        raise BenchmarkError(f"{path} has none of the columns {', '.join(_GENOTYPE_KEYS)}; it has "
-                             f"{', '.join(data) or 'none'}")
+        raise BenchmarkError(
+            f"{path} has none of the columns {', '.join(_GENOTYPE_KEYS)}; it has {', '.join(data) or 'none'}"
+        )
     return read(path, "darts_nds", dataset, name, {metric: f"{accuracy}:percent" if percent else accuracy})

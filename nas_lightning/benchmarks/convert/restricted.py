@@ -25,8 +25,10 @@ def _latin1(text: str, encoding: str = "latin1") -> bytes:
 
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): collections.OrderedDict,
-    ("builtins", "set"): set, ("__builtin__", "set"): set,
-    ("builtins", "frozenset"): frozenset, ("__builtin__", "frozenset"): frozenset,
+    ("builtins", "set"): set,
+    ("__builtin__", "set"): set,
+    ("builtins", "frozenset"): frozenset,
+    ("__builtin__", "frozenset"): frozenset,
     ("builtins", "complex"): complex,
     ("_codecs", "encode"): _latin1,
     ("numpy", "ndarray"): np.ndarray,
@@ -44,12 +46,15 @@ class RestrictedUnpickler(pickle.Unpickler):
         try:
             return _ALLOWED[module, name]
         except KeyError:
-            raise BenchmarkError(f"the pickle asks for {module}.{name}, which could run code; it was not read further "
-                                 "(official benchmark files hold containers and numbers alone)") from None
+            raise BenchmarkError(
+                f"the pickle asks for {module}.{name}, which could run code; it was not read further "
+                "(official benchmark files hold containers and numbers alone)"
+            ) from None
 
     def persistent_load(self, pid: Any) -> Any:
-        raise BenchmarkError("the pickle refers to stored tensors; use the version of the benchmark without trained "
-                             "weights")
+        raise BenchmarkError(
+            "the pickle refers to stored tensors; use the version of the benchmark without trained weights"
+        )
 
 
 def load(source: bytes | IO[bytes], what: str) -> Any:
@@ -59,5 +64,6 @@ def load(source: bytes | IO[bytes], what: str) -> Any:
     except BenchmarkError as error:
         raise BenchmarkError(f"{what}: {error}") from None
     except Exception as error:  # a damaged pickle can raise nearly anything
-        raise BenchmarkError(f"{what} is damaged or incomplete ({type(error).__name__}: {str(error)[:120]}); fetch it "
-                             "again") from None
+        raise BenchmarkError(
+            f"{what} is damaged or incomplete ({type(error).__name__}: {str(error)[:120]}); fetch it again"
+        ) from None

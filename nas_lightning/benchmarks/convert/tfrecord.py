@@ -19,8 +19,9 @@ def masked_crc32c(data: bytes) -> int:
     try:
         import google_crc32c
     except ImportError:
-        raise BenchmarkError("reading TFRecord files needs the package google-crc32c; install it with "
-                             "pip install google-crc32c") from None
+        raise BenchmarkError(
+            "reading TFRecord files needs the package google-crc32c; install it with pip install google-crc32c"
+        ) from None
     crc = google_crc32c.value(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 

@@ -22,9 +22,7 @@ class LocalSearch(Algorithm):
     better, in random order. An architecture that was evaluated in an earlier climb is not evaluated again.
     """
 
-    def __init__(
-        self, space: Space, rng: np.random.Generator, fidelities: Fidelities, *, accept: str = "best"
-    ):
+    def __init__(self, space: Space, rng: np.random.Generator, fidelities: Fidelities, *, accept: str = "best"):
         super().__init__(space, rng, fidelities)
         if accept not in ("best", "first"):
             raise SearchError(f"local_search accepts the 'best' or the 'first' better neighbour, not {accept!r}")
@@ -52,8 +50,10 @@ class LocalSearch(Algorithm):
         else:
             self._consider(trial.architecture, evaluation.value)
         # Neighbours that are known from earlier need no evaluation, so one answer may end several steps of the climb.
-        while self._best is not None and self._best[0] > self._known[self._here] and (
-            self.accept == "first" or (not self._queue and not self._pending)
+        while (
+            self._best is not None
+            and self._best[0] > self._known[self._here]
+            and (self.accept == "first" or (not self._queue and not self._pending))
         ):
             self._move(self._best[1])
 
