@@ -129,14 +129,15 @@ def make_objective(config: dict[str, Any], plan: SearchPlan) -> Objective:
     measures = tuple(plan.settings.get("minimise", ()))
     if name == "benchmark":
         return benchmark_objective(config["benchmark"], space, unit, measures, **wanted)
-    from nas_lightning.objectives import supernet as objectives
+    from nas_lightning.objectives.supernet import supernet_objective
+    from nas_lightning.objectives.training import training_objective
 
     if name == "supernet":
         if config["checkpoint"] is None:
             raise SearchError("objective=supernet needs checkpoint=…, the .ckpt file of a trained super-net")
-        return objectives.supernet_objective(config, wanted, unit, open_table(config["benchmark"], space), measures)
+        return supernet_objective(config, wanted, unit, open_table(config["benchmark"], space), measures)
     if name == "training":
-        return objectives.training_objective(config, wanted, unit, plan.seed, measures)
+        return training_objective(config, wanted, unit, plan.seed, measures)
     raise SearchError(f"objective {name} is unknown: choose benchmark, supernet or training")
 
 

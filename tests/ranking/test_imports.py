@@ -19,7 +19,7 @@ LIGHT = [
 @pytest.mark.parametrize("package", ["ranking", "report"])
 def test_nothing_heavy_is_imported_with_the_modules(package):
     """`--help`, tables and reports must open in milliseconds."""
-    names = LIGHT if package == "ranking" else ["runs", "study", "tables", "figures", "draw", "page", "__main__"]
+    names = LIGHT if package == "ranking" else ["study", "tables", "figures", "draw", "page", "__main__"]
     heavy = "torch", "pytorch_lightning", "torchmetrics", "sklearn", "scipy", "matplotlib", "pyarrow", "wandb", "rich"
     modules = ", ".join(f"nas_lightning.{package}.{name}" for name in names)
     code = f"import {modules}, sys; print([m for m in {heavy} if m in sys.modules])"
