@@ -95,7 +95,7 @@ class LandmarkLoss(Heuristic):
 
             def term(images: Tensor, labels: Tensor, step: int) -> Tensor:
                 better, worse = self.pair(pl_module.seed, step)
-                losses = [F.cross_entropy(pl_module.network(images, arch), labels) for arch in (better, worse)]
+                losses = [pl_module.task.loss(pl_module.network(images, arch), labels) for arch in (better, worse)]
                 loss = F.relu(losses[0] - losses[1])
                 self._losses.append(loss.detach())
                 return loss * (weight * (step + 1) / total)

@@ -32,7 +32,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nas_lightning.data.images import Augment, ImageSet, Normalize
-from nas_lightning.data.module import ImageDataModule, KeyedLoader
+from nas_lightning.data.module import ImageClassification, KeyedLoader
 from nas_lightning.plan import Plan
 from nas_lightning.scoring.score import evaluation_batches, score
 from nas_lightning.spaces.cost import costs
@@ -183,7 +183,7 @@ class Epochs(pl.Callback):
         self.seconds.append(time.perf_counter() - self.started)
 
 
-def whole_run(plan: Plan, data: ImageDataModule, name: str, args: argparse.Namespace) -> dict[str, Any]:
+def whole_run(plan: Plan, data: ImageClassification, name: str, args: argparse.Namespace) -> dict[str, Any]:
     """Training through Lightning with variant `name`, then the ranking of every architecture."""
     epochs, module = Epochs(), SuperNetModule("nasbench201", plan, 10, 3, 0)
     started = time.perf_counter()
@@ -282,7 +282,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(label, json.dumps(results["variants"][label]), flush=True)
             save()
     rates = {n: results["variants"][f"{n}, batch {batches[0]}"].get("images_per_second", 0.0) for n in VARIANTS}
-    data = ImageDataModule("digits" if args.tiny else "cifar10", args.data, plan.protocol.batch_size, 0.5, 0)
+    data = ImageClassification("digits" if args.tiny else "cifar10", args.data, plan.protocol.batch_size, 0.5, 0)
     if args.tiny:
         data.setup()
         for part in ("train_set", "validation_set"):  # digits are grey; the network of this script reads three channels

@@ -22,7 +22,7 @@ import torch
 from pytorch_lightning.loggers import CSVLogger
 
 import callbacks as heuristics
-from nas_lightning.data.module import ImageDataModule
+from nas_lightning.data.module import ImageClassification
 from nas_lightning.heuristic import Heuristic
 from nas_lightning.modes.callbacks import MetricsFile, RankingCallback
 from nas_lightning.plan import Plan
@@ -48,8 +48,8 @@ class StepClock(pl.Callback):
         self.ends.append(clock()())
 
 
-def data() -> ImageDataModule:
-    return ImageDataModule("digits", "data", PLAN.protocol.batch_size, PLAN.protocol.train_portion, 0)
+def data() -> ImageClassification:
+    return ImageClassification("digits", "data", PLAN.protocol.batch_size, PLAN.protocol.train_portion, 0)
 
 
 def callbacks(folder: Path) -> list[pl.Callback]:

@@ -1,4 +1,4 @@
-"""The LightningDataModule: splits that are recorded with the run, and batches keyed by (seed, step)."""
+"""Images by classes: splits that are recorded with the run, and batches keyed by (seed, step)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from nas_lightning.data.images import Augment, DataError, ImageSet, Normalize
 from nas_lightning.data.sources import get_source
+from nas_lightning.data.task import Quality, Task
 
 ORDER_STREAM, AUGMENT_STREAM = 1, 2
 """Draws of the epoch's order and of a step's augmentation never share a key."""
@@ -86,7 +87,7 @@ class KeyedLoader:
         """See `state_dict`."""
 
 
-class ImageDataModule(pl.LightningDataModule):
+class ImageClassification(Task):
     """One data set in memory, split into a training part, held-out validation images, and the official test images.
 
     A permutation drawn from `split_seed` alone orders the official training images (the first `max_train_images` of it,
@@ -94,6 +95,8 @@ class ImageDataModule(pl.LightningDataModule):
     part, never from the test images. `image_size` averages all images down to a smaller side, a cheaper proxy (Zhou et
     al., EcoNAS, arXiv 2001.01233, section 3).
     """
+
+    quality = Quality("accuracy", "%", lambda fraction: 100 * fraction)
 
     def __init__(
         self,
@@ -110,11 +113,37 @@ class ImageDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         self.source = get_source(name, download)
+        self.name = self.source.name
         self.root, self.batch_size, self.train_portion = Path(root), batch_size, train_portion
         self.seed, self.split_seed, self.max_train_images = seed, split_seed, max_train_images
         self.normalize = Normalize(self.source.mean, self.source.std)
-        self.image_size, self.augmented = image_size, augment
+        self.wanted_size, self.augmented = image_size, augment
         self.train_set: ImageSet | None = None
+
+    @property
+    def num_outputs(self) -> int:
+        return self.source.num_classes
+
+    @property
+    def in_channels(self) -> int:
+        return self.source.in_channels
+
+    @property
+    def image_size(self) -> int:
+        self.setup()
+        return int(self.test_set.images.shape[1])
+
+    @staticmethod
+    def loss(outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """Cross-entropy in nats, mean over the batch: logits [B, K], labels int64 [B] or probabilities [B, K]."""
+        return F.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
+
+    @staticmethod
+    def sums(outputs: Tensor, targets: Tensor) -> Tensor:
+        """(correct predictions, −cross-entropy in nats) summed over the batch, float64 [2]."""
+        outputs = outputs.float()
+        correct = (outputs.argmax(1) == targets).sum().double()
+        return torch.stack([correct, -F.cross_entropy(outputs, targets, reduction="sum").double()])
 
     def setup(self, stage: str | None = None) -> None:
         """Read and split once."""
@@ -122,8 +151,8 @@ class ImageDataModule(pl.LightningDataModule):
             return
         official, self.test_set = self.source.read(self.root)
         side = official.images.shape[1]
-        if self.image_size is not None:
-            official, self.test_set = official.resized(self.image_size), self.test_set.resized(self.image_size)
+        if self.wanted_size is not None:
+            official, self.test_set = official.resized(self.wanted_size), self.test_set.resized(self.wanted_size)
         # The crop shifts by the same share of the image at every size.
         padding = round(self.source.padding * official.images.shape[1] / side)
         self.augment = Augment(padding, self.source.flip) if self.augmented else Augment(0, False)
@@ -172,13 +201,6 @@ class ImageDataModule(pl.LightningDataModule):
             self.train_set, self.batch_size, self.seed, self.augment, self.normalize, start, rank, world_size
         )
 
-    def train_dataloader(self) -> KeyedLoader:
-        trainer = self.trainer
-        assert trainer is not None, "train_dataloader is called by a Trainer; use loader() without one"
-        return self.loader(
-            trainer.strategy.root_device, lambda: trainer.global_step, trainer.global_rank, trainer.world_size
-        )
-
     def held_out(self, split: str = "validation") -> ImageSet:
         """The ``validation`` or ``test`` images. Raises DataError where the validation part is empty."""
         self.setup()
@@ -189,3 +211,36 @@ class ImageDataModule(pl.LightningDataModule):
                 "come from the test images; lower it below 1"
             )
         return images
+
+    def evaluation_batches(
+        self,
+        batch_size: int,
+        n: int | None = None,
+        device: torch.device | str = "cpu",
+        skip: int = 0,
+        split: str = "validation",
+    ) -> list[tuple[Tensor, Tensor]]:
+        """The first `n` images of `split` after `skip` others, normalised, as full batches in a fixed order.
+
+        With batch statistics an accuracy depends on the batch's company, so that every batch has the same size: a
+        remainder is left out.
+        """
+        if split == "train":
+            self.setup()
+            assert self.train_set is not None
+            images = self.train_set
+        else:
+            images = self.held_out(split)
+        if skip < 0:
+            raise DataError(f"evaluation.skip={skip} is negative; give a number of images to pass over, or 0")
+        left = max(0, len(images) - skip)
+        available = left if n is None else min(n, left)
+        count = available // batch_size
+        if count == 0:
+            raise DataError(
+                f"{available} held-out images{f' after {skip} skipped ones' if skip else ''} do not fill one "
+                f"evaluation batch of {batch_size}; lower evaluation.batch_size or hold out more images"
+            )
+        images = images.to(device)
+        cuts = [slice(skip + i * batch_size, skip + (i + 1) * batch_size) for i in range(count)]
+        return [(self.normalize(images.images[cut]), images.labels[cut]) for cut in cuts]

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
 
-from nas_lightning.data.module import ImageDataModule
+from nas_lightning.data.module import ImageClassification
 from nas_lightning.heuristic import changed
 from nas_lightning.logging.facts import RunFacts
 from nas_lightning.logging.loggers import RunLogger, open_logger
@@ -31,10 +31,10 @@ for name in ("pytorch_lightning", "lightning_fabric"):  # their start-up hints s
     logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def data_module(job: Job) -> ImageDataModule:
+def data_module(job: Job) -> ImageClassification:
     """The images with the plan's batch size and train portion."""
     data, protocol = job.config["data"], job.plan.protocol
-    return ImageDataModule(
+    return ImageClassification(
         data["name"],
         data["root"],
         protocol.batch_size,
@@ -102,7 +102,7 @@ def build_trainer(job: Job, callbacks: list[pl.Callback], logger: RunLogger) -> 
 
 
 def fit(
-    job: Job, module: NetworkModule, data: ImageDataModule, callbacks: list[pl.Callback], logger: RunLogger
+    job: Job, module: NetworkModule, data: ImageClassification, callbacks: list[pl.Callback], logger: RunLogger
 ) -> pl.Trainer:
     """Train from the last checkpoint of the run folder, or from the start; saves the final state."""
     progress = RunProgress()
@@ -123,7 +123,7 @@ def fit(
     return trainer
 
 
-def result_of(job: Job, kind: str, data: ImageDataModule, passes: int, steps: int) -> dict[str, Any]:
+def result_of(job: Job, kind: str, data: ImageClassification, passes: int, steps: int) -> dict[str, Any]:
     """What every result file says, whatever the mode."""
     config = job.config
     return {
@@ -152,7 +152,7 @@ def result_of(job: Job, kind: str, data: ImageDataModule, passes: int, steps: in
     }
 
 
-def open_folder(job: Job, data: ImageDataModule) -> None:
+def open_folder(job: Job, data: ImageClassification) -> None:
     """Create the run folder with its configuration and environment; rank 0 does."""
     if not current().is_first:
         return

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from nas_lightning.benchmarks import Benchmark
-from nas_lightning.data.module import ImageDataModule
+from nas_lightning.data.module import ImageClassification
 from nas_lightning.modes.common import data_module, logger_of, open_folder
 from nas_lightning.modes.job import Job
 from nas_lightning.modes.supernet import evaluation_of, open_benchmark
@@ -46,7 +46,7 @@ def evaluations_of(job: Job, benchmark: Benchmark | None) -> list[Evaluation]:
     Everything that can be refused is refused here, before hours of scoring. Raises ValueError where the super-nets hold
     different architectures of the set, whose ranks cannot be averaged.
     """
-    modules: dict[tuple[float, int, int | None], ImageDataModule] = {}
+    modules: dict[tuple[float, int, int | None], ImageClassification] = {}
     found = []
     for trained in job.checkpoints:
         images = trained.scored_on(job.config["data"])

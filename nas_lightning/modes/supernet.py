@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from nas_lightning.benchmarks import Benchmark
-from nas_lightning.data.module import ImageDataModule
+from nas_lightning.data.module import ImageClassification
 from nas_lightning.modes.callbacks import MetricsFile, RankingCallback
 from nas_lightning.modes.common import data_module, fit, logger_of, open_folder, result_of
 from nas_lightning.modes.job import Job
@@ -36,7 +36,7 @@ def open_benchmark(job: Job) -> Benchmark | None:
     return table
 
 
-def evaluation_of(job: Job, data: ImageDataModule, benchmark: Benchmark | None) -> Evaluation:
+def evaluation_of(job: Job, data: ImageClassification, benchmark: Benchmark | None) -> Evaluation:
     """What is scored, and how; refuses early what could only fail after the training."""
     wanted, space = job.config["evaluation"], job.config["space"]["name"]
     evaluation_batches(data.held_out(), data.normalize, wanted["batch_size"], wanted["images"], "cpu", wanted["skip"])

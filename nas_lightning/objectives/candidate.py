@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytorch_lightning as pl
 
-from nas_lightning.data.module import ImageDataModule
+from nas_lightning.data.module import ImageClassification
 from nas_lightning.plan import Plan
 from nas_lightning.scoring.standalone import standalone_accuracy
 from nas_lightning.search.trial import NO_MEASURES, SearchError
@@ -34,7 +34,7 @@ class CostMeasures:
 
     known = ("params", "macs")
 
-    def __init__(self, plan: Plan, data: ImageDataModule, names: Sequence[str]):
+    def __init__(self, plan: Plan, data: ImageClassification, names: Sequence[str]):
         if unknown := [name for name in names if name not in self.known]:
             raise SearchError(f"this objective cannot measure {unknown[0]}: choose from {', '.join(self.known)}")
         data.setup()
@@ -81,7 +81,13 @@ class StandaloneTrainer:
     """
 
     def __init__(
-        self, space: str, plan: Plan, data: ImageDataModule, trainer: dict[str, Any], batch_size: int, final_seeds: int
+        self,
+        space: str,
+        plan: Plan,
+        data: ImageClassification,
+        trainer: dict[str, Any],
+        batch_size: int,
+        final_seeds: int,
     ):
         if final_seeds < 1:
             raise SearchError(f"objective.final_seeds={final_seeds}: the top K need at least one stand-alone training")
@@ -150,10 +156,10 @@ class StandaloneTrainer:
         }
 
 
-def data_module(config: dict[str, Any], plan: Plan, data: dict[str, Any]) -> ImageDataModule:
+def data_module(config: dict[str, Any], plan: Plan, data: dict[str, Any]) -> ImageClassification:
     """The images of a ``data`` section with the plan's batch size and train portion."""
     protocol = plan.protocol
-    return ImageDataModule(
+    return ImageClassification(
         data["name"],
         config["data"]["root"],
         protocol.batch_size,

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from nas_lightning.benchmarks.locate import sha256_of
-from nas_lightning.data.module import ImageDataModule
+from nas_lightning.data.module import ImageClassification
 from nas_lightning.objectives.candidate import CostMeasures, StandaloneTrainer
 from nas_lightning.plan import Plan
 from nas_lightning.scoring.score import Batches, check_score, evaluation_batches, score
@@ -42,7 +42,7 @@ class SupernetObjective(Objective):
         self,
         checkpoint: Path,
         space: str,
-        data: Callable[[Plan], ImageDataModule],
+        data: Callable[[Plan], ImageClassification],
         trainer: dict[str, Any],
         settings: dict[str, Any],
         cost_unit: str,

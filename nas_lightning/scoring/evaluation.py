@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from nas_lightning.benchmarks import Benchmark
-from nas_lightning.data.module import ImageDataModule
+from nas_lightning.data.module import ImageClassification
 from nas_lightning.plan import BN_EVALUATION, Plan
 from nas_lightning.processes.exchange import position, summed
 from nas_lightning.ranking.architecture_sets import VERSION, architecture_set
@@ -54,7 +54,7 @@ class Evaluation:
 
     space: str
     plan: Plan
-    data: ImageDataModule
+    data: ImageClassification
     architecture_set: str
     batch_size: int
     n_images: int | None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from nas_lightning.data.module import ImageDataModule
+from nas_lightning.data.module import ImageClassification
 from nas_lightning.scoring.score import evaluation_batches, score
 from nas_lightning.training.module import NetworkModule
 
 
-def standalone_accuracy(module: NetworkModule, data: ImageDataModule, split: str, batch_size: int) -> dict[str, float]:
+def standalone_accuracy(
+    module: NetworkModule, data: ImageClassification, split: str, batch_size: int
+) -> dict[str, float]:
     """Accuracy and −cross-entropy of a stand-alone network on a split, by the plan's evaluation statistics."""
     images = data.held_out(split)
     batches = evaluation_batches(images, data.normalize, min(batch_size, len(images)), None, module.device)

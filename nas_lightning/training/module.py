@@ -15,8 +15,9 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
+from nas_lightning.data.module import ImageClassification
+from nas_lightning.data.task import Task
 from nas_lightning.nets.base import Network
 from nas_lightning.nets.build import build_network
 from nas_lightning.nets.norm import running_statistics
@@ -48,9 +49,11 @@ class NetworkModule(pl.LightningModule):
         seed: int,
         arch: Any = None,
         init_seed: int | None = None,
+        task: type[Task] = ImageClassification,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
+        self.task = task
         self.plan, self.seed = plan, seed
         self.identity = {
             "space": space,
@@ -106,7 +109,7 @@ class NetworkModule(pl.LightningModule):
         targets, smoothing = labels, protocol.label_smoothing
         for arch in paths.architectures:
             logits = self.network(images, arch)
-            loss = F.cross_entropy(logits, targets, label_smoothing=smoothing)
+            loss = self.task.loss(logits, targets, smoothing)
             if protocol.distillation and targets is labels:  # the first path, the largest, teaches the others
                 targets, smoothing = logits.detach().float().softmax(1), 0.0
             self.manual_backward(loss if paths.weight == 1.0 else loss * paths.weight)
@@ -182,9 +185,16 @@ class SuperNetModule(NetworkModule):
     """Trains the shared weights of a plan on the paths that its sampler draws."""
 
     def __init__(
-        self, space: str, plan: Plan, num_classes: int, in_channels: int, seed: int, init_seed: int | None = None
+        self,
+        space: str,
+        plan: Plan,
+        num_classes: int,
+        in_channels: int,
+        seed: int,
+        init_seed: int | None = None,
+        task: type[Task] = ImageClassification,
     ) -> None:
-        super().__init__(space, plan, num_classes, in_channels, seed, init_seed=init_seed)
+        super().__init__(space, plan, num_classes, in_channels, seed, init_seed=init_seed, task=task)
         self.sampler = PathSampler(space, plan, seed)
         self._mean_parameters = self.mean_parameters() if plan.protocol.complexity_aware else 1.0
 

@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from nas_lightning.data.images import Augment, DataError, Normalize
-from nas_lightning.data.module import ImageDataModule
+from nas_lightning.data.module import ImageClassification
 
 
 def digits(**changes):
-    return ImageDataModule(
+    return ImageClassification(
         **{"name": "digits", "root": "data", "batch_size": 50, "train_portion": 0.6, "seed": 3, **changes}
     )
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytorch_lightning as pl
 import yaml
 
-from nas_lightning.data.module import ImageDataModule
+from nas_lightning.data.module import ImageClassification
 from nas_lightning.heuristic import Heuristic
 from nas_lightning.plan import Plan
 from nas_lightning.training.module import SuperNetModule
@@ -50,9 +50,9 @@ def build(path: Path) -> Heuristic:
     return kind(**entry)
 
 
-def data_for(plan: Plan, seed: int = 0) -> ImageDataModule:
+def data_for(plan: Plan, seed: int = 0) -> ImageClassification:
     """Digits with the plan's batch size and split."""
-    data = ImageDataModule("digits", "data", plan.protocol.batch_size, plan.protocol.train_portion, seed)
+    data = ImageClassification("digits", "data", plan.protocol.batch_size, plan.protocol.train_portion, seed)
     data.setup()
     return data
 

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments import LightningEnvironment
 
-from nas_lightning.data.module import ImageDataModule
+from nas_lightning.data.module import ImageClassification
 from nas_lightning.nets.norm import BatchNorm, synchronise
 from nas_lightning.plan import Plan
 from nas_lightning.processes.strategy import SharedWeightsStrategy
@@ -42,8 +42,8 @@ def plan_of(case: str) -> Plan:
     return Plan().edited({**SMALL[space], **common, "protocol.weight_decay": 0.01, **edits})
 
 
-def data_of(plan: Plan) -> ImageDataModule:
-    data = ImageDataModule("digits", "data", plan.protocol.batch_size, plan.protocol.train_portion, 0)
+def data_of(plan: Plan) -> ImageClassification:
+    data = ImageClassification("digits", "data", plan.protocol.batch_size, plan.protocol.train_portion, 0)
     data.setup()
     return data
 
@@ -52,7 +52,7 @@ def module_of(case: str) -> SuperNetModule:
     return SuperNetModule(CASES[case][0], plan_of(case), 10, 1, 0)
 
 
-def evaluation_of(module: SuperNetModule, data: ImageDataModule) -> Evaluation:
+def evaluation_of(module: SuperNetModule, data: ImageClassification) -> Evaluation:
     space = module.identity["space"]
     return Evaluation(space, module.plan, data, "random11_seed0", 100, 100, "accuracy", 0.001, 5, None)
 
@@ -67,7 +67,7 @@ def without_batch_norm():
     return patch.object(BatchNorm, "forward", affine_alone)
 
 
-def fit(case: str, **trainer) -> tuple[SuperNetModule, ImageDataModule, pl.Trainer]:
+def fit(case: str, **trainer) -> tuple[SuperNetModule, ImageClassification, pl.Trainer]:
     module, data = module_of(case), data_of(plan_of(case))
     behaviour = CASES[case][2]
     if behaviour == "synchronised" and trainer.get("strategy", "auto") != "auto":

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from nas_lightning.benchmarks import Benchmark
-from nas_lightning.data.module import ImageDataModule
+from nas_lightning.data.module import ImageClassification
 from nas_lightning.modes.callbacks import RankingCallback
 from nas_lightning.plan import Plan
 from nas_lightning.ranking.fusion import rank_average
@@ -30,7 +30,7 @@ class Recorder(RankingCallback):
 
 
 def evaluation():
-    data = ImageDataModule("digits", "data", 50, 0.1, 0)
+    data = ImageClassification("digits", "data", 50, 0.1, 0)
     data.setup()
     table = Benchmark.open("digits_nasbench201", space="nasbench201", dataset="digits")
     return Evaluation("nasbench201", PLAN, data, "random8_seed0", 100, 200, "accuracy", 0.001, 5, table)

@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 import torch
 from torch.nn import functional as F
 
-from nas_lightning.data.module import ImageDataModule
+from nas_lightning.data.module import ImageClassification
 from nas_lightning.nets.norm import BatchNorm
 from nas_lightning.plan import Plan
 from nas_lightning.scoring.score import evaluation_batches, score
@@ -33,7 +33,7 @@ def small_plan(space="nasbench201", **protocol):
 
 
 def data_for(plan, seed=0):
-    data = ImageDataModule("digits", "data", plan.protocol.batch_size, plan.protocol.train_portion, seed)
+    data = ImageClassification("digits", "data", plan.protocol.batch_size, plan.protocol.train_portion, seed)
     data.setup()
     return data
 

@@ -1,0 +1,133 @@
+"""What is learned: a `Task` owns its data and says what the loss of a batch is, and what counts as quality."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The number by which a network is judged, so that larger is better.
+
+    Args:
+        name: what tables and figures call it, such as ``accuracy``.
+        unit: behind the shown number, such as ``%``; empty for none.
+        show: from the number to the one that people read: accuracy 0.93 is shown as 93, −4.2 nats as perplexity 66.7.
+        shown_name: what the shown number is called, where it is another one (``perplexity``).
+        shown_higher_is_better: whether the shown number grows with the quality (not so for perplexity).
+    """
+
+    name: str
+    unit: str = ""
+    show: Callable[[float], float] = float
+    shown_name: str = ""
+    shown_higher_is_better: bool = True
+
+    @property
+    def label(self) -> str:
+        """Name and unit for an axis or a column: ``accuracy (%)``."""
+        name = self.shown_name or self.name
+        return f"{name} ({self.unit})" if self.unit else name
+
+
+class Batches(Protocol):
+    """Training batches as a function of the global step alone, so that a resumed run sees the same ones."""
+
+    def __len__(self) -> int:
+        """Steps of an epoch."""
+
+    def batch(self, step: int) -> tuple[Tensor, Tensor]:
+        """Inputs and targets of global step `step`, of this process's part of the batch."""
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches from the trainer's global step to the end of its epoch."""
+
+
+class Task(pl.LightningDataModule, ABC):
+    """One learning problem with its data. A user's own is one class, named by ``data._target_`` of a small YAML.
+
+    The network maps inputs to outputs [B, num_outputs, ...]; the task alone knows what these mean. Every draw is keyed
+    by (seed, step), and all ranks see parts of one global batch. Validation data, never test data, score sub-nets.
+    """
+
+    name: str
+    """Of the data set, as tables of stand-alone performance call it."""
+    quality: ClassVar[Quality]
+    batch_size: int
+    seed: int
+
+    @property
+    @abstractmethod
+    def num_outputs(self) -> int:
+        """Classes, or words of the vocabulary."""
+
+    @property
+    @abstractmethod
+    def in_channels(self) -> int:
+        """Channels of an input; 1 where inputs are tokens."""
+
+    @property
+    @abstractmethod
+    def image_size(self) -> int:
+        """Side of an input image in pixels, or the length of a chunk of tokens: what costs grow with. After `setup`."""
+
+    @abstractmethod
+    def record(self) -> dict[str, Any]:
+        """What a result file says of the data: sizes, splits, and a hash of the content. After `setup`."""
+
+    @abstractmethod
+    def loader(
+        self,
+        device: torch.device | str = "cpu",
+        start: Callable[[], int] = lambda: 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> Batches:
+        """Training batches from tensors that live on `device`."""
+
+    @abstractmethod
+    def evaluation_batches(
+        self,
+        batch_size: int,
+        n: int | None = None,
+        device: torch.device | str = "cpu",
+        skip: int = 0,
+        split: str = "validation",
+    ) -> list[tuple[Tensor, Tensor]]:
+        """The first `n` items of `split` after `skip` others, as full batches that are never shuffled.
+
+        Args:
+            batch_size: items a batch; with batch statistics the quality depends on it.
+            n: items used at most; None takes all that fill whole batches.
+            device: where the batches live.
+            skip: items that are passed over first.
+            split: ``validation``, ``test``, or ``train`` (without augmentation).
+
+        Raises:
+            DataError: not one batch can be filled.
+        """
+
+    @staticmethod
+    @abstractmethod
+    def loss(outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        """Mean loss of a batch, a scalar; `targets` may be soft, [B, num_outputs]."""
+
+    @staticmethod
+    @abstractmethod
+    def sums(outputs: Tensor, targets: Tensor) -> Tensor:
+        """Sums over the items of a batch: (quality, −loss), float64 [2]. Nothing in it waits for the device."""
+
+    def train_dataloader(self) -> Batches:
+        """Lightning's way to `loader`: on the trainer's device, for its rank, from its step on."""
+        trainer = self.trainer
+        assert trainer is not None, "train_dataloader is called by a Trainer; use loader() without one"
+        return self.loader(
+            trainer.strategy.root_device, lambda: trainer.global_step, trainer.global_rank, trainer.world_size
+        )
