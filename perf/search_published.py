@@ -16,7 +16,7 @@ import time
 import numpy as np
 
 from nas_lightning.benchmarks import Benchmark
-from nas_lightning.search.algorithm import ALGORITHMS, make_algorithm
+from nas_lightning.search.algorithm import make_algorithm, packaged_algorithms
 from nas_lightning.search.benchmark_objective import benchmark_objective
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.engine import Search
@@ -42,7 +42,7 @@ def main() -> None:
     test: dict[str, np.ndarray] = {}
     print(f"{options.seeds} seeds, {options.seconds:g} simulated seconds; mean ± sample standard deviation, percent")
     for name in options.algorithms:
-        assert name in ALGORITHMS
+        assert name in packaged_algorithms()
         found, count, started = [], 0, time.perf_counter()
         for seed in range(options.seeds):
             algorithm = make_algorithm(name, objective.space, objective.fidelities, seed, single_fidelity=True)

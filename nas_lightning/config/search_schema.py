@@ -6,15 +6,25 @@ default is written twice.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, make_dataclass
 from functools import partial
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+from omegaconf import MISSING, OmegaConf
 
 from nas_lightning.config.schema import BenchmarkSchema, DataSchema, PlanSchema, SpaceSchema, TrainerSchema
-from nas_lightning.search.algorithm import ALGORITHMS, algorithm_class, settings_of
+from nas_lightning.search.algorithm import (
+    algorithm_class,
+    installed_algorithms,
+    packaged_algorithms,
+    settings_of,
+    target_of,
+)
+from nas_lightning.search.trial import SearchError
 
 
 @dataclass
@@ -124,22 +134,55 @@ OBJECTIVES = {
 }
 
 
-def algorithm_schema(name: str) -> type:
-    """A dataclass with the settings of an algorithm and their defaults."""
-    fields: list[Any] = [("name", str, field(default=name))]
-    for key, parameter in settings_of(name).items():
-        if isinstance(parameter.default, tuple):  # OmegaConf knows lists
-            fields.append((key, list[str], field(default_factory=partial(list, parameter.default))))
+def algorithm_schema(name: str, target: str | None = None) -> type:
+    """A dataclass with the settings of an algorithm and their defaults.
+
+    Args:
+        name: what the algorithm is called in results and in the names of run folders.
+        target: the dotted path of its class; None where the name finds it.
+    """
+    cls = algorithm_class(target or name)
+    fields: list[Any] = [("name", str, field(default=name)), ("_target_", str, field(default=target_of(cls)))]
+    for key, parameter in settings_of(target or name).items():
+        if parameter.default is parameter.empty:
+            fields.append((key, parameter.annotation, field(default=MISSING)))
+        elif isinstance(parameter.default, tuple):  # OmegaConf knows lists
+            kind = str if all(isinstance(value, str) for value in parameter.default) else Any
+            fields.append((key, list[kind], field(default_factory=partial(list, parameter.default))))  # type: ignore[valid-type]
         else:
             fields.append((key, parameter.annotation, field(default=parameter.default)))
-    return make_dataclass(f"{ALGORITHMS[name]}Settings", fields, namespace={"__doc__": algorithm_class(name).__doc__})
+    return make_dataclass(f"{cls.__name__}Settings", fields, namespace={"__doc__": cls.__doc__})
+
+
+def typed_algorithm(section: Mapping[str, Any]) -> dict[str, Any]:
+    """The ``algorithm`` section with name, ``_target_`` and every setting, checked against the class's own arguments.
+
+    A file of the user's own needs no more than ``_target_`` and what it sets. Raises SearchError for a class that is
+    not there, OmegaConf's errors for unknown settings and values of a wrong type.
+    """
+    target, name = section.get("_target_"), section.get("name")
+    if name is None and target is None:
+        raise SearchError(
+            "algorithm has neither a name nor a _target_: choose algorithm=…, or give the path of a class"
+        )
+    name = name or re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", str(target).rpartition(".")[2]).lower()
+    typed = OmegaConf.merge(OmegaConf.structured(algorithm_schema(name, target)), dict(section))
+    return OmegaConf.to_container(typed, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
 
 
 def register() -> None:
-    """Make the schemas known to Hydra, in groups of their own, so that ``algorithm=glob(*)`` does not meet them."""
+    """Make the schemas known to Hydra, in groups of their own, so that ``algorithm=glob(*)`` does not meet them.
+
+    An algorithm of another installed package is a choice of the group by its entry point alone.
+    """
     store = ConfigStore.instance()
     store.store(name="search_schema", node=SearchConfig)
-    for name in ALGORITHMS:
+    for name in packaged_algorithms():
         store.store(group="schema/algorithm", name=name, node=algorithm_schema(name))
+    for name, point in installed_algorithms().items():
+        target = f"{point.module}.{point.attr}"
+        store.store(group="algorithm", name=name, node={"name": name, "_target_": target})
+        with suppress(Exception):  # what is broken in another package is said where it is chosen
+            store.store(group="algorithm", name=name, node=algorithm_schema(name, target))
     for name, schema in OBJECTIVES.items():
         store.store(group="schema/objective", name=name, node=schema)

@@ -11,8 +11,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from nas_lightning.config.search_schema import typed_algorithm
 from nas_lightning.ranking.summary import SPACE_TOP_K
 from nas_lightning.runs.files import refused_by_disk
+from nas_lightning.search.algorithm import packaged_target
 from nas_lightning.search.benchmark_objective import benchmark_objective, open_table
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.objective import Objective
@@ -68,10 +70,12 @@ def _search(cfg: DictConfig) -> dict[str, Any]:
 
 def plan_of(config: dict[str, Any]) -> SearchPlan:
     """The search that the configuration asks for. Raises SearchError for settings that contradict each other."""
-    settings = dict(config["algorithm"])
+    settings = typed_algorithm(config["algorithm"])
+    name, target = settings.pop("name"), settings.pop("_target_")
     space = get_space(config["space"]["name"]).name
     return SearchPlan(
-        algorithm=settings.pop("name"),
+        algorithm=name,
+        target=None if target == packaged_target(name) else target,
         budget=Budget(config["budget"]["unit"], config["budget"]["amount"]),
         seed=config["seed"],
         settings=settings,

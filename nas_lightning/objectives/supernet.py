@@ -17,7 +17,7 @@ from nas_lightning.scoring.score import Batches, check_score, evaluation_batches
 from nas_lightning.scoring.trained import check_same_images
 from nas_lightning.search.objective import Objective, check_cost_unit
 from nas_lightning.search.subspaces import AdmissibleSpace, ListedSpace
-from nas_lightning.search.trial import Evaluation, Fidelities, SearchError, Trial
+from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces import get_space
 from nas_lightning.training.module import load_network
 from nas_lightning.training.paths import admissible
@@ -102,8 +102,8 @@ class SupernetObjective(Objective):
             raise SearchError("objective.architectures=table needs a table: choose benchmark=…")
         return ListedSpace(whole, [arch for arch in self.benchmark.architectures() if admits(arch)])
 
-    def evaluate(self, trials: Sequence[Trial]) -> list[Evaluation]:
-        out: dict[int, Evaluation] = {}
+    def evaluate(self, trials: Sequence[Trial]) -> list[Measurement]:
+        out: dict[int, Measurement] = {}
         measures = self._measures.of([trial.architecture for trial in trials])
         for fidelity in sorted({trial.fidelity for trial in trials}):
             chosen = [i for i, trial in enumerate(trials) if trial.fidelity == fidelity]
@@ -117,7 +117,7 @@ class SupernetObjective(Objective):
                 probe=self._probe,
             )
             for i, value in zip(chosen, scores.as_dict()[self.settings["score"]].tolist(), strict=True):
-                out[i] = Evaluation(value, fidelity / self.fidelities.full, measures[i])
+                out[i] = Measurement(value, fidelity / self.fidelities.full, measures[i])
         return [out[i] for i in range(len(trials))]
 
     def planned_cost(self, trial: Trial) -> float:

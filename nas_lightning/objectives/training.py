@@ -13,7 +13,7 @@ import numpy as np
 from nas_lightning.objectives.candidate import CostMeasures, StandaloneTrainer
 from nas_lightning.plan import Plan
 from nas_lightning.search.objective import Objective, check_cost_unit
-from nas_lightning.search.trial import Evaluation, Fidelities, SearchError, Trial
+from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces import get_space
 
 if TYPE_CHECKING:
@@ -63,14 +63,14 @@ class TrainingObjective(Objective):
             return float(trial.fidelity - trial.resumed_from)
         return super().planned_cost(trial)
 
-    def evaluate(self, trials: Sequence[Trial]) -> list[Evaluation]:
+    def evaluate(self, trials: Sequence[Trial]) -> list[Measurement]:
         out = []
         measures = self._measures.of([trial.architecture for trial in trials])
         for trial, measured in zip(trials, measures, strict=True):
             started = time.perf_counter()
             value = self.standalone.train(trial.architecture, self.seed, trial.fidelity, "validation")
             cost = self.planned_cost(trial)
-            out.append(Evaluation(value, time.perf_counter() - started if cost is None else cost, measured))
+            out.append(Measurement(value, time.perf_counter() - started if cost is None else cost, measured))
         return out
 
     def truth(self, architectures: Sequence[Any]) -> np.ndarray:

@@ -1,32 +1,25 @@
-"""The ask/tell interface of all search algorithms, and the registry of their names."""
+"""The ask/tell interface of all search algorithms, and how one is found by name or by the path of its class."""
 
 from __future__ import annotations
 
 import inspect
+import pkgutil
 import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from difflib import get_close_matches
 from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, ClassVar
 
 import numpy as np
 
 from nas_lightning.search.budget import Budget
-from nas_lightning.search.trial import Evaluation, Fidelities, SearchError, Trial
+from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces.base import ArchitectureError, Space
 
-ALGORITHMS: dict[str, str] = {
-    "random_search": "RandomSearch",
-    "random_search_ws": "RandomSearchWeightSharing",
-    "successive_halving": "SuccessiveHalving",
-    "hyperband": "Hyperband",
-    "asha": "ASHA",
-    "bohb": "BOHB",
-    "regularized_evolution": "RegularizedEvolution",
-    "local_search": "LocalSearch",
-    "reinforce": "Reinforce",
-    "nsga2": "NSGA2",
-}
+PACKAGE = "nas_lightning.search.algorithms"
+ENTRY_POINTS = "nas_lightning.algorithms"
 
 
 class Algorithm(ABC):
@@ -51,18 +44,72 @@ class Algorithm(ABC):
         """The next trial; None where a pending one has to be told first, or the search is finished."""
 
     @abstractmethod
-    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
+    def tell(self, trial: Trial, measurement: Measurement) -> None:
         """Learn the outcome of a trial that was asked before."""
 
     def fit_budget(self, budget: Budget) -> None:  # noqa: B027 (most algorithms plan nothing ahead)
         """Called once before the first `ask`: an algorithm whose plan does not fit the budget cuts it and notes so."""
 
 
+def packaged_algorithms() -> tuple[str, ...]:
+    """Names of the algorithms of this package: the modules of `nas_lightning.search.algorithms`, sorted."""
+    return tuple(sorted(module.name for module in pkgutil.iter_modules(import_module(PACKAGE).__path__)))
+
+
+def installed_algorithms() -> dict[str, EntryPoint]:
+    """Algorithms that other installed packages offer as Python entry points, by name."""
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
 def algorithm_class(name: str) -> type[Algorithm]:
-    """Raises SearchError for an unknown name."""
-    if name not in ALGORITHMS:
-        raise SearchError(f"unknown algorithm {name!r}: choose one of {', '.join(ALGORITHMS)}")
-    return getattr(import_module(f"nas_lightning.search.algorithms.{name}"), ALGORITHMS[name])
+    """The class of an algorithm.
+
+    Args:
+        name: of a module of `nas_lightning.search.algorithms`, of an entry point of the group
+            ``nas_lightning.algorithms``, or the dotted path of a class (what ``_target_`` holds).
+
+    Raises:
+        SearchError: nothing of that name, or it is no `Algorithm`.
+    """
+    if "." in name:
+        module, _, attribute = name.rpartition(".")
+        try:
+            found = getattr(import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            if error.name is None or not (module == error.name or module.startswith(f"{error.name}.")):
+                raise  # the module is there, and imports something that is not
+            raise SearchError(
+                f"_target_={name}: there is no module {error.name}; put its folder on PYTHONPATH"
+            ) from None
+        except AttributeError:
+            raise SearchError(f"_target_={name}: the module {module} has no {attribute}") from None
+    elif name in packaged_algorithms():
+        module = f"{PACKAGE}.{name}"
+        found = next(
+            value
+            for value in vars(import_module(module)).values()
+            if isinstance(value, type) and issubclass(value, Algorithm) and value.__module__ == module
+        )
+    elif name in (installed := installed_algorithms()):
+        found = installed[name].load()
+    else:
+        known = [*packaged_algorithms(), *installed]
+        close = get_close_matches(name, known, n=3)
+        guess = f"did you mean {' or '.join(close)}? " if close else ""
+        raise SearchError(f"unknown algorithm {name!r}: {guess}choose one of {', '.join(known)}")
+    if not (isinstance(found, type) and issubclass(found, Algorithm)):
+        raise SearchError(f"{name} is no subclass of nas_lightning.search.algorithm.Algorithm")
+    return found
+
+
+def target_of(cls: type[Algorithm]) -> str:
+    """The dotted path of an algorithm's class, as ``_target_`` in its configuration file holds it."""
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def packaged_target(name: str) -> str | None:
+    """The dotted path of the packaged algorithm of this name; None where there is none."""
+    return target_of(algorithm_class(name)) if name in packaged_algorithms() else None
 
 
 def settings_of(name: str) -> dict[str, inspect.Parameter]:
@@ -78,15 +125,18 @@ def make_algorithm(
     seed: int,
     settings: Mapping[str, Any] | None = None,
     single_fidelity: bool = False,
+    target: str | None = None,
 ) -> Algorithm:
     """Build an algorithm whose every draw follows from (seed, name).
+
+    target: the dotted path of the class, where `name` alone does not find it.
 
     Raises SearchError for unknown names and settings, and for an algorithm that needs several fidelities where the
     objective has one, unless `single_fidelity` asks for it: then every trial is a full evaluation.
     """
-    cls = algorithm_class(name)
+    cls = algorithm_class(target or name)
     settings = dict(settings or {})
-    known = settings_of(name)
+    known = settings_of(target or name)
     if unknown := sorted(set(settings) - set(known)):
         names = ", ".join(known) or "none, it has no settings"
         raise SearchError(f"{name} has no setting {unknown[0]!r}: choose from {names}")

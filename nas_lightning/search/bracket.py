@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from nas_lightning.search.algorithm import Algorithm
-from nas_lightning.search.trial import Evaluation, Fidelities, Trial
+from nas_lightning.search.trial import Fidelities, Measurement, Trial
 from nas_lightning.spaces.base import Space
 
 
@@ -84,6 +84,6 @@ class BracketSearch(Algorithm):
             self.brackets += 1
         return self._bracket.ask(self.draw)
 
-    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
+    def tell(self, trial: Trial, measurement: Measurement) -> None:
         assert self._bracket is not None
-        self._bracket.tell(trial, evaluation.value)
+        self._bracket.tell(trial, measurement.value)

@@ -35,26 +35,26 @@ def search_csv(
     highest fidelity so far) and its stand-alone accuracy, empty where unknown; cost is what this evaluation cost, spent
     what the search had spent by then, both in the unit of the budget. Measures (params …) follow as further columns.
     """
-    names = sorted({name for record in records for name in record.evaluation.measures})
+    names = sorted({name for record in records for name in record.measurement.measures})
     buffer = io.StringIO()
     writer = csv.writer(buffer, lineterminator="\n")
     writer.writerow([*COLUMNS, *names])
     path = incumbents(records)
     for number, (record, best, truth) in enumerate(zip(records, path, truths.tolist(), strict=True), start=1):
-        evaluation = record.evaluation
+        measurement = record.measurement
         writer.writerow(
             [
                 number,
                 format_architecture(record.trial.architecture),
-                _number(evaluation.value),
-                _number(records[best].evaluation.value),
+                _number(measurement.value),
+                _number(records[best].measurement.value),
                 _number(truth),
-                _number(evaluation.cost),
+                _number(measurement.cost),
                 seed,
                 algorithm,
                 record.trial.fidelity,
                 _number(record.spent),
-                *(_number(evaluation.measures.get(name, np.nan)) for name in names),
+                *(_number(measurement.measures.get(name, np.nan)) for name in names),
             ]
         )
     return buffer.getvalue()

@@ -26,7 +26,7 @@ from nas_lightning.search.algorithm import Algorithm
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.journal import Journal, seal
 from nas_lightning.search.objective import Objective
-from nas_lightning.search.trial import NO_MEASURES, Evaluation, SearchError, Trial
+from nas_lightning.search.trial import NO_MEASURES, Measurement, SearchError, Trial
 
 
 class Record(NamedTuple):
@@ -34,7 +34,7 @@ class Record(NamedTuple):
 
     number: int
     trial: Trial
-    evaluation: Evaluation
+    measurement: Measurement
     spent: float  # budget spent by the search up to and including this evaluation
 
 
@@ -70,14 +70,14 @@ class Search:
         self._planned = objective.planned_cost if budget.unit != "seconds" else None
         self._format = objective.space.format
         self._trials: list[Trial] = []
-        self._results: list[Evaluation | None] = []
+        self._results: list[Measurement | None] = []
         self._applied = 0  # deterministic schedule: trials told so far are 0 … applied - 1
         self._spent = 0.0  # for the decision whether to ask: planned at the ask, or known at the tell
         self._paid = 0.0  # by told trials
         self._stopped = False
         self._open: set[int] = set()  # asked, not told, not being evaluated by this process
-        self._recorded: dict[int, tuple[str, int, Evaluation]] = {}  # in the journal, no trial of ours yet
-        self._spare: dict[tuple[str, int], list[Evaluation]] = {}  # recorded under another number
+        self._recorded: dict[int, tuple[str, int, Measurement]] = {}  # in the journal, no trial of ours yet
+        self._spare: dict[tuple[str, int], list[Measurement]] = {}  # recorded under another number
         self._owner: dict[int, str] = {}
         self._lines: list[bytes] = []
         self._diverged = False
@@ -85,11 +85,11 @@ class Search:
     # --- the loop ---------------------------------------------------------------------------------------------------
 
     def run(self) -> list[Record]:
-        finished: list[tuple[int, Evaluation]] = []
+        finished: list[tuple[int, Measurement]] = []
         while True:
             if self.journal is None:
-                for number, evaluation in finished:
-                    self._store(number, evaluation)
+                for number, measurement in finished:
+                    self._store(number, measurement)
                 claims = self._claim()
             else:
                 claims = self._exchange(finished)
@@ -105,7 +105,7 @@ class Search:
                     self.on_wait()
                 time.sleep(self.wait_seconds)
 
-    def _exchange(self, finished: list[tuple[int, Evaluation]]) -> list[int]:
+    def _exchange(self, finished: list[tuple[int, Measurement]]) -> list[int]:
         """Under the journal's lock: learn what others wrote, write own results, claim the next trials."""
         journal = self.journal
         assert journal is not None
@@ -113,10 +113,10 @@ class Search:
         try:
             for event in journal.read_new():
                 self._learn(event)
-            for number, evaluation in finished:
+            for number, measurement in finished:
                 if self._results[number] is None:  # another process may have taken this one for dead
-                    self._lines.append(seal(self._tell_line(number, evaluation)))
-                    self._store(number, evaluation)
+                    self._lines.append(seal(self._tell_line(number, measurement)))
+                    self._store(number, measurement)
             claims = self._claim()
             if self._lines:
                 journal.append(self._lines)
@@ -198,23 +198,23 @@ class Search:
         self._tell(number)
         return True
 
-    def _store(self, number: int, evaluation: Evaluation) -> None:
-        if math.isnan(evaluation.value):
-            evaluation = evaluation._replace(value=-math.inf)
-        self._results[number] = evaluation
+    def _store(self, number: int, measurement: Measurement) -> None:
+        if math.isnan(measurement.value):
+            measurement = measurement._replace(value=-math.inf)
+        self._results[number] = measurement
         if self._open:
             self._open.discard(number)
         if not self.deterministic:
             self._tell(number)
 
     def _tell(self, number: int) -> None:
-        trial, evaluation = self._trials[number], self._results[number]
-        assert evaluation is not None
+        trial, measurement = self._trials[number], self._results[number]
+        assert measurement is not None
         if self._planned is None:
-            self._spent += evaluation.cost
-        self._paid += evaluation.cost
-        self.algorithm.tell(trial, evaluation)
-        record = Record(number, trial, evaluation, self._paid)
+            self._spent += measurement.cost
+        self._paid += measurement.cost
+        self.algorithm.tell(trial, measurement)
+        record = Record(number, trial, measurement, self._paid)
         self.records.append(record)
         if self.on_record is not None:
             self.on_record(record)
@@ -229,13 +229,13 @@ class Search:
             seal(f'{{"ask":{number},"by":"{self.journal.worker}","architecture":{text},"fidelity":{trial.fidelity}}}')
         )
 
-    def _tell_line(self, number: int, evaluation: Evaluation) -> str:
+    def _tell_line(self, number: int, measurement: Measurement) -> str:
         trial = self._trials[number]
-        value = repr(float(evaluation.value)) if math.isfinite(evaluation.value) else "null"
-        measures = f',"measures":{json.dumps(dict(evaluation.measures))}' if evaluation.measures else ""
+        value = repr(float(measurement.value)) if math.isfinite(measurement.value) else "null"
+        measures = f',"measures":{json.dumps(dict(measurement.measures))}' if measurement.measures else ""
         return (
             f'{{"tell":{number},"architecture":{quote(self._format(trial.architecture))},"fidelity":{trial.fidelity},'
-            f'"value":{value},"cost":{float(evaluation.cost)!r}{measures}}}'
+            f'"value":{value},"cost":{float(measurement.cost)!r}{measures}}}'
         )
 
     def _learn(self, event: dict[str, Any]) -> None:
@@ -245,8 +245,8 @@ class Search:
                 self._learn_ask(event["ask"], event["by"], event["architecture"], event["fidelity"])
             else:
                 value = -math.inf if event["value"] is None else event["value"]
-                evaluation = Evaluation(value, event["cost"], event.get("measures", NO_MEASURES))
-                self._learn_tell(event["tell"], (event["architecture"], event["fidelity"], evaluation))
+                measurement = Measurement(value, event["cost"], event.get("measures", NO_MEASURES))
+                self._learn_tell(event["tell"], (event["architecture"], event["fidelity"], measurement))
         except KeyError as error:
             raise SearchError(
                 f"{self.journal.path if self.journal else 'the journal'} holds an entry without {error}: "
@@ -271,7 +271,7 @@ class Search:
                 stacklevel=2,
             )
 
-    def _learn_tell(self, number: int, told: tuple[str, int, Evaluation]) -> None:
+    def _learn_tell(self, number: int, told: tuple[str, int, Measurement]) -> None:
         if number >= len(self._trials):
             self._recorded[number] = told
         elif self._results[number] is None and self._is_same(number, told[0], told[1]):
@@ -297,8 +297,8 @@ class Search:
         spare = self._spare.get((self._format(trial.architecture), trial.fidelity))
         if not spare:
             return False
-        evaluation = spare.pop()
+        measurement = spare.pop()
         self._write_ask(number)  # so that the next replay finds it under this number
-        self._lines.append(seal(self._tell_line(number, evaluation)))
-        self._store(number, evaluation)
+        self._lines.append(seal(self._tell_line(number, measurement)))
+        self._store(number, measurement)
         return True

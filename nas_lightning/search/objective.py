@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nas_lightning.search.trial import Evaluation, Fidelities, SearchError, Trial
+from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces.base import Space
 
 
@@ -29,8 +29,8 @@ class Objective(ABC):
     batch: int = 1  # how many trials one call of `evaluate` likes to get
 
     @abstractmethod
-    def evaluate(self, trials: Sequence[Trial]) -> list[Evaluation]:
-        """One Evaluation a trial, in order."""
+    def evaluate(self, trials: Sequence[Trial]) -> list[Measurement]:
+        """One Measurement a trial, in order."""
 
     @abstractmethod
     def identity(self) -> dict[str, Any]:

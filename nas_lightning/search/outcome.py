@@ -21,7 +21,7 @@ BASELINE_SEED = 1_000_000  # baseline searches draw from streams that no user's 
 
 def merit(record: Record) -> tuple[int, float]:
     """How records compare: values of different fidelities do not, so the higher fidelity goes first."""
-    return record.trial.fidelity, record.evaluation.value
+    return record.trial.fidelity, record.measurement.value
 
 
 def incumbents(records: Sequence[Record]) -> list[int]:
@@ -41,10 +41,10 @@ def top_k(records: Sequence[Record], objective: Objective, k: int) -> list[Recor
     """
     seen: set[str] = set()
     best: list[Record] = []
-    for record in sorted(records, key=lambda r: (-r.trial.fidelity, -r.evaluation.value, r.number)):
+    for record in sorted(records, key=lambda r: (-r.trial.fidelity, -r.measurement.value, r.number)):
         if len(best) == k:
             break
-        if not np.isfinite(record.evaluation.value):
+        if not np.isfinite(record.measurement.value):
             continue
         key = objective.space.key(record.trial.architecture)
         if key not in seen:
@@ -99,7 +99,7 @@ def conclude(
         "truth": objective.truth_name(),
         "evaluations": len(records),
         "distinct_architectures": len({objective.space.key(r.trial.architecture) for r in records}),
-        "failed_evaluations": sum(not np.isfinite(record.evaluation.value) for record in records),
+        "failed_evaluations": sum(not np.isfinite(record.measurement.value) for record in records),
     }
     if measures:
         metrics["pareto"] = pareto(records, objective, measures)
@@ -107,7 +107,7 @@ def conclude(
 
 
 def _describe(record: Record, objective: Objective, truth: float, row: int) -> dict[str, Any]:
-    value = record.evaluation.value
+    value = record.measurement.value
     out = {
         "architecture": objective.space.format(record.trial.architecture),
         "key": objective.space.key(record.trial.architecture),
@@ -116,7 +116,7 @@ def _describe(record: Record, objective: Objective, truth: float, row: int) -> d
         "truth": None if np.isnan(truth) else truth,
         "evaluation": row,
     }
-    return out | ({"measures": dict(record.evaluation.measures)} if record.evaluation.measures else {})
+    return out | ({"measures": dict(record.measurement.measures)} if record.measurement.measures else {})
 
 
 def pareto(records: Sequence[Record], objective: Objective, measures: Sequence[str]) -> dict[str, Any]:
@@ -124,8 +124,8 @@ def pareto(records: Sequence[Record], objective: Objective, measures: Sequence[s
 
     The reference corner is value 0 and, for each measure, the largest value of the table, or of the search without one.
     """
-    full = [r for r in records if r.trial.fidelity == objective.fidelities.full and np.isfinite(r.evaluation.value)]
-    points = np.array([[-r.evaluation.value, *(r.evaluation.measures[name] for name in measures)] for r in full])
+    full = [r for r in records if r.trial.fidelity == objective.fidelities.full and np.isfinite(r.measurement.value)]
+    points = np.array([[-r.measurement.value, *(r.measurement.measures[name] for name in measures)] for r in full])
     points = points.reshape(len(full), 1 + len(measures))
     reference = objective.reference_measures(measures)
     source = "table" if reference else "search"
@@ -133,15 +133,15 @@ def pareto(records: Sequence[Record], objective: Objective, measures: Sequence[s
         reference = dict(zip(measures, points[:, 1:].max(axis=0).tolist(), strict=True))
     corner = np.array([0.0, *(reference.get(name, 0.0) for name in measures)])
     front = [full[i] for i in pareto_front(points)] if full else []
-    front.sort(key=lambda r: -r.evaluation.value)
+    front.sort(key=lambda r: -r.measurement.value)
     return {
         "measures": list(measures),
         "reference": {"objective": 0.0, **reference, "from": source},
         # The reference itself belongs to the dominated region's edge: an architecture as large as it adds no volume.
         "hypervolume": hypervolume(points, corner) if full else 0.0,
         "front": [
-            {"architecture": objective.space.format(r.trial.architecture), "objective": r.evaluation.value}
-            | {name: r.evaluation.measures[name] for name in measures}
+            {"architecture": objective.space.format(r.trial.architecture), "objective": r.measurement.value}
+            | {name: r.measurement.measures[name] for name in measures}
             for r in front
         ],
     }

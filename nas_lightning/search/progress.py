@@ -43,7 +43,7 @@ class SearchProgress:
         now = time.monotonic()
         if now - self._drawn >= 0.1:
             self._drawn = now
-            best = f"best {self._best.evaluation.value:.4f} (evaluation {self._best.number + 1})"
+            best = f"best {self._best.measurement.value:.4f} (evaluation {self._best.number + 1})"
             self._bar.update(self._task, completed=min(record.spent, self._bar.tasks[0].total or 0), best=best)
 
     def waiting(self) -> None:

@@ -42,6 +42,7 @@ class SearchPlan:
     top_k: int = 10
     baseline_seeds: int = 20  # random searches at equal budget to compare with; only where an evaluation is a look-up
     study: str | None = None
+    target: str | None = None  # dotted path of an algorithm that is none of the package's
 
     def __post_init__(self) -> None:
         if self.top_k < 1:
@@ -55,6 +56,8 @@ class SearchPlan:
         """What the run's hash is made of, as plain JSON."""
         plan = asdict(self)
         del plan["study"]  # a label
+        if self.target is None:
+            del plan["target"]
         return {"kind": "search", "plan": plan, "objective": objective.identity()}
 
     def run_name(self, objective: Objective) -> str:
@@ -82,7 +85,13 @@ def run_search(
     folder = output_dir / plan.run_name(objective)
     # Everything that can be refused is refused before anything is written.
     algorithm = make_algorithm(
-        plan.algorithm, objective.space, objective.fidelities, plan.seed, plan.settings, plan.single_fidelity
+        plan.algorithm,
+        objective.space,
+        objective.fidelities,
+        plan.seed,
+        plan.settings,
+        plan.single_fidelity,
+        plan.target,
     )
     algorithm.fit_budget(plan.budget)
     if force:
@@ -153,7 +162,12 @@ def _conclude(
         "space": objective.space.name,
         **about,
         "seed": plan.seed,
-        "algorithm": {"name": plan.algorithm, "settings": dict(plan.settings), "notes": algorithm.notes},
+        "algorithm": {
+            "name": plan.algorithm,
+            **({"_target_": plan.target} if plan.target else {}),
+            "settings": dict(plan.settings),
+            "notes": algorithm.notes,
+        },
         "objective": {"name": objective.name, **objective.identity()},
         "fidelities": {"unit": objective.fidelities.unit, "levels": _levels(objective)},
         "schedule": {"parallel": plan.parallel, "deterministic": plan.deterministic},

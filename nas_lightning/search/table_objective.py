@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from nas_lightning.search.objective import Objective
-from nas_lightning.search.trial import NO_MEASURES, Evaluation, Fidelities, SearchError, Trial
+from nas_lightning.search.trial import NO_MEASURES, Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces.base import Space
 
 
@@ -67,16 +67,16 @@ class TableObjective(Objective):
             row = self._rows[architecture] = self._find(architecture)
         return row
 
-    def evaluate(self, trials: Sequence[Trial]) -> list[Evaluation]:
+    def evaluate(self, trials: Sequence[Trial]) -> list[Measurement]:
         return [self._evaluate(trial) for trial in trials]
 
-    def _evaluate(self, trial: Trial) -> Evaluation:
+    def _evaluate(self, trial: Trial) -> Measurement:
         row, column = self.row(trial.architecture), self._column[trial.fidelity]
         cost = self._costs[row, column]
         if trial.resumed_from:
             cost -= self._costs[row, self._column[trial.resumed_from]]
         measures = {name: float(values[row]) for name, values in self._requested} if self._requested else NO_MEASURES
-        return Evaluation(float(self._values[row, column]), float(cost), measures)
+        return Measurement(float(self._values[row, column]), float(cost), measures)
 
     def planned_cost(self, trial: Trial) -> float | None:
         if self.cost_unit == "seconds":

@@ -24,7 +24,7 @@ class Trial(NamedTuple):
     tag: tuple[int, ...] = ()  # the algorithm's own bookkeeping (bracket, rung, slot)
 
 
-class Evaluation(NamedTuple):
+class Measurement(NamedTuple):
     """What an objective says about a trial."""
 
     value: float  # higher is better; minus infinity where the evaluation failed

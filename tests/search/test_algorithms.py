@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from conftest import ALL, make_objective, toy_value
 
-from nas_lightning.search.algorithm import ALGORITHMS, make_algorithm, settings_of
+from nas_lightning.search.algorithm import make_algorithm, packaged_algorithms, settings_of
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.engine import Search
 from nas_lightning.search.pareto import pareto_front
-from nas_lightning.search.trial import Evaluation, SearchError
+from nas_lightning.search.trial import Measurement, SearchError
 
 
 def run(name, objective, seed=0, amount=60, **settings):
@@ -16,7 +16,7 @@ def run(name, objective, seed=0, amount=60, **settings):
     return algorithm, Search(algorithm, objective, Budget("evaluations", amount)).run()
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", packaged_algorithms())
 def test_every_algorithm_cites_its_source_and_describes_its_settings(name):
     algorithm = make_algorithm(name, make_objective().space, make_objective().fidelities, 0)
     module = __import__(type(algorithm).__module__, fromlist=["x"])
@@ -26,7 +26,7 @@ def test_every_algorithm_cites_its_source_and_describes_its_settings(name):
 
 
 def test_unknown_names_list_the_known(single):
-    with pytest.raises(SearchError, match="choose one of random_search, "):
+    with pytest.raises(SearchError, match="choose one of asha, "):
         make_algorithm("annealing", single.space, single.fidelities, 0)
     with pytest.raises(SearchError, match="has no setting 'populaton': choose from population, sample"):
         make_algorithm("regularized_evolution", single.space, single.fidelities, 0, {"populaton": 3})
@@ -60,10 +60,10 @@ def test_evolution_mutates_the_tournament_winner_and_the_oldest_dies(single):
     algorithm = make_algorithm("regularized_evolution", single.space, single.fidelities, 0, settings)
     for arch, value in (((0, 0, 0, 0), 0.9), ((1, 1, 1, 1), 0.5), ((2, 2, 2, 0), 0.1)):
         trial = algorithm.ask()
-        algorithm.tell(trial._replace(architecture=arch), Evaluation(value, 1.0))
+        algorithm.tell(trial._replace(architecture=arch), Measurement(value, 1.0))
     child = algorithm.ask().architecture  # 50 draws out of three: the best takes part
     assert sum(a != b for a, b in zip(child, (0, 0, 0, 0), strict=True)) == 1
-    algorithm.tell(algorithm.ask()._replace(architecture=(1, 0, 2, 0)), Evaluation(0.2, 1.0))
+    algorithm.tell(algorithm.ask()._replace(architecture=(1, 0, 2, 0)), Measurement(0.2, 1.0))
     child = algorithm.ask().architecture  # (0, 0, 0, 0) was the oldest, best or not
     assert sum(a != b for a, b in zip(child, (1, 1, 1, 1), strict=True)) == 1
 
@@ -83,12 +83,12 @@ def test_local_search_by_hand(single):
     """From (0, 0, 0, 0) all neighbours with one gene at 1 are equally good: the move goes to the first told."""
     algorithm = make_algorithm("local_search", single.space, single.fidelities, 0)
     start = algorithm.ask()._replace(architecture=(0, 0, 0, 0))
-    algorithm.tell(start, Evaluation(toy_value((0, 0, 0, 0)), 1.0))
+    algorithm.tell(start, Measurement(toy_value((0, 0, 0, 0)), 1.0))
     first = [algorithm.ask() for _ in range(8)]
     assert {t.architecture for t in first} == set(single.space.neighbours((0, 0, 0, 0)))
     assert algorithm.ask() is None
     for trial in first:
-        algorithm.tell(trial, Evaluation(toy_value(trial.architecture), 1.0))
+        algorithm.tell(trial, Measurement(toy_value(trial.architecture), 1.0))
     here = next(t.architecture for t in first if 1 in t.architecture)
     second = algorithm.ask().architecture
     assert second in single.space.neighbours(here)
@@ -106,9 +106,9 @@ def test_reinforce_takes_adams_first_step_by_hand(single):
     algorithm = make_algorithm("reinforce", single.space, single.fidelities, 0, {"learning_rate": 0.1})
     start = algorithm.logits.copy()
     trial = algorithm.ask()
-    algorithm.tell(trial, Evaluation(0.5, 1.0))
+    algorithm.tell(trial, Measurement(0.5, 1.0))
     np.testing.assert_array_equal(algorithm.logits, start)
-    algorithm.tell(trial, Evaluation(0.9, 1.0))
+    algorithm.tell(trial, Measurement(0.9, 1.0))
     moved = algorithm.logits - start
     chosen = np.zeros_like(moved, bool)
     chosen[np.arange(4), trial.tag] = True
@@ -124,7 +124,7 @@ def test_bohb_samples_near_the_good(single):
         "bohb", single.space, single.fidelities, 0, {"random_fraction": 0.0, "candidates": 8}, single_fidelity=True
     )
     for arch in ALL:
-        algorithm.tell(algorithm.ask()._replace(architecture=arch), Evaluation(toy_value(arch), 1.0))
+        algorithm.tell(algorithm.ask()._replace(architecture=arch), Measurement(toy_value(arch), 1.0))
     drawn = [toy_value(algorithm.draw()) for _ in range(200)]
     assert np.mean(drawn) > np.mean([toy_value(arch) for arch in ALL]) + 0.4
     algorithm.random_fraction = 1.0
@@ -136,14 +136,14 @@ def test_bohb_models_the_highest_fidelity_with_enough_points(objective):
     algorithm = make_algorithm("bohb", objective.space, objective.fidelities, 0, {"min_points": 2})
     for _ in range(9 + 3):
         trial = algorithm.ask()
-        algorithm.tell(trial, Evaluation(0.5, 1.0))
+        algorithm.tell(trial, Measurement(0.5, 1.0))
     assert len(algorithm._genomes[1]) == 9
     assert len(algorithm._genomes[3]) == 3
     assert sorted(map(tuple, algorithm._fit()[1].data)) != []
     assert len(algorithm._fit()[0].data) + len(algorithm._fit()[1].data) >= 9  # three at fidelity 3 are not enough
     for _ in range(1 + 5 + 1):  # the rest of this bracket, then one that starts at 3
         trial = algorithm.ask()
-        algorithm.tell(trial, Evaluation(0.5, 1.0))
+        algorithm.tell(trial, Measurement(0.5, 1.0))
     assert len(algorithm._genomes[3]) >= 4
     assert len(algorithm._fit()[0].data) == 2
 
@@ -153,7 +153,7 @@ def test_nsga2_finds_the_front(objective):
     algorithm, records = run("nsga2", objective, amount=400, population=12)
     points = np.array([[-toy_value(arch), sum(arch)] for arch in ALL])
     best = {tuple(p) for p in points[pareto_front(points)]}
-    found = {(-r.evaluation.value, r.evaluation.measures["params"]) for r in records}
+    found = {(-r.measurement.value, r.measurement.measures["params"]) for r in records}
     assert best <= found
     assert best == {(-1.0, 4.0), (-0.75, 3.0), (-0.5, 2.0), (-0.25, 1.0), (0.0, 0.0)}
     generation = {tuple(point) for _, point in algorithm._parents}
@@ -163,7 +163,7 @@ def test_nsga2_finds_the_front(objective):
 def test_evolution_and_local_search_beat_random_search_here():
     objective = make_objective((9,))
     best = {
-        name: np.mean([max(r.evaluation.value for r in run(name, objective, seed, 25)[1]) for seed in range(40)])
+        name: np.mean([max(r.measurement.value for r in run(name, objective, seed, 25)[1]) for seed in range(40)])
         for name in ("random_search", "regularized_evolution", "local_search")
     }
     assert best["regularized_evolution"] > best["random_search"]

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from nas_lightning.benchmarks import BenchmarkError, write_table
-from nas_lightning.search.algorithm import ALGORITHMS, make_algorithm
+from nas_lightning.search.algorithm import make_algorithm, packaged_algorithms
 from nas_lightning.search.benchmark_objective import benchmark_objective
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.engine import Search
 from nas_lightning.search.subspaces import AdmissibleSpace, ListedSpace
-from nas_lightning.search.trial import Evaluation, SearchError, Trial
+from nas_lightning.search.trial import Measurement, SearchError, Trial
 from nas_lightning.spaces import get_space
 
 SPACE = get_space("nasbench201")
@@ -55,7 +55,7 @@ def test_epochs_are_a_fidelity_where_the_table_has_several(tmp_path):
     objective = open_objective(tmp_path, "epochs", **columns)
     assert (objective.fidelities.unit, objective.fidelities.levels) == ("epochs", (4, 12))
     assert objective.evaluate([Trial(ARCHS[3], 4), Trial(ARCHS[3], 12, 4)]) == [
-        Evaluation(RUNS[3, 0], 4.0), Evaluation(RUNS[3, 1], 8.0),
+        Measurement(RUNS[3, 0], 4.0), Measurement(RUNS[3, 1], 8.0),
     ]  # fmt: skip
     shorter = open_objective(tmp_path, "epochs", settings={"epochs": 4}, **columns)
     assert shorter.fidelities.levels == (4,)
@@ -116,7 +116,7 @@ def test_rows_without_numbers_are_not_searched(tmp_path):
         open_objective(tmp_path, test_accuracy=np.full(60, np.nan))
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", packaged_algorithms())
 def test_every_algorithm_stays_inside_the_table(tmp_path, name):
     objective = open_objective(
         tmp_path, measures=("params",), validation_accuracy_seeds=RUNS, test_accuracy=TEST, params=np.arange(60)

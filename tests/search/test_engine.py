@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 from conftest import make_objective
 
-from nas_lightning.search.algorithm import ALGORITHMS, make_algorithm
+from nas_lightning.search.algorithm import make_algorithm, packaged_algorithms
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.engine import Search
 from nas_lightning.search.journal import Journal, JournalDamageWarning, is_in_use, seal, unseal
-from nas_lightning.search.trial import Evaluation, SearchError
+from nas_lightning.search.trial import Measurement, SearchError
 
 SETTINGS = {"random_search_ws": {"set_size": 20, "keep": 3}, "nsga2": {"population": 6}}
 
@@ -43,10 +43,10 @@ def build(objective, name="regularized_evolution", seed=3, amount=15, journal=No
 
 
 def plain(records):
-    return [(r.number, r.trial.architecture, r.trial.fidelity, r.evaluation.value, r.spent) for r in records]
+    return [(r.number, r.trial.architecture, r.trial.fidelity, r.measurement.value, r.spent) for r in records]
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", packaged_algorithms())
 def test_one_seed_gives_one_search(objective, name):
     first, again = (plain(build(objective, name).run()) for _ in range(2))
     other = plain(build(objective, name, seed=4).run())
@@ -54,22 +54,22 @@ def test_one_seed_gives_one_search(objective, name):
     assert first != other
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", packaged_algorithms())
 def test_the_budget_is_spent_and_not_more(objective, name):
     records = build(objective, name).run()
-    assert records[-1].spent == pytest.approx(sum(r.evaluation.cost for r in records))
+    assert records[-1].spent == pytest.approx(sum(r.measurement.cost for r in records))
     if name != "random_search_ws":  # which ends by itself
         assert 15 - 1e-9 <= records[-1].spent < 16
-    assert records[-1].spent - records[-1].evaluation.cost < 15
+    assert records[-1].spent - records[-1].measurement.cost < 15
 
 
 def test_a_full_evaluation_counts_one_and_a_partial_one_its_share(objective):
     records = build(objective, "successive_halving", amount=1).run()
-    assert [(r.trial.fidelity, r.evaluation.cost) for r in records[:9]] == [(1, pytest.approx(1 / 9))] * 9
+    assert [(r.trial.fidelity, r.measurement.cost) for r in records[:9]] == [(1, pytest.approx(1 / 9))] * 9
     assert build(objective, "random_search", amount=7).run()[-1].spent == 7
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", packaged_algorithms())
 @pytest.mark.parametrize("parallel", [1, 3])
 def test_a_none_answer_leaves_the_algorithm_as_it_was(objective, name, parallel):
     """Ask far too often: what is asked, and when, must not change."""
@@ -88,14 +88,14 @@ def test_a_none_answer_leaves_the_algorithm_as_it_was(objective, name, parallel)
     assert plain(eager.run()) == expected
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", packaged_algorithms())
 def test_batches_do_not_change_the_deterministic_schedule(name):
     one_by_one, batched = make_objective(requested=("params",)), make_objective(requested=("params",))
     batched.batch = 4
     assert plain(build(one_by_one, name, parallel=4).run()) == plain(build(batched, name, parallel=4).run())
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
+@pytest.mark.parametrize("name", packaged_algorithms())
 @pytest.mark.parametrize("deterministic", [True, False])
 def test_resuming_equals_not_being_interrupted(objective, tmp_path, name, deterministic):
     expected = plain(build(objective, name, deterministic=deterministic).run())
@@ -193,11 +193,11 @@ def test_a_journal_of_another_run_is_refused(objective, tmp_path):
 def test_failed_evaluations_are_the_worst(objective):
     class Failing(Counting):
         def evaluate(self, trials):
-            return [Evaluation(float("nan"), 1.0)] * len(trials)
+            return [Measurement(float("nan"), 1.0)] * len(trials)
 
     records = build(Failing(objective), "regularized_evolution").run()
     assert len(records) == 15
-    assert all(r.evaluation.value == float("-inf") for r in records)
+    assert all(r.measurement.value == float("-inf") for r in records)
 
 
 def test_at_least_one_trial_in_flight(objective):

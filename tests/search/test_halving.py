@@ -6,7 +6,7 @@ import pytest
 from nas_lightning.search.algorithm import make_algorithm
 from nas_lightning.search.algorithms.hyperband import hyperband_bracket
 from nas_lightning.search.bracket import Bracket, halving_sizes
-from nas_lightning.search.trial import Evaluation, Fidelities, SearchError
+from nas_lightning.search.trial import Fidelities, Measurement, SearchError
 
 LEVELS_81 = Fidelities("epochs", (1, 3, 9, 27, 81))
 
@@ -29,7 +29,7 @@ def test_hyperband_asks_for_the_rungs_of_table_1(objective):
         trial = algorithm.ask()
         bracket = trial.tag[0]
         asked[bracket, trial.fidelity] = asked.get((bracket, trial.fidelity), 0) + 1
-        algorithm.tell(trial, Evaluation(0.5, 1.0))
+        algorithm.tell(trial, Measurement(0.5, 1.0))
     assert asked == {
         (0, 1): 81, (0, 3): 27, (0, 9): 9, (0, 27): 3, (0, 81): 1,
         (1, 3): 34, (1, 9): 11, (1, 27): 3, (1, 81): 1,
@@ -71,7 +71,7 @@ def test_asha_promotions_by_hand(objective):
         configuration, rung = trial.tag
         path.append((configuration, trial.fidelity))
         value = next(bottom) if rung == 0 else middle[configuration] if rung == 1 else 0.5
-        algorithm.tell(trial, Evaluation(value, 1.0))
+        algorithm.tell(trial, Measurement(value, 1.0))
     # Three told: the best third is configuration 1. After six: 1 and 4 are the best two, 4 goes up. With the seventh
     # (0.95) the best two are 6 and 1, so 6 goes up although no third of a new nine is full. That makes three at the
     # middle rung, whose best (4, with 0.70) goes to the top. After nine: 6, 1, 8 are the best three, 8 goes up. Then
@@ -96,7 +96,7 @@ def test_hyperband_waits_for_its_rung(objective):
     assert algorithm.ask() is None
     for trial in trials:
         assert algorithm.ask() is None
-        algorithm.tell(trial, Evaluation(0.5, 1.0))
+        algorithm.tell(trial, Measurement(0.5, 1.0))
     assert algorithm.ask().fidelity == 3
 
 
@@ -113,7 +113,7 @@ def test_random_search_with_weight_sharing_screens_sets(objective):
             screened.setdefault(trial.tag[0], []).append((value, trial.architecture))
         else:
             finals.append((trial.tag[0], trial.architecture))
-        algorithm.tell(trial, Evaluation(value, 1.0))
+        algorithm.tell(trial, Measurement(value, 1.0))
     assert fidelities == ([1] * 5 + [9] * 2) * 2
     for number, best in screened.items():
         expected = [arch for _, arch in sorted(best, key=lambda entry: -entry[0])[:2]]

@@ -93,7 +93,7 @@ def test_training_in_steps_equals_training_at_once(tmp_path):
     values = [in_steps.evaluate([Trial(arch, fidelity, paid)])[0] for fidelity, paid in ((1, 0), (2, 1), (3, 2))]
     at_once = training(tmp_path / "once").evaluate([Trial(arch, 3)])[0]
     assert values[-1].value == at_once.value
-    assert [evaluation.cost for evaluation in values] == [1, 1, 1]
+    assert [measurement.cost for measurement in values] == [1, 1, 1]
     assert at_once.cost == 3
     files = [next((tmp_path / name).rglob("epoch=3.ckpt")) for name in ("steps", "once")]
     weights = [torch.load(file, weights_only=True) for file in files]
@@ -153,8 +153,8 @@ def test_supernet_scores_are_those_of_the_shared_weights(checkpoint):
     data = data_module(CONFIG, Plan.from_dict(PLAN), CONFIG["data"])
     batches = evaluation_batches(data.held_out(), data.normalize, 30, None, "cpu")
     expected = [score(network, [t.architecture], batches[: t.fidelity // 30]).accuracy[0] for t in trials]
-    assert [evaluation.value for evaluation in got] == expected
-    assert [evaluation.cost for evaluation in got] == [1, 0.5, 1]
+    assert [measurement.value for measurement in got] == expected
+    assert [measurement.cost for measurement in got] == [1, 0.5, 1]
     by_loss = supernet(checkpoint, score="negative_cross_entropy").evaluate(trials[:1])[0].value
     assert by_loss < 0
 
@@ -178,7 +178,7 @@ def test_random_search_with_weight_sharing_over_a_supernet(checkpoint):
     )
     records = Search(algorithm, objective, Budget("evaluations", 50)).run()
     assert [r.trial.fidelity for r in records] == [60] * 6 + [120] * 2
-    screened = sorted(records[:6], key=lambda r: (-r.evaluation.value, r.number))
+    screened = sorted(records[:6], key=lambda r: (-r.measurement.value, r.number))
     assert [r.trial.architecture for r in records[6:]] == [r.trial.architecture for r in screened[:2]]
 
 

@@ -15,13 +15,13 @@ from nas_lightning.search.journal import Journal
 from nas_lightning.search.outcome import conclude, incumbents, random_baseline, random_draws, top_k
 from nas_lightning.search.runner import SearchPlan, run_search
 from nas_lightning.search.summary import read_results, summarise
-from nas_lightning.search.trial import Evaluation, SearchError, Trial
+from nas_lightning.search.trial import Measurement, SearchError, Trial
 
 
 def records(*entries):
     """(architecture, fidelity, value) triples as records of cost 1."""
     return [
-        Record(i, Trial(arch, fidelity), Evaluation(value, 1.0), float(i + 1))
+        Record(i, Trial(arch, fidelity), Measurement(value, 1.0), float(i + 1))
         for i, (arch, fidelity, value) in enumerate(entries)
     ]
 

@@ -7,7 +7,7 @@ from nas_lightning.search import progress as module
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.engine import Record
 from nas_lightning.search.progress import SearchProgress
-from nas_lightning.search.trial import Evaluation, Trial
+from nas_lightning.search.trial import Measurement, Trial
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def clock(monkeypatch):
 
 
 def record(number, value):
-    return Record(number, Trial("cell", 9), Evaluation(value, 1.0), number + 1.0)
+    return Record(number, Trial("cell", 9), Measurement(value, 1.0), number + 1.0)
 
 
 def test_the_best_so_far_and_the_spent_budget(clock):

@@ -13,7 +13,7 @@ import pytest
 
 from nas_lightning.benchmarks import write_table
 from nas_lightning.config.messages import run_main
-from nas_lightning.search.algorithm import ALGORITHMS
+from nas_lightning.search.algorithm import packaged_algorithms
 from nas_lightning.spaces import get_space
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +55,7 @@ def test_a_sweep_over_algorithms_and_seeds_and_its_repetition(folder):
     done = command(folder, *sweep)
     assert done.returncode == 0, done.stderr
     found = results(folder)
-    expected = sorted((name, seed) for name in ALGORITHMS for seed in (0, 1))
+    expected = sorted((name, seed) for name in packaged_algorithms() for seed in (0, 1))
     assert sorted((r["algorithm"]["name"], r["seed"]) for r in found) == expected
     assert all(r["cost"]["spent"] >= 11.9 or r["algorithm"]["name"] == "random_search_ws" for r in found)
     assert "mean ± standard deviation over seeds" in done.stdout
@@ -65,7 +65,7 @@ def test_a_sweep_over_algorithms_and_seeds_and_its_repetition(folder):
     assert "10 jobs: 10 complete. To run: 0" in again.stdout
     assert before == {path: path.stat().st_mtime_ns for path in before}
     summary = command(folder, "runs/search", script="nas_lightning.search")
-    assert all(name in summary.stdout for name in ALGORITHMS)
+    assert all(name in summary.stdout for name in packaged_algorithms())
 
 
 def test_a_failed_job_stops_no_sweep(folder):
@@ -175,5 +175,8 @@ def test_help_and_searches_on_tables_do_not_import_torch(folder, arguments):
 
 
 def test_the_config_files_name_every_algorithm_and_objective():
-    for group, names in (("algorithm", set(ALGORITHMS)), ("objective", {"benchmark", "supernet", "training"})):
+    for group, names in (
+        ("algorithm", set(packaged_algorithms())),
+        ("objective", {"benchmark", "supernet", "training"}),
+    ):
         assert {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")} == names

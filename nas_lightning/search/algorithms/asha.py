@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nas_lightning.search.algorithm import Algorithm
-from nas_lightning.search.trial import Evaluation, Fidelities, Trial
+from nas_lightning.search.trial import Fidelities, Measurement, Trial
 from nas_lightning.spaces.base import Space
 
 
@@ -51,8 +51,8 @@ class ASHA(Algorithm):
         self._configurations.append(architecture)
         return Trial(architecture, self.rungs[0], 0, (len(self._configurations) - 1, 0))
 
-    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
+    def tell(self, trial: Trial, measurement: Measurement) -> None:
         configuration, rung = trial.tag
-        entry = (-evaluation.value, configuration)  # equal values: the older configuration first
+        entry = (-measurement.value, configuration)  # equal values: the older configuration first
         insort(self._told[rung], entry)
         insort(self._waiting[rung], entry)

@@ -13,7 +13,7 @@ import numpy as np
 from nas_lightning.search.algorithm import decode
 from nas_lightning.search.algorithms.hyperband import Hyperband
 from nas_lightning.search.kernel_density import CategoricalDensity
-from nas_lightning.search.trial import Evaluation, Fidelities, SearchError, Trial
+from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces.base import Space
 
 
@@ -52,10 +52,10 @@ class BOHB(Hyperband):
         self._values: dict[int, list[float]] = {}
         self._model: tuple[CategoricalDensity, CategoricalDensity] | None = None
 
-    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        super().tell(trial, evaluation)
+    def tell(self, trial: Trial, measurement: Measurement) -> None:
+        super().tell(trial, measurement)
         self._genomes.setdefault(trial.fidelity, []).append(self.space.encode(trial.architecture))
-        self._values.setdefault(trial.fidelity, []).append(evaluation.value)
+        self._values.setdefault(trial.fidelity, []).append(measurement.value)
         self._model = None
 
     def _fit(self) -> tuple[CategoricalDensity, CategoricalDensity] | None:

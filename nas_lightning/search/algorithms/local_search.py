@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from nas_lightning.search.algorithm import Algorithm
-from nas_lightning.search.trial import Evaluation, Fidelities, SearchError, Trial
+from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces.base import Space
 
 
@@ -42,13 +42,13 @@ class LocalSearch(Algorithm):
         self._pending += 1
         return Trial(self._queue.pop(), self.fidelities.full)
 
-    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
+    def tell(self, trial: Trial, measurement: Measurement) -> None:
         self._pending -= 1
-        self._known[trial.architecture] = evaluation.value
+        self._known[trial.architecture] = measurement.value
         if self._here is None:
             self._move(trial.architecture)
         else:
-            self._consider(trial.architecture, evaluation.value)
+            self._consider(trial.architecture, measurement.value)
         # Neighbours that are known from earlier need no evaluation, so one answer may end several steps of the climb.
         while (
             self._best is not None

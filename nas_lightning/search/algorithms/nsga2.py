@@ -13,7 +13,7 @@ import numpy as np
 
 from nas_lightning.search.algorithm import Algorithm, decode
 from nas_lightning.search.pareto import crowding_distance, nondominated_ranks
-from nas_lightning.search.trial import Evaluation, Fidelities, SearchError, Trial
+from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces.base import Space
 
 
@@ -72,8 +72,8 @@ class NSGA2(Algorithm):
             first = first if mixed is None else mixed
         return self.space.mutate(first, self.rng)
 
-    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        point = np.array([-evaluation.value, *(evaluation.measures[name] for name in self.measures)])
+    def tell(self, trial: Trial, measurement: Measurement) -> None:
+        point = np.array([-measurement.value, *(measurement.measures[name] for name in self.measures)])
         self._told.append((trial.architecture, point))
         if len(self._told) == self.population:
             self._select()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from nas_lightning.search.algorithm import Algorithm
-from nas_lightning.search.trial import Evaluation, Fidelities, Trial
+from nas_lightning.search.trial import Fidelities, Measurement, Trial
 from nas_lightning.spaces.base import Space
 
 
@@ -27,5 +27,5 @@ class RandomSearch(Algorithm):
     def ask(self) -> Trial:
         return Trial(self._draw(self.rng), self.fidelities.full)
 
-    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
+    def tell(self, trial: Trial, measurement: Measurement) -> None:
         """The next draw does not depend on it."""

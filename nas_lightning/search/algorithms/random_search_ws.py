@@ -11,7 +11,7 @@ import numpy as np
 
 from nas_lightning.search.algorithm import Algorithm
 from nas_lightning.search.budget import Budget
-from nas_lightning.search.trial import Evaluation, Fidelities, SearchError, Trial
+from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces.base import Space
 
 
@@ -75,10 +75,10 @@ class RandomSearchWeightSharing(Algorithm):
         self._finalists_asked += 1
         return Trial(best.architecture, self.fidelities.full, 0, (self._set, 1, self._finalists_asked - 1))
 
-    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
+    def tell(self, trial: Trial, measurement: Measurement) -> None:
         _, stage, slot = trial.tag
         if stage == 0:
-            self._screened.append((-evaluation.value, slot, trial))
+            self._screened.append((-measurement.value, slot, trial))
         else:
             self._finalists_told += 1
             if self._finalists_told == self.keep:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from nas_lightning.search.algorithm import Algorithm
-from nas_lightning.search.trial import Evaluation, Fidelities, SearchError, Trial
+from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces.base import Space
 
 
@@ -50,5 +50,5 @@ class RegularizedEvolution(Algorithm):
         parent = max(chosen, key=lambda member: member[0])
         return Trial(self.space.mutate(parent[1], self.rng), self.fidelities.full)
 
-    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        self._population.append((evaluation.value, trial.architecture))
+    def tell(self, trial: Trial, measurement: Measurement) -> None:
+        self._population.append((measurement.value, trial.architecture))

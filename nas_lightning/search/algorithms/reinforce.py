@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from nas_lightning.search.algorithm import Algorithm, decode
-from nas_lightning.search.trial import Evaluation, Fidelities, SearchError, Trial
+from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces.base import Space
 
 
@@ -59,12 +59,12 @@ class Reinforce(Algorithm):
                 return Trial(architecture, self.fidelities.full, 0, tuple(genome.tolist()))
         raise SearchError(f"the policy has drawn no valid {self.space.name} architecture in {self.max_tries} draws")
 
-    def tell(self, trial: Trial, evaluation: Evaluation) -> None:
-        if not np.isfinite(evaluation.value):  # a failed evaluation has no reward to compare with
+    def tell(self, trial: Trial, measurement: Measurement) -> None:
+        if not np.isfinite(measurement.value):  # a failed evaluation has no reward to compare with
             return
-        self._numerator = self.momentum * self._numerator + (1 - self.momentum) * evaluation.value
+        self._numerator = self.momentum * self._numerator + (1 - self.momentum) * measurement.value
         self._denominator = self.momentum * self._denominator + (1 - self.momentum)
-        advantage = evaluation.value - self._numerator / self._denominator
+        advantage = measurement.value - self._numerator / self._denominator
         gradient = self.policy
         gradient[np.arange(len(gradient)), trial.tag] -= 1.0
         gradient *= advantage  # of -log p(genome) times the advantage
