@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-FREE_OF_TORCH = ("plan", "spaces", "benchmarks", "ranking", "search", "runs", "report")
+FREE_OF_TORCH = ("plan", "spaces", "benchmarks", "ranking", "search", "runs", "report", "analysis")
 
 
 def module_names():

@@ -19,7 +19,7 @@ from nas_lightning.benchmarks.table_file import numpy_array, single
 from nas_lightning.benchmarks.writer import dataset_name
 from nas_lightning.spaces import Space, get_space
 
-_PREFERRED = ("test_accuracy", "validation_accuracy", "train_accuracy")
+_PREFERRED = ("test_accuracy", "validation_accuracy", "train_accuracy", "test_score", "validation_score")
 
 
 class Benchmark:
@@ -116,11 +116,11 @@ class Benchmark:
 
     @property
     def metrics(self) -> list[tuple[str, int | None]]:
-        """(metric, epochs) pairs that the chosen data set has accuracies for."""
+        """(metric, epochs) pairs that the chosen data set has accuracies or scores (higher is better) for."""
         pairs = [
             (m["quantity"], m.get("epochs"))
             for m in self.columns.values()
-            if m["quantity"].endswith("_accuracy") and m["kind"] in ("value", "seeds")
+            if m["quantity"].endswith(("_accuracy", "_score")) and m["kind"] in ("value", "seeds")
         ]
         return sorted(set(pairs), key=lambda pair: (pair[0], pair[1] or 0))
 
@@ -131,13 +131,13 @@ class Benchmark:
 
     @cached_property
     def default_metric(self) -> str:
-        """Test accuracy, else validation, else training accuracy. Raises BenchmarkError where there is none."""
+        """Test accuracy, else validation, else training accuracy, else a score. BenchmarkError where there is none."""
         known = {metric for metric, _ in self.metrics}
         for metric in _PREFERRED:
             if metric in known:
                 return metric
         raise BenchmarkError(
-            f"{self.name} holds no accuracies for {self.dataset}; its columns are {', '.join(self.columns)}"
+            f"{self.name} holds no accuracies or scores for {self.dataset}; its columns are {', '.join(self.columns)}"
         )
 
     @cached_property

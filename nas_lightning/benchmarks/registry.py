@@ -153,4 +153,17 @@ KNOWN: dict[str, Known] = {
         "import nasbench201_hw.parquet nasbench201_hw.arrow",
         "latency in ms and energy in mJ on six devices; no accuracies",
     ),
+    "nasbench360_nb201": Known(
+        "nasbench201",
+        ("ninapro", "darcy_flow"),
+        "https://github.com/rtu715/NAS-Bench-360 (links in its README)",
+        "precomputed NAS-Bench-201 results, collected as nasbench360_nb201.parquet",
+        None,
+        None,
+        "MIT (repository)",
+        "Tu, Roberts, Khodak, Shen, Sala, Talwalkar: NAS-Bench-360: Benchmarking Neural Architecture Search on Diverse "
+        "Tasks. NeurIPS 2022 Datasets and Benchmarks, arXiv 2110.05668",
+        "import nasbench360_nb201.parquet nasbench360_nb201.arrow",
+        "all 15,625 cells after 200 epochs, seed 777: accuracy on NinaPro, 1 - relative L2 error on Darcy Flow",
+    ),
 }

@@ -102,6 +102,26 @@ def _nasbench201_hardware(table: pa.Table, path: Path) -> tuple[dict[str, Any], 
     return {"code": official_order()[table["index"].to_numpy()].astype(np.int16)}, columns
 
 
+def _nasbench360(table: pa.Table, path: Path) -> tuple[dict[str, Any], list[Column]]:
+    """NAS-Bench-360's cells: one training of 200 epochs (seed 777) on each of two tasks; isomorphic twins differ."""
+    from nas_lightning.spaces.nasbench201 import official_order
+
+    note = "one training, seed 777; the same number guides and reports"
+    columns = [
+        Column(_fraction(table, "ninapro_acc_e200_seed777"), "test_accuracy", "ninapro", 200, seeds="1", note=note),
+        Column(
+            table["darcy_one_minus_rel_l2_e200_seed777"].to_numpy().astype(np.float64),
+            "test_score",
+            "darcy_flow",
+            200,
+            seeds="1",
+            unit="1 - relative L2 error",
+            note=note,
+        ),
+    ]
+    return {"code": official_order()[table["index"].to_numpy()].astype(np.int16)}, columns
+
+
 def _nasbench101_cells(table: pa.Table) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     operations = np.stack([table[f"op{i}"].to_numpy() for i in range(1, 6)], 1)
     return table["n_vertices"].to_numpy(), table["adj_bits"].to_numpy(), operations
@@ -156,6 +176,12 @@ _LAYOUTS: dict[str, tuple[str, set[str], _Reader, str]] = {
         "nasbench201",
     ),
     "nasbench201_hw": ("nasbench201", {"index", "c10_edgegpu_latency"}, _nasbench201_hardware, "hw_nas_bench"),
+    "nasbench360_nb201": (
+        "nasbench201",
+        {"index", "ninapro_acc_e200_seed777", "darcy_one_minus_rel_l2_e200_seed777"},
+        _nasbench360,
+        "nasbench360_nb201",
+    ),
     "nasbench101": (
         "nasbench101",
         {"n_vertices", "adj_bits", "op5", "params", "test_acc_108_mean3"},

@@ -1,0 +1,43 @@
+"""``python -m nas_lightning.analysis <part>``: what a space and its tables are like. See docs/ANALYSIS.md."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from nas_lightning.analysis.output import show
+
+PARTS = ("landscape",)
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line, one sub-command a part: the modules ``<part>_command`` with HELP, add_arguments and run."""
+    top = argparse.ArgumentParser(prog="python -m nas_lightning.analysis", description=__doc__)
+    parts = top.add_subparsers(dest="part", required=True, metavar="part")
+    for name in PARTS:
+        module = import_module(f"nas_lightning.analysis.{name}_command")
+        part = parts.add_parser(name, help=module.HELP, description=module.HELP)
+        module.add_arguments(part)
+        part.add_argument("--out", type=Path, help=f"folder of table and figure (default: analysis/{name})")
+        part.set_defaults(run=module.run)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Exit code 0, or 2 for wrong input (one sentence)."""
+    arguments = parser().parse_args(argv)
+    out = arguments.out or Path("analysis") / arguments.part
+    try:
+        arguments.run(arguments, out)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    show(f"Table and figure: {out}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
