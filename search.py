@@ -24,4 +24,4 @@ def main(cfg: DictConfig) -> Any:
 
 
 if __name__ == "__main__":
-    run_main(main, input_errors=(ValueError,))
+    run_main(main)

@@ -26,4 +26,4 @@ def main(cfg: DictConfig) -> Any:
 
 if __name__ == "__main__":
     silence_other_ranks()
-    run_main(main, input_errors=(ValueError,))
+    run_main(main)

@@ -12,8 +12,10 @@ from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
+from nas_lightning.errors import UserError
 
-class PlanError(ValueError):
+
+class PlanError(UserError):
     """A plan that contradicts itself; the message names the fields and what to do."""
 
 

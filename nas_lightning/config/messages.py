@@ -16,6 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nas_lightning.errors import UserError
 from nas_lightning.processes.launch import is_started_by_rank_0
 from nas_lightning.processes.signals import INTERRUPTED, Stopped, stoppable
 
@@ -63,8 +64,8 @@ def describe(error: BaseException) -> str:
     return "\n".join(dict.fromkeys([*parts, *([names] if names else [])]))
 
 
-def run_main(main: Callable[[], Any], input_errors: tuple[type[BaseException], ...]) -> None:
-    """Call a Hydra main; turn wrong input into one sentence on stderr and exit code 2.
+def run_main(main: Callable[[], Any]) -> None:
+    """Call a Hydra main; turn wrong input (`UserError`) into one sentence on stderr and exit code 2.
 
     Everything else keeps its traceback. Must be called before Hydra handles errors by itself, which is why it asks for
     full errors.
@@ -76,7 +77,7 @@ def run_main(main: Callable[[], Any], input_errors: tuple[type[BaseException], .
     except (HydraException, OmegaConfBaseException) as error:
         print(describe(error), file=sys.stderr)
         sys.exit(INPUT_ERROR)
-    except input_errors as error:
+    except UserError as error:
         if not getattr(error, "was_printed", False):
             print(f"error: {error}", file=sys.stderr)
         sys.exit(INPUT_ERROR)

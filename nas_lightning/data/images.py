@@ -8,11 +8,13 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
+from nas_lightning.errors import UserError
+
 RESIZE_CHUNK = 5_000
 """Images averaged at once, so that the float copy stays small (CIFAR-10: 61 MB)."""
 
 
-class DataError(ValueError):
+class DataError(UserError):
     """Data that is missing, damaged, or cannot be split as asked; the message says what to put where."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from nas_lightning.errors import UserError
 from nas_lightning.logging.facts import RunFacts, final_numbers, flatten
 
 LOGGERS = ("none", "csv", "tensorboard", "wandb")
@@ -93,7 +94,7 @@ def open_logger(name: str, facts: RunFacts, *, project: str = "nas-lightning", e
     Raises ValueError for an unknown name, and where TensorBoard is asked for but not installed.
     """
     if name not in LOGGERS:
-        raise ValueError(f"logger={name} is unknown; choose one of {', '.join(LOGGERS)}")
+        raise UserError(f"logger={name} is unknown; choose one of {', '.join(LOGGERS)}")
     if name == "none":
         return RunLogger()
     from pytorch_lightning.utilities.rank_zero import rank_zero_only
@@ -114,4 +115,4 @@ def open_logger(name: str, facts: RunFacts, *, project: str = "nas-lightning", e
     try:
         return LightningFiles(TensorBoardLogger(facts.folder, name="tensorboard", version=""), facts)
     except ModuleNotFoundError as error:
-        raise ValueError("logger=tensorboard needs the tensorboard package: pip install tensorboard") from error
+        raise UserError("logger=tensorboard needs the tensorboard package: pip install tensorboard") from error

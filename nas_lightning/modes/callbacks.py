@@ -14,6 +14,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning import LightningModule, Trainer
 
+from nas_lightning.errors import UserError
 from nas_lightning.logging.loggers import RunLogger
 from nas_lightning.ranking.fusion import rank_average
 from nas_lightning.runs.files import write_atomically
@@ -36,7 +37,7 @@ class RankingCallback(pl.Callback):
         self.kept: dict[str, torch.Tensor] = {}
         epochs = evaluation.plan.protocol.epochs
         if keep and (keep < 2 or not every or epochs // every < keep):
-            raise ValueError(
+            raise UserError(
                 f"evaluation.snapshots={keep} averages at least 2 rankings during training, and "
                 f"evaluation.every={every} with {epochs} epochs makes {epochs // every if every else 0}; rank more "
                 "often or average fewer"

@@ -12,6 +12,7 @@ import torch
 from omegaconf import OmegaConf
 
 from nas_lightning.data.module import ImageClassification
+from nas_lightning.errors import UserError
 from nas_lightning.heuristic import changed
 from nas_lightning.logging.facts import RunFacts
 from nas_lightning.logging.loggers import RunLogger, open_logger
@@ -52,7 +53,7 @@ def logger_of(job: Job, kind: str) -> RunLogger:
     """The logger that the configuration names. Raises ValueError where it cannot keep the checkpoint asked for."""
     config = job.config
     if config["logger"]["checkpoint"] and (config["logger"]["name"] != "wandb" or kind != "train"):
-        raise ValueError(
+        raise UserError(
             f"logger.checkpoint=true does not go with logger={config['logger']['name']} and mode={config['mode']}; "
             "W&B keeps the checkpoint of a trained super-net (logger=wandb mode=supernet)"
         )

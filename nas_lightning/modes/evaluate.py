@@ -14,6 +14,7 @@ import torch
 
 from nas_lightning.benchmarks import Benchmark
 from nas_lightning.data.module import ImageClassification
+from nas_lightning.errors import UserError
 from nas_lightning.modes.common import data_module, logger_of, open_folder
 from nas_lightning.modes.job import Job
 from nas_lightning.modes.supernet import evaluation_of, open_benchmark
@@ -33,7 +34,7 @@ def device_of(trainer: Mapping[str, Any]) -> torch.device:
         return torch.device("cpu")
     index = json.loads(trainer["devices"])[0] if trainer["devices"].startswith("[") else 0
     if index >= torch.cuda.device_count():
-        raise ValueError(
+        raise UserError(
             f"trainer.accelerator={trainer['accelerator']} asks for GPU {index}, but this machine has "
             f"{torch.cuda.device_count()}; use trainer.accelerator=cpu or another index"
         )
@@ -59,7 +60,7 @@ def evaluations_of(job: Job, benchmark: Benchmark | None) -> list[Evaluation]:
         evaluation.label = trained.label if len(job.checkpoints) > 1 else ""
         found.append(evaluation)
         if evaluation.names != found[0].names:
-            raise ValueError(
+            raise UserError(
                 f"{job.checkpoints[0].path} and {trained.path} hold different architectures of "
                 f"{evaluation.architecture_set}; evaluate them one by one, or choose a set that both hold"
             )

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from nas_lightning.config.search_schema import typed_algorithm
+from nas_lightning.errors import UserError
 from nas_lightning.ranking.summary import SPACE_TOP_K
 from nas_lightning.runs.files import refused_by_disk
 from nas_lightning.search.algorithm import packaged_target
@@ -28,7 +29,7 @@ console = Console()
 def search(cfg: DictConfig) -> dict[str, Any]:
     """Run, resume or skip the search that `cfg` describes, and print what it found.
 
-    Wrong input is a ValueError whose sentence is printed here: in a sweep Hydra keeps the error of a job to itself
+    Wrong input is a UserError whose sentence is printed here: in a sweep Hydra keeps the error of a job to itself
     until all other jobs are done.
     """
     try:
@@ -36,7 +37,7 @@ def search(cfg: DictConfig) -> dict[str, Any]:
             return _search(cfg)
         except OSError as error:  # a full disk, a folder that cannot be written
             raise refused_by_disk(error) from error
-    except ValueError as error:
+    except UserError as error:
         Console(stderr=True).print(f"error: {error}", highlight=False, soft_wrap=True, markup=False)
         error.was_printed = True  # type: ignore[attr-defined]
         raise

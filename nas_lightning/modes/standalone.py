@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from nas_lightning.errors import UserError
 from nas_lightning.modes.callbacks import MetricsFile
 from nas_lightning.modes.common import data_module, fit, logger_of, open_folder, result_of
 from nas_lightning.modes.job import Job
@@ -19,7 +20,7 @@ def train_standalone(job: Job) -> dict[str, Any]:
     """mode=standalone: train one architecture from scratch; accuracies on held-out and test images."""
     config, started = job.config, time.perf_counter()
     if not config["architecture"]:
-        raise ValueError("mode=standalone needs architecture='…', in the field's string form of the space")
+        raise UserError("mode=standalone needs architecture='…', in the field's string form of the space")
     arch = get_space(config["space"]["name"]).parse(config["architecture"])
     data = data_module(job)
     data.setup()

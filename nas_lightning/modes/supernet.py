@@ -7,6 +7,7 @@ from typing import Any
 
 from nas_lightning.benchmarks import Benchmark
 from nas_lightning.data.module import ImageClassification
+from nas_lightning.errors import UserError
 from nas_lightning.modes.callbacks import MetricsFile, RankingCallback
 from nas_lightning.modes.common import data_module, fit, logger_of, open_folder, result_of
 from nas_lightning.modes.job import Job
@@ -29,7 +30,7 @@ def open_benchmark(job: Job) -> Benchmark | None:
         wanted["name"], space=job.config["space"]["name"], root=wanted["root"], dataset=wanted["dataset"]
     )
     if table.dataset != job.config["data"]["name"]:
-        raise ValueError(
+        raise UserError(
             f"table {wanted['name']} holds {table.dataset} accuracies but data={job.config['data']['name']}; "
             "choose a benchmark of the same data set, or benchmark=none"
         )
@@ -76,7 +77,7 @@ def train_supernet(job: Job) -> dict[str, Any]:
         init_seed=config["init_seed"],
     )
     if config["evaluation"]["batch_norm"]:
-        raise ValueError(
+        raise UserError(
             f"evaluation.batch_norm={config['evaluation']['batch_norm']} belongs to mode=evaluate; when training, "
             "choose the statistics by heuristics/batch_norm"
         )

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from nas_lightning.errors import UserError
 from nas_lightning.nets.base import Network, conv_bn_tensors, global_average
 from nas_lightning.nets.channels import ChannelCut, draw_cut
 from nas_lightning.nets.kernel import SharedKernel, new_linear
@@ -254,7 +255,7 @@ class NB101Network(Network):
         arch, draw = self.architecture(arch), self.evaluation_draw()
         mapping, outputs = self.mapping, len(wiring(arch).outputs)
         if self.arch is None and mapping.dynamic_channel == "off" and outputs != mapping.dynamic_channel_outputs:
-            raise ValueError(
+            raise UserError(
                 f"with dynamic_channel=off the super-net holds cells with {mapping.dynamic_channel_outputs} "
                 f"output-wired interior vertices, not {outputs}; restrict the architectures or choose "
                 "another mode"

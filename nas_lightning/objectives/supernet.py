@@ -11,6 +11,7 @@ import torch
 
 from nas_lightning.benchmarks.locate import sha256_of
 from nas_lightning.data.module import ImageClassification
+from nas_lightning.errors import UserError
 from nas_lightning.objectives.candidate import CostMeasures, StandaloneTrainer
 from nas_lightning.plan import Plan
 from nas_lightning.scoring.score import Batches, check_score, evaluation_batches, score
@@ -53,7 +54,7 @@ class SupernetObjective(Objective):
         check_cost_unit(cost_unit, ("evaluations",), self.name)
         try:
             check_score(settings["score"], settings["probe_images"])
-        except ValueError as error:
+        except UserError as error:
             raise SearchError(f"objective.{error}") from None
         device = torch.device("cuda" if trainer["accelerator"] != "cpu" and torch.cuda.is_available() else "cpu")
         self.network, about = load_network(checkpoint, device)
@@ -185,7 +186,7 @@ def supernet_objective(
     checkpoint, given = Path(config["checkpoint"]), config["data"]
     try:
         check_same_images(checkpoint, given)
-    except ValueError as error:
+    except UserError as error:
         raise SearchError(str(error)) from None
     standalone = None
     if settings["train_top_k"]:

@@ -15,6 +15,8 @@ from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 
+from nas_lightning.errors import UserError
+
 _script: tuple[str, ...] = ()
 
 
@@ -48,7 +50,7 @@ def command_of_this_job() -> list[str]:
     """
     script = script_and_flags()
     if not HydraConfig.initialized() or not script:
-        raise ValueError(
+        raise UserError(
             "trainer=ddp starts its ranks by repeating the command line, and this job was not started by one "
             "(python train.py …) but by another program; start the ranks by torchrun or SLURM"
         )

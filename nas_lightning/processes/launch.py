@@ -8,6 +8,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from nas_lightning.errors import UserError
+
 PARENT = "NAS_LIGHTNING_PARENT"
 """Variable that tells a rank started by rank 0 which process that is."""
 
@@ -39,7 +41,7 @@ def device_count(trainer: TrainerSettings) -> int:
         distinct = len(set(devices))
         if distinct == len(devices):
             return distinct
-    raise ValueError(f"trainer.devices={text} is neither a number of processes nor a list of GPUs; say 2, or '[0,1]'")
+    raise UserError(f"trainer.devices={text} is neither a number of processes nor a list of GPUs; say 2, or '[0,1]'")
 
 
 def world_size(trainer: TrainerSettings) -> int:
@@ -47,21 +49,21 @@ def world_size(trainer: TrainerSettings) -> int:
     size = int(trainer["num_nodes"]) * device_count(trainer)
     strategy = trainer["strategy"]
     if strategy not in ("single", "ddp"):
-        raise ValueError(f"trainer.strategy={strategy} is unknown; choose single or ddp")
+        raise UserError(f"trainer.strategy={strategy} is unknown; choose single or ddp")
     if trainer["num_nodes"] < 1:
-        raise ValueError(f"trainer.num_nodes={trainer['num_nodes']} is no number of machines; it is 1 or larger")
+        raise UserError(f"trainer.num_nodes={trainer['num_nodes']} is no number of machines; it is 1 or larger")
     if strategy == "single" and size > 1:
-        raise ValueError(
+        raise UserError(
             f"trainer.devices={trainer['devices']} and trainer.num_nodes={trainer['num_nodes']} ask for {size} "
             "processes, and trainer.strategy=single is one; say trainer=ddp"
         )
     if str(trainer["devices"]).startswith("[") and trainer["accelerator"] == "cpu":
-        raise ValueError(f"trainer.devices={trainer['devices']} lists GPUs, but trainer.accelerator=cpu; give a number")
+        raise UserError(f"trainer.devices={trainer['devices']} lists GPUs, but trainer.accelerator=cpu; give a number")
     started = started_outside(strategy)
     if started is not None and started != size:
         who = "SLURM" if launcher(strategy) == "slurm" else "torchrun"
         wanted = "trainer=ddp and " if strategy == "single" else ""
-        raise ValueError(
+        raise UserError(
             f"{who} has started {started} processes but the settings ask for {size}; say {wanted}trainer.devices and "
             "trainer.num_nodes whose product is the number of processes"
         )

@@ -19,6 +19,7 @@ from hydra.utils import get_original_cwd
 from pytorch_lightning.strategies import DDPStrategy
 from pytorch_lightning.strategies.launchers import _SubprocessScriptLauncher
 
+from nas_lightning.errors import UserError
 from nas_lightning.processes import ranks
 from nas_lightning.processes.command import command_of_this_job
 from nas_lightning.processes.exchange import broadcast
@@ -51,7 +52,7 @@ class RanksLauncher(_SubprocessScriptLauncher):
         self.cluster_environment.validate_settings(num_devices=self.num_processes, num_nodes=self.num_nodes)
         if not self.cluster_environment.creates_processes_externally:
             if self.num_nodes > 1 and "MASTER_ADDR" not in os.environ:
-                raise ValueError(
+                raise UserError(
                     f"trainer.num_nodes={self.num_nodes} needs somebody who starts the processes on the others; "
                     "start them by torchrun or by SLURM's srun"
                 )

@@ -29,6 +29,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from nas_lightning.errors import UserError
 from nas_lightning.spaces.base import ArchitectureError, Space
 
 VERSION = 1
@@ -64,7 +65,7 @@ def architecture_set(name: str | Path, space: Space[Any], benchmark: Table | Non
     malformed line in a file.
     """
     if benchmark is not None and benchmark.space != space.name:
-        raise ValueError(
+        raise UserError(
             f"the table holds architectures of {benchmark.space}, not of {space.name}; choose a table of the space"
         )
     text = str(name)
@@ -82,7 +83,7 @@ def architecture_set(name: str | Path, space: Space[Any], benchmark: Table | Non
     first, dash, second = text.partition("-")
     if dash and _named(first) and _named(second):
         return _difference(first, second, space, benchmark)
-    raise ValueError(f"{text!r} names no architecture set; give {_NAMES}")
+    raise UserError(f"{text!r} names no architecture set; give {_NAMES}")
 
 
 def identity(name: str | Path) -> dict[str, Any]:
@@ -106,7 +107,7 @@ def _difference(first: str, second: str, space: Space[Any], table: Table | None)
     without = set(architecture_set(second, space, table))
     left = [arch for arch in architecture_set(first, space, table) if arch not in without]
     if not left:
-        raise ValueError(
+        raise UserError(
             f"{first}-{second} leaves no architecture, since {second} holds all of {first}; take away a smaller set"
         )
     return left
@@ -135,7 +136,7 @@ def _random_unique(name: str, n: int, seed: int, space: Space[Any], table: Table
     if table is not None:
         classes = _representatives(space, table)
         if n > len(classes):
-            raise ValueError(
+            raise UserError(
                 f"{name} asks for {n} unique architectures but the table holds {len(classes)}; "
                 f"the largest possible is random{len(classes)}_seed{seed}"
             )
@@ -143,7 +144,7 @@ def _random_unique(name: str, n: int, seed: int, space: Space[Any], table: Table
         classes.sort(key=space.key)
         return [classes[i] for i in rng.permutation(len(classes))[:n]]
     if space.unique_size is not None and n > space.unique_size:
-        raise ValueError(
+        raise UserError(
             f"{name} asks for {n} unique architectures but {space.name} has {space.unique_size}; "
             f"the largest possible is random{space.unique_size}_seed{seed}"
         )
@@ -160,7 +161,7 @@ def _random_raw(name: str, n: int, seed: int, space: Space[Any], table: Table | 
     if listable:
         pool = [arch for arch in _every_encoding(space) if table is None or table.has(arch)]
         if n > len(pool):
-            raise ValueError(
+            raise UserError(
                 f"{name} asks for {n} raw encodings but there are {len(pool)}; "
                 f"the largest possible is random{len(pool)}raw_seed{seed}"
             )
@@ -172,7 +173,7 @@ def _random_raw(name: str, n: int, seed: int, space: Space[Any], table: Table | 
             found[arch] = None
         if len(found) == n:
             return list(found)
-    raise ValueError(
+    raise UserError(
         f"{name} asks for {n} raw encodings but only {len(found)} turned up in {20_000 + 200 * n:,} draws from "
         f"{space.name}; take random{len(found)}raw_seed{seed} at most, or the unique architectures random{n}_seed{seed}"
     )
@@ -187,9 +188,9 @@ def _every_encoding(space: Space[Any]) -> Iterator[Any]:
 
 def _top(percent: float, space: Space[Any], table: Table | None) -> list[Any]:
     if table is None:
-        raise ValueError("the top of a space is known from a table only; choose a benchmark")
+        raise UserError("the top of a space is known from a table only; choose a benchmark")
     if not 0 < percent <= 100:
-        raise ValueError(f"top{percent:g}pct is no part of a table; give a percentage above 0 and up to 100")
+        raise UserError(f"top{percent:g}pct is no part of a table; give a percentage above 0 and up to 100")
     archs = list(table.architectures())
     accuracies = np.asarray(table.accuracies(archs), np.float64)
     measured = np.flatnonzero(~np.isnan(accuracies))
@@ -201,12 +202,12 @@ def _top(percent: float, space: Space[Any], table: Table | None) -> list[Any]:
 
 def _from_file(path: Path, space: Space[Any], table: Table | None) -> list[Any]:
     if not path.is_file():
-        raise ValueError(f"no architecture set file {path}; give an existing file or one of {_NAMES}")
+        raise UserError(f"no architecture set file {path}; give an existing file or one of {_NAMES}")
     found: dict[Hashable, int] = {}
     try:
         lines = list(_lines(path))
     except (UnicodeDecodeError, csv.Error, OSError) as error:
-        raise ValueError(
+        raise UserError(
             f"{path} cannot be read as a list of architectures ({error}); write one string a line"
         ) from None
     for number, line in lines:
@@ -215,12 +216,12 @@ def _from_file(path: Path, space: Space[Any], table: Table | None) -> list[Any]:
         except ArchitectureError as error:
             raise ArchitectureError(f"{path.name}, line {number}: {error}") from None
         if arch in found:
-            raise ValueError(f"{path.name}: lines {found[arch]} and {number} hold the same architecture; keep one")
+            raise UserError(f"{path.name}: lines {found[arch]} and {number} hold the same architecture; keep one")
         if table is not None and not table.has(arch):
-            raise ValueError(f"{path.name}, line {number}: the table does not hold this architecture; remove the line")
+            raise UserError(f"{path.name}, line {number}: the table does not hold this architecture; remove the line")
         found[arch] = number
     if not found:
-        raise ValueError(f"{path.name} holds no architectures; write one string a line")
+        raise UserError(f"{path.name} holds no architectures; write one string a line")
     return list(found)
 
 
@@ -245,6 +246,6 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         except pa.ArrowException as error:
             raise OSError(str(error).splitlines()[0]) from error
     if values and "architecture" not in columns:
-        raise ValueError(f"{path.name} has the columns {', '.join(columns)} but none named architecture")
+        raise UserError(f"{path.name} has the columns {', '.join(columns)} but none named architecture")
     # A header is line 1 of a CSV file; rows of Parquet are counted from 1.
     yield from ((i + (2 if path.suffix == ".csv" else 1), str(value)) for i, value in enumerate(values))

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
+from nas_lightning.errors import UserError
+
 FREE = ("parameters", "macs", "depth")
 """Free baselines that can be fused: what `baselines.free_baselines` gives, without any training or measured truth."""
 FUSION = "fusion("
@@ -21,9 +23,9 @@ def check_members(names: Sequence[str], scores: Sequence[str] = ()) -> tuple[str
     for name in names:
         if name not in (*FREE, *scores):
             others = f", or of the scores of this evaluation {', '.join(scores)}" if scores else ""
-            raise ValueError(f"evaluation.fuse={name} is no free baseline; choose among {', '.join(FREE)}{others}")
+            raise UserError(f"evaluation.fuse={name} is no free baseline; choose among {', '.join(FREE)}{others}")
     if len(set(names)) < len(names):
-        raise ValueError(f"evaluation.fuse=[{','.join(names)}] names a predictor twice; give each once")
+        raise UserError(f"evaluation.fuse=[{','.join(names)}] names a predictor twice; give each once")
     return tuple(names)
 
 
@@ -40,14 +42,14 @@ def rank_average(predictions: Mapping[str, ArrayLike]) -> tuple[str, np.ndarray]
     from scipy.stats import rankdata
 
     if len(predictions) < 2:
-        raise ValueError(f"fusion needs at least two scores, not {len(predictions)}")
+        raise UserError(f"fusion needs at least two scores, not {len(predictions)}")
     columns = {name: np.asarray(values, np.float64) for name, values in predictions.items()}
     if len({column.shape for column in columns.values()}) > 1:
         shapes = ", ".join(f"{name} {column.shape}" for name, column in columns.items())
-        raise ValueError(f"scores of different architectures cannot be fused: {shapes}")
+        raise UserError(f"scores of different architectures cannot be fused: {shapes}")
     for name, column in columns.items():
         if np.isnan(column).any():
-            raise ValueError(f"score {name} holds NaN, which has no rank; fuse over architectures that all scores have")
+            raise UserError(f"score {name} holds NaN, which has no rank; fuse over architectures that all scores have")
     n = max(1, len(next(iter(columns.values()))) - 1)
     ranks = np.mean([(rankdata(column) - 1) / n for column in columns.values()], axis=0)
     return f"{FUSION}{' + '.join(columns)})", ranks

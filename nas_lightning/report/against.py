@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from nas_lightning.benchmarks import Benchmark, BenchmarkError
+from nas_lightning.errors import UserError
 from nas_lightning.ranking.baselines import Baseline
 from nas_lightning.ranking.summary import SPACE_TOP_K, summarize
 from nas_lightning.runs.archive import unpacked
@@ -36,12 +37,12 @@ def against(run: Run, table: Benchmark) -> dict[str, Any]:
 
     path = Path(run.path) / "ranking.parquet"
     if not path.is_file():
-        raise ValueError(f"{run.path} holds no ranking.parquet; name runs that ranked")
+        raise UserError(f"{run.path} holds no ranking.parquet; name runs that ranked")
     columns = pq.read_table(path).to_pydict()
     space = get_space(run.result["space"])
     truth = np.asarray(table.accuracies([space.parse(name) for name in columns["architecture"]]), np.float64)
     if np.isnan(truth).all():
-        raise ValueError(f"the table of {table.dataset} holds no architecture of {run.path}; choose another table")
+        raise UserError(f"the table of {table.dataset} holds no architecture of {run.path}; choose another table")
     own = {name.removeprefix(SCORE): name for name in columns if name.startswith(SCORE)}
     own |= {name: name for name in ("snapshots", "fusion") if name in columns}
     named = (run.result.get("evaluation") or {}).get("predictors") or own  # several checkpoints name theirs
@@ -96,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with unpacked(given.runs) as folders:
             runs = [r for r in find_runs(folders) if r.status == COMPLETE and r.kind in ("train", "evaluation")]
             if not runs:
-                raise ValueError("no complete training or evaluation in these folders; name others")
+                raise UserError("no complete training or evaluation in these folders; name others")
             summaries = [against(run, table) for run in runs]
     except (BenchmarkError, ValueError) as error:
         print(f"against: {error}", file=sys.stderr)

@@ -18,6 +18,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from nas_lightning.errors import UserError
 from nas_lightning.runs.files import write_atomically
 from nas_lightning.runs.reading import find_runs
 
@@ -31,7 +32,7 @@ def pack(folder: Path, out: Path) -> int:
     Raises ValueError where there are none, or for another ending.
     """
     if not out.name.endswith(".tar.xz"):
-        raise ValueError(f"{out} must end in .tar.xz")
+        raise UserError(f"{out} must end in .tar.xz")
     runs, root, buffer = find_runs([folder]), folder.resolve(), io.BytesIO()
     # Files of one kind are much alike: side by side they compress several times better.
     files = [run.path.resolve() / name for name in KEPT for run in runs if (run.path / name).is_file()]
@@ -59,15 +60,15 @@ def unpacked(inputs: Sequence[str | Path]) -> Iterator[list[Path]]:
                 found.append(given)
                 continue
             if not hasattr(tarfile, "data_filter"):
-                raise ValueError(f"{given}: this Python unpacks no archives safely; use 3.11.4 or newer, or unpack it")
+                raise UserError(f"{given}: this Python unpacks no archives safely; use 3.11.4 or newer, or unpack it")
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="report_")))
             try:
                 with tarfile.open(given) as archive:
                     archive.extractall(folder, filter="data")
             except FileNotFoundError:
-                raise ValueError(f"{given} does not exist; give run folders, or an archive of them") from None
+                raise UserError(f"{given} does not exist; give run folders, or an archive of them") from None
             except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:
-                raise ValueError(f"{given} is no intact archive of runs ({error})") from None
+                raise UserError(f"{given} is no intact archive of runs ({error})") from None
             found.append(folder)
         yield found
 

@@ -10,8 +10,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from nas_lightning.errors import UserError
 
-class RunError(ValueError):
+
+class RunError(UserError):
     """A run folder that cannot be used; the message says why and what to do."""
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from nas_lightning.errors import UserError
+
 SCHEMA_VERSION = 1
 _MARKS = ("result.json", "config.yaml", "error.txt", "environment.json")
 
@@ -76,7 +78,7 @@ class Run:
             truth = table["standalone_accuracy"].to_numpy()
             names = table["architecture"].to_pylist()
         except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
-            raise ValueError(f"{file} cannot be read ({error}); rank this run again") from None
+            raise UserError(f"{file} cannot be read ({error}); rank this run again") from None
         return {
             "architecture": np.array(names, dtype=str),
             "prediction": np.asarray(prediction, np.float64),
@@ -102,7 +104,7 @@ class Run:
         try:
             timings = json.loads(file.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise ValueError(f"{file} is no JSON ({error}); delete it") from None
+            raise UserError(f"{file} is no JSON ({error}); delete it") from None
         total = timings.get("total_s") if isinstance(timings, dict) else None
         return float(total) if isinstance(total, int | float) else float("nan")
 
@@ -114,7 +116,7 @@ def _numeric_csv(file: Path) -> dict[str, np.ndarray]:
         with file.open(newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{file} is no CSV file ({error}); repeat this run") from None
+        raise UserError(f"{file} is no CSV file ({error}); repeat this run") from None
 
     def number(cell: str | None) -> float:
         try:
@@ -133,11 +135,11 @@ def find_runs(folders: Iterable[str | Path]) -> list[Run]:
     roots = [Path(folder) for folder in folders]
     for root in roots:
         if not root.is_dir():
-            raise ValueError(f"{root} is no folder; give run folders or folders of a sweep")
+            raise UserError(f"{root} is no folder; give run folders or folders of a sweep")
     paths = {path.resolve(): path for root in roots for path in _run_folders(root)}
     if not paths:
         names = ", ".join(str(root) for root in roots)
-        raise ValueError(f"no runs in {names}; a run folder holds a config.yaml and, once complete, a result.json")
+        raise UserError(f"no runs in {names}; a run folder holds a config.yaml and, once complete, a result.json")
     return [read_run(paths[key]) for key in sorted(paths)]
 
 

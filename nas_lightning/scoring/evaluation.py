@@ -14,6 +14,7 @@ import numpy as np
 
 from nas_lightning.benchmarks import Benchmark
 from nas_lightning.data.module import ImageClassification
+from nas_lightning.errors import UserError
 from nas_lightning.plan import BN_EVALUATION, Plan
 from nas_lightning.processes.exchange import position, summed
 from nas_lightning.ranking.architecture_sets import VERSION, architecture_set
@@ -76,11 +77,11 @@ class Evaluation:
         self.fuse = check_members(self.fuse, others)
         self.batch_norm = self.statistics or self.plan.protocol.bn_evaluation
         if self.batch_norm not in BN_EVALUATION:
-            raise ValueError(
+            raise UserError(
                 f"evaluation.batch_norm={self.batch_norm} is unknown; choose one of {', '.join(BN_EVALUATION)}"
             )
         if self.batch_norm == "tracked" and not self.plan.protocol.track_running_stats:
-            raise ValueError(
+            raise UserError(
                 "evaluation.batch_norm=tracked needs running statistics, which this super-net did not keep "
                 "(track_running_stats=false); choose batch or recalibrate"
             )
@@ -88,7 +89,7 @@ class Evaluation:
         chosen = architecture_set(self.architecture_set, get_space(self.space), self.benchmark)
         self.architectures = [arch for arch in chosen if admits(arch)]
         if not self.architectures:
-            raise ValueError(
+            raise UserError(
                 f"evaluation.architectures={self.architecture_set} leaves no architecture to score that this "
                 "plan's super-net holds; choose a larger set"
             )
@@ -146,12 +147,12 @@ class Evaluation:
         assert self.data.train_set is not None
         if len(self.data.train_set) < self.probe_images + self.skip:
             skipped = f" after {self.skip} skipped ones" if self.skip else ""
-            raise ValueError(
+            raise UserError(
                 f"evaluation.probe_images={self.probe_images}{skipped} but {len(self.data.train_set)} images train; "
                 "lower it"
             )
         if self.probe_images < self.batch_size:
-            raise ValueError(
+            raise UserError(
                 f"evaluation.probe_images={self.probe_images} does not fill one evaluation batch of {self.batch_size}; "
                 "raise it, or lower evaluation.batch_size"
             )

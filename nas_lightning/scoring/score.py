@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nas_lightning.data.images import DataError, ImageSet, Normalize
+from nas_lightning.errors import UserError
 from nas_lightning.nets.base import Network
 from nas_lightning.nets.norm import BatchNorm, preserved_statistics, set_statistics
 from nas_lightning.nets.prefix import Prefix
@@ -31,11 +32,11 @@ PROBED = ("linear_probe", "class_separation")
 def check_score(name: str, probe_images: int) -> None:
     """Raises ValueError for a score that does not exist, or that the settings do not compute."""
     if name not in SCORES:
-        raise ValueError(f"score={name} is unknown; choose one of {', '.join(SCORES)}")
+        raise UserError(f"score={name} is unknown; choose one of {', '.join(SCORES)}")
     if probe_images < 0:
-        raise ValueError(f"probe_images={probe_images} is negative; give a number of training images, or 0 for none")
+        raise UserError(f"probe_images={probe_images} is negative; give a number of training images, or 0 for none")
     if name in PROBED and not probe_images:
-        raise ValueError(f"score={name} needs training images to fit probes on; set probe_images, such as 2000")
+        raise UserError(f"score={name} needs training images to fit probes on; set probe_images, such as 2000")
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def score(
     each architecture is fitted on; `batches` judge it. Raises ValueError where tracked statistics were not kept.
     """
     if statistics == "recalibrate" and not calibration:
-        raise ValueError("recalibration needs calibration batches; pass some training images")
+        raise UserError("recalibration needs calibration batches; pass some training images")
     was_training, device = network.training, batches[0][0].device
     rows: dict[Any, list[int]] = {}  # what the super-net cannot tell apart is scored once
     for i, arch in enumerate(architectures):

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from nas_lightning.errors import UserError
 from nas_lightning.plan import Plan
 from nas_lightning.scoring.score import digest
 from nas_lightning.training.module import load_network
@@ -71,7 +72,7 @@ def find_trained(given: Any) -> list[Trained]:
     """
     paths = [Path(text) for text in ([given] if isinstance(given, str | os.PathLike) else given or ())]
     if not paths:
-        raise ValueError(
+        raise UserError(
             "mode=evaluate needs checkpoint=…, a .ckpt file or run folder of a trained super-net, or a list"
         )
     read = []
@@ -79,10 +80,10 @@ def find_trained(given: Any) -> list[Trained]:
         file = path / "checkpoints" / "final.ckpt" if path.is_dir() else path
         network, identity = load_network(file)
         if identity["architecture"] is not None:
-            raise ValueError(f"{file} holds one stand-alone network; give the checkpoint of a super-net")
+            raise UserError(f"{file} holds one stand-alone network; give the checkpoint of a super-net")
         read.append((file, identity, digest(network.state_dict().values())))
     if repeated := [file for file, _, weights in read if sum(weights == other for _, _, other in read) > 1]:
-        raise ValueError(f"{repeated[0]} and {repeated[1]} hold the same weights; give each super-net once")
+        raise UserError(f"{repeated[0]} and {repeated[1]} hold the same weights; give each super-net once")
     runs = [run_config(file) for file, _, _ in read]
     recipes = [(run or {}).get("recipe") for run in runs]
     labels = checkpoint_labels([identity["seed"] for _, identity, _ in read], recipes)
@@ -112,7 +113,7 @@ def run_config(checkpoint: Path) -> dict[str, Any] | None:
         # Not by OmegaConf, which copies what YAML's aliases share: a few lines can ask for all memory.
         loaded = yaml.safe_load(config.read_text(encoding="utf-8"))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise ValueError(
+        raise UserError(
             f"{config} is damaged ({type(error).__name__}); move the checkpoint out of this run folder, or "
             "restore the file"
         ) from error
@@ -129,7 +130,7 @@ def data_of(checkpoint: Path, run: Mapping[str, Any] | None) -> dict[str, Any] |
         return None
     if wrong := [key for key in SAME_IMAGES if not isinstance(data.get(key), str | int | None)]:
         config = checkpoint.resolve().parent.parent / "config.yaml"
-        raise ValueError(f"{config} is damaged (data.{wrong[0]} is no plain value); restore the file")
+        raise UserError(f"{config} is damaged (data.{wrong[0]} is no plain value); restore the file")
     return data
 
 
@@ -148,7 +149,7 @@ def refuse_other_images(checkpoint: Path, trained: Mapping[str, Any], given: Map
         if trained.get(key) != given.get(key):
             right = "null" if trained.get(key) is None else trained[key]
             setting = f"{'data' if key == 'name' else f'data.{key}'}={right}"
-            raise ValueError(
+            raise UserError(
                 f"the super-net of {checkpoint} was trained with {setting}, not {given.get(key)}: say {setting}, or "
                 "images that trained it would score it"
             )

@@ -8,10 +8,12 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from nas_lightning.errors import UserError
+
 NO_MEASURES: Mapping[str, float] = MappingProxyType({})
 
 
-class SearchError(ValueError):
+class SearchError(UserError):
     """Wrong input to a search: the message says in one sentence what is wrong and what to do."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nas_lightning.errors import UserError
 from nas_lightning.spaces.base import ArchitectureError, Space
 from nas_lightning.spaces.darts import DartsArchitecture, DartsSpace
 from nas_lightning.spaces.nasbench101 import NB101Architecture, NB101Space
@@ -35,4 +36,4 @@ def get_space(name: str) -> Space[Any]:
     try:
         return _CLASSES["darts_nds" if name == "darts" else name]()
     except KeyError:
-        raise ValueError(f"{name!r} is no search space; choose one of {', '.join(SPACES)}") from None
+        raise UserError(f"{name!r} is no search space; choose one of {', '.join(SPACES)}") from None

@@ -11,8 +11,10 @@ from typing import ClassVar, Generic, TypeVar
 
 import numpy as np
 
+from nas_lightning.errors import UserError
 
-class ArchitectureError(ValueError):
+
+class ArchitectureError(UserError):
     """Malformed architecture: the message says in one sentence what is wrong and what is expected."""
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from nas_lightning.errors import UserError
 from nas_lightning.spaces.darts import DartsArchitecture
 from nas_lightning.spaces.nasbench101 import NB101Architecture
 from nas_lightning.spaces.nasbench101_graph import MAX_VERTICES
@@ -98,7 +99,7 @@ def nasbench101_widths(n: int, edges: np.ndarray, out_channels: int) -> np.ndarr
     wired = edges[:, 1 : n - 1, n - 1].astype(np.int64)
     shares = wired.sum(1, keepdims=True)
     if (shares > out_channels).any():
-        raise ValueError(f"{shares.max()} vertices share {out_channels} output channels; use at least {shares.max()}")
+        raise UserError(f"{shares.max()} vertices share {out_channels} output channels; use at least {shares.max()}")
     base, rest = np.divmod(out_channels, np.maximum(shares, 1))
     widths = wired * (base + (np.cumsum(wired, 1) <= rest))
     for v in range(n - 3, -1, -1):

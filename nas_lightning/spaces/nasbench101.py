@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from nas_lightning.errors import UserError
 from nas_lightning.spaces import nasbench101_graph as graph
 from nas_lightning.spaces.base import ArchitectureError, Space
 
@@ -155,7 +156,7 @@ def vertex_widths(arch: NB101Architecture, out_channels: int) -> tuple[int, ...]
     before = graph.predecessors(n, arch.adj_bits)
     wired = [v for v in range(1, n - 1) if before[n - 1] >> v & 1]
     if len(wired) > out_channels:
-        raise ValueError(f"{len(wired)} vertices share {out_channels} output channels; use at least {len(wired)}")
+        raise UserError(f"{len(wired)} vertices share {out_channels} output channels; use at least {len(wired)}")
     widths = [0] * n
     for place, v in enumerate(wired):
         widths[v] = out_channels // len(wired) + (place < out_channels % len(wired))

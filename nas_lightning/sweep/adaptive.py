@@ -23,6 +23,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
+from nas_lightning.errors import UserError
 from nas_lightning.processes.launch import started_outside
 from nas_lightning.runs.files import RunError
 from nas_lightning.runs.reading import COMPLETE, FAILED
@@ -58,9 +59,9 @@ class AdaptiveSweep(StudySweep):
     ) -> None:
         super().__init__(max_batch_size, params)
         if trials < 1 or parallel < 1 or startup_trials < 1:
-            raise ValueError("hydra.sweeper.trials, parallel and startup_trials are 1 or more")
+            raise UserError("hydra.sweeper.trials, parallel and startup_trials are 1 or more")
         if direction not in ("maximize", "minimize"):
-            raise ValueError(f"hydra.sweeper.direction={direction}: choose maximize or minimize")
+            raise UserError(f"hydra.sweeper.direction={direction}: choose maximize or minimize")
         self.trials, self.metric, self.direction = trials, metric, direction
         self.parallel, self.startup_trials, self.seed, self.name = parallel, startup_trials, seed, name
 
@@ -68,7 +69,7 @@ class AdaptiveSweep(StudySweep):
         """Ask, launch, tell, and print the best trials; exits with JOBS_FAILED where a job failed."""
         assert self.config is not None
         if (started_outside(self.config.trainer.strategy) or 1) > 1:
-            raise ValueError(
+            raise UserError(
                 "hydra/sweeper=optuna has one process propose the trials; let trainer=ddp start the ranks, without "
                 "torchrun or srun"
             )
@@ -172,7 +173,7 @@ class AdaptiveSweep(StudySweep):
             else:
                 space[key] = distribution(override)
         if not space:
-            raise ValueError(
+            raise UserError(
                 "hydra/sweeper=optuna has nothing to choose; sweep a setting, for example "
                 "'heuristics.learning_rate.value=tag(log, interval(0.01, 1))'"
             )
@@ -255,7 +256,7 @@ def import_optuna() -> Any:
     try:
         import optuna
     except ImportError:
-        raise ValueError(
+        raise UserError(
             "hydra/sweeper=optuna needs Optuna; install it with: pip install 'nas-lightning[sweeps]'"
         ) from None
     optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -19,6 +19,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
+from nas_lightning.errors import UserError
 from nas_lightning.processes.launch import device_count, is_other_rank, started_outside
 from nas_lightning.processes.signals import handled_by
 from nas_lightning.runs.files import refused_by_disk, write_atomically
@@ -50,7 +51,7 @@ class StudySweep(BasicSweeper):
         """Whether this process is not just another rank, started by torchrun or SLURM, of all jobs."""
         one_by_one = config.hydra.launcher._target_.endswith(".BasicLauncher")
         if (started_outside(config.trainer.strategy) or 1) > 1 and not one_by_one:
-            raise ValueError(
+            raise UserError(
                 "torchrun and SLURM start the ranks of one job after the other, so that hydra/launcher is basic there; "
                 "drop it, or let trainer=ddp start the ranks"
             )

@@ -13,6 +13,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
+from nas_lightning.errors import UserError
 from nas_lightning.processes.command import script_and_flags, started_by
 from nas_lightning.processes.launch import is_other_rank
 from nas_lightning.processes.ranks import is_left_connected
@@ -66,7 +67,7 @@ class SweepTask:
                         write_atomically(kept, text.encode())
                     except OSError as refusal:
                         print(f"{kept} could not be written: {refusal}", file=sys.stderr)
-                if not isinstance(error, ValueError):  # a bug or a crash: the next one would like to see it
+                if not isinstance(error, UserError):  # a bug or a crash: the next one would like to see it
                     print(text, file=sys.stderr, flush=True)
                 elif not getattr(error, "was_printed", False):
                     print(f"error: {error}", file=sys.stderr, flush=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from nas_lightning.errors import UserError
 from nas_lightning.runs.files import write_atomically
 
 CHECKPOINT_KEY = "nas_lightning"
@@ -19,7 +20,7 @@ FORMAT = 1
 """Of that entry and of the state beside it; a checkpoint of another format is refused."""
 
 
-class CheckpointError(ValueError):
+class CheckpointError(UserError):
     """A checkpoint that cannot be used; the message says why and what to do."""
 
 

@@ -127,7 +127,7 @@ def attempt(
             os.dup2(report.fileno(), 2)
             moments = Moments(folder, kind, number, fault)
             moments.watch()
-            run_main(task, input_errors=(ValueError,))
+            run_main(task)
             report.truncate(0)
             report.seek(0)
             json.dump(moments.seen, report)

@@ -48,7 +48,7 @@ def main(cfg):
         os.kill(os.getpid(), signal.SIGKILL)
     return search(cfg)
 
-run_main(main, input_errors=(ValueError,))
+run_main(main)
 """
 
 
