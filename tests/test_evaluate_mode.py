@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import torch
-from test_train_command import TINY, job
 
 from nas_lightning.modes import evaluate as mode
 from nas_lightning.modes.main import train
 from nas_lightning.scoring import partial
 from nas_lightning.scoring import score as evaluator
 from nas_lightning.scoring.trained import checkpoint_labels
+from tests.helpers.commands import TINY, job
 
 SET = ["evaluation.architectures=random40_seed0", "evaluation.images=200"]
 

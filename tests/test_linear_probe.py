@@ -3,9 +3,9 @@
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from test_train_command import job
 
 from nas_lightning.modes.main import train
+from tests.helpers.commands import job
 
 PROBE = ["evaluation.architectures=random12_seed0", "evaluation.images=200", "evaluation.batch_size=100",
          "evaluation.probe_images=100", "evaluation.score=linear_probe"]  # fmt: skip

@@ -3,42 +3,13 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 
-from nas_lightning.config.schema import register
 from nas_lightning.modes.main import train
-
-ROOT = Path(__file__).parents[1]
-TINY = [
-    "plan.protocol.epochs=2",
-    "plan.protocol.train_portion=0.3",
-    "evaluation.architectures=random20_seed0",
-    "trainer=cpu",
-    "trainer.progress_bar=false",
-]
-
-
-def job(tmp_path, *overrides):
-    """One job in this process, composed exactly as the command line composes it."""
-    register()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return compose("train", [*TINY, f"runs={tmp_path}", *overrides])
-
-
-def command(*arguments, cwd=ROOT):
-    return subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *arguments], capture_output=True, text=True, cwd=cwd, timeout=280
-    )
-
-
-def only_folder(tmp_path):
-    (folder,) = [p for p in tmp_path.iterdir() if p.is_dir()]
-    return folder
+from tests.helpers.commands import ROOT, TINY, command, job, only_folder
 
 
 @pytest.mark.parametrize("space", ["nasbench201", "nasbench101", "darts_nds"])

@@ -10,23 +10,16 @@ from typing import ClassVar
 import pytest
 import torch
 import yaml
-from hydra import compose, initialize_config_dir
-from small_plans import CONF, SETTINGS, build, data_for, small_plan, trained
 
-from nas_lightning.config.schema import register
 from nas_lightning.heuristic import Heuristic
 from nas_lightning.modes.job import compose as compose_job
 from nas_lightning.modes.main import train
+from tests.helpers.commands import composed
+from tests.helpers.small_plans import CONF, SETTINGS, build, data_for, small_plan, trained
 
 RECIPES = sorted(p.stem for p in (CONF / "recipe").glob("*.yaml"))
 STARTING_POINTS = sorted(p.stem for p in (CONF / "starting_point").glob("*.yaml"))
 SPACES = ("nasbench101", "nasbench201", "darts_nds")
-
-
-def composed(*overrides, conf=CONF):
-    register()
-    with initialize_config_dir(str(conf), version_base="1.3"):
-        return compose("train", ["trainer=cpu", "trainer.progress_bar=false", *overrides])
 
 
 def space_of(recipe):

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from small_plans import SMALL, data_for, small_plan
 
 from callbacks.batch_norm import BatchNorm as BatchNormHeuristic
 from callbacks.dynamic_channel import DynamicChannel
@@ -16,6 +15,7 @@ from nas_lightning.nets.norm import BatchNorm
 from nas_lightning.plan import PlanError
 from nas_lightning.scoring.score import evaluation_batches, score
 from nas_lightning.spaces import get_space
+from tests.helpers.small_plans import SMALL, data_for, small_plan
 
 
 def arch_of(space):

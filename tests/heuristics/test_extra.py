@@ -6,8 +6,6 @@ import functools
 import pytest
 import torch
 import yaml
-from small_plans import CONF, build, data_for, small_plan, trained
-from test_configuration import composed
 from torch.nn import functional as F
 
 from callbacks.label_smoothing import LabelSmoothing
@@ -18,6 +16,8 @@ from nas_lightning.modes.job import compose as compose_job
 from nas_lightning.modes.main import train
 from nas_lightning.plan import PlanError
 from nas_lightning.training.module import SuperNetModule
+from tests.helpers.commands import composed
+from tests.helpers.small_plans import CONF, build, data_for, small_plan, trained
 
 EXTRA = sorted((CONF / "extra").glob("*.yaml"))
 STEPS = data_for(small_plan("nasbench201")).loader().__len__()

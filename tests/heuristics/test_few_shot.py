@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from small_plans import data_for, small_plan, trained
 from torch.nn import functional as F
 
 from callbacks.few_shot import FewShot
@@ -15,6 +14,7 @@ from nas_lightning.scoring.score import score
 from nas_lightning.spaces import get_space
 from nas_lightning.training.checkpoint_file import write_checkpoint
 from nas_lightning.training.module import SuperNetModule, load_network
+from tests.helpers.small_plans import data_for, small_plan, trained
 
 SPACE = get_space("nasbench201")
 EDGE = 3

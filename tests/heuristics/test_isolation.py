@@ -1,38 +1,17 @@
 """Every heuristic edits its own fields and nothing else; every YAML binds to its class; conflicts are refused."""
 
-import importlib
-import inspect
-from pathlib import Path
-
 import pytest
-import yaml
 
 from nas_lightning.heuristic import Heuristic, NotApplicableError, fold, owners
 from nas_lightning.plan import Plan, PlanError
+from tests.helpers.small_plans import CONF, INAPPLICABLE, build
 
-CONF = Path(__file__).parents[2] / "conf"
 FILES = sorted((CONF / "heuristics").glob("*/*.yaml"))
 BASE = {
     "nasbench101": Plan().edited({"mapping.op_placement": "node"}),
     "nasbench201": Plan(),
     "darts_nds": Plan().edited({"mapping.layers": 12}),
 }
-
-INAPPLICABLE = {
-    ("dynamic_channel", "nasbench201"),
-    ("dynamic_channel", "darts_nds"),
-    ("wsbn", "nasbench201"),
-    ("wsbn", "darts_nds"),
-    ("op_placement", "nasbench101"),
-}
-
-
-def build(path):
-    entry = yaml.safe_load(path.read_text())
-    module, name = entry.pop("_target_").rsplit(".", 1)
-    kind = getattr(importlib.import_module(module), name)
-    assert set(entry) == set(inspect.signature(kind).parameters), "a setting file names every parameter"
-    return kind(**entry)
 
 
 def test_there_are_fourteen_factors_with_disjoint_fields():

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from small_plans import data_for, small_plan, trained
-from test_configuration import composed
 from torch.nn import functional as F
 
 from callbacks.landmark_loss import LandmarkLoss
@@ -15,6 +13,8 @@ from nas_lightning.modes.main import train
 from nas_lightning.plan import PlanError
 from nas_lightning.scoring.evaluation import architecture_set
 from nas_lightning.spaces import get_space
+from tests.helpers.commands import composed
+from tests.helpers.small_plans import data_for, small_plan, trained
 
 TABLE = "digits_nasbench201"
 

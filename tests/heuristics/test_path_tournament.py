@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from small_plans import small_plan
 
 from callbacks.path_tournament import PathTournament
 from nas_lightning.heuristic import fold
 from nas_lightning.plan import PlanError
 from nas_lightning.spaces.cost import parameters
 from nas_lightning.training.paths import PATH_STREAM, PathSampler
+from tests.helpers.small_plans import small_plan
 
 
 def size(arch, plan):

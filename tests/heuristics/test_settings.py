@@ -4,11 +4,11 @@ import functools
 
 import pytest
 import torch
-from small_plans import INAPPLICABLE, SETTINGS, SMALL, build, data_for, small_plan, trained
 
 from nas_lightning.heuristic import NotApplicableError, fold
 from nas_lightning.scoring.score import evaluation_batches, score
 from nas_lightning.training.paths import PathSampler
+from tests.helpers.small_plans import INAPPLICABLE, SETTINGS, SMALL, build, data_for, small_plan, trained
 
 CASES = [
     pytest.param(path, space, id=f"{path.parent.name}-{path.stem}-{space}")

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from small_plans import small_plan, trained
 from torch.nn import functional as F
 
 from nas_lightning.nets.build import build_network
@@ -15,6 +14,7 @@ from nas_lightning.plan import Mapping
 from nas_lightning.spaces.nasbench101 import NB101Architecture
 from nas_lightning.training.module import SuperNetModule
 from nas_lightning.training.paths import StepPaths
+from tests.helpers.small_plans import small_plan, trained
 
 FULL, WIDTH, DRAW = 12, 5, (3, 7)
 
@@ -184,20 +184,12 @@ PATTERNS = {"1": (CONV3, 0b001), "2": (CONV1, 0b011), "3": (CONV3, 0b110)}
 
 
 @pytest.mark.parametrize("mode", ["on", "per_input"])
-def test_wsbn_trains_and_tracks_the_banks_of_the_sampled_edges_alone(mode):
+def test_wsbn_trains_and_tracks_the_banks_of_the_sampled_edges_alone(mode, monkeypatch):
     plan = small_plan("nasbench101", mapping__wsbn=mode, protocol__track_running_stats=True, protocol__weight_decay=0.1)
 
-    class OneCell(SuperNetModule):
-        def paths(self, step):
-            return StepPaths((CELL,), 1.0)
-
     start = SuperNetModule("nasbench101", plan, 10, 1, 0).network.state_dict()
-    original = SuperNetModule.paths
-    SuperNetModule.paths = OneCell.paths
-    try:
-        network = trained("nasbench101", plan, steps=3).network
-    finally:
-        SuperNetModule.paths = original
+    monkeypatch.setattr(SuperNetModule, "paths", lambda self, step: StepPaths((CELL,), 1.0))
+    network = trained("nasbench101", plan, steps=3).network
     after, used = network.state_dict(), set()
     for index in range(len(network.cells)):
         for vertex, (operation, pattern) in PATTERNS.items():

@@ -4,14 +4,12 @@ import json
 
 import pytest
 from hydra import compose, initialize_config_dir
-from test_train_command import ROOT, TINY, job
-from test_wandb import only, without_key
 
 from nas_lightning.config import search_schema as search_config
 from nas_lightning.modes.main import train
 from nas_lightning.modes.search import search
-
-__all__ = ["without_key"]
+from tests.helpers.commands import ROOT, TINY, job
+from tests.helpers.offline import only
 
 WANDB = ["logger=wandb", "study=views"]
 

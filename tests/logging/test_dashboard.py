@@ -4,7 +4,6 @@ import json
 
 import pytest
 import wandb
-from offline import read_offline_run
 
 from nas_lightning.logging import RunFacts
 from nas_lightning.logging.dashboard import DashboardError, build, main, publish_pictures, specification
@@ -12,6 +11,7 @@ from nas_lightning.logging.facts import final_numbers
 from nas_lightning.ranking.plot import scatter
 from nas_lightning.report import figures
 from nas_lightning.report.misranked import misranked
+from tests.helpers.offline import read_offline_run
 
 pytest.importorskip("wandb_workspaces", reason="wandb-workspaces is not installed (extra: dashboard)")
 

@@ -6,45 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nas_lightning.logging import LOGGERS, RunFacts, facts, open_logger
+from nas_lightning.logging import LOGGERS, facts, open_logger
 from nas_lightning.logging.facts import final_numbers, plain
-from nas_lightning.ranking.plot import scatter
-
-RESULT = {
-    "evaluation": {"score": "accuracy"},
-    "metrics": {
-        "accuracy": {"kendall_tau": 0.5, "supernet_accuracy": 0.7, "kendall_tau_interval": {"low": 0.4, "high": 0.6}},
-        "negative_cross_entropy": {"kendall_tau": 0.6, "spearman": None},
-    },
-    "baselines": {"parameters": {"kendall_tau": 0.55, "note": "no training"}},
-    "ceiling": {"noise": {"not_available": "no seeds"}},
-    "cost": {"epochs": 3, "steps": 27, "passes": 81},
-}
-
-
-@pytest.fixture
-def run(tmp_path):
-    return RunFacts(
-        folder=tmp_path / "run",
-        run_hash="abc123",
-        kind="train",
-        space="nasbench201",
-        dataset="digits",
-        seed=3,
-        plan={"mapping": {"channels": 8}, "protocol": {"learning_rate": np.float64(0.1), "track_running_stats": False}},
-        heuristics={"sampling": {"method": "fairnas"}},
-        ablation={"factor": "sampling", "setting": "fairnas"},
-        study="isolated",
-        extra={"evaluation": {"architecture_set": "random200_seed0"}},
-    )
-
-
-def use(logger, tmp_path):
-    picture = scatter(tmp_path / "picture.png", [0.1, 0.2], [0.5, 0.6])
-    logger.log({"train_loss": 1.5}, step=9)
-    logger.log({"train_loss": 1.0, "rank/kendall_tau": 0.4}, step=18)
-    logger.ranking("random2_seed0", ["|a|", "|b|"], [0.1, 0.2], [0.5, float("nan")], picture)
-    logger.finish(RESULT)
+from tests.helpers.logged_run import RESULT, use
 
 
 def test_examples_in_the_docstrings():

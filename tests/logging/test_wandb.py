@@ -7,26 +7,11 @@ import sys
 
 import pytest
 import wandb
-from offline import read_offline_run
-from test_loggers import RESULT, run, use
 
 from nas_lightning.logging import open_logger
 from nas_lightning.logging.wandb import choose_mode, has_key
-
-__all__ = ["run"]
-
-
-@pytest.fixture(autouse=True)
-def without_key(monkeypatch, tmp_path):
-    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NETRC", str(tmp_path / "absent"))
-
-
-def only(folder):
-    wandb.teardown()  # W&B's own process writes behind the run's end; now it has ended too
-    (found,) = (folder / "wandb").glob("offline-run-*")
-    return read_offline_run(found)
+from tests.helpers.logged_run import RESULT, use
+from tests.helpers.offline import only, read_offline_run
 
 
 def test_an_offline_run_holds_everything(run, tmp_path):

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import wandb
-from offline import read_offline_run
 
 from nas_lightning.logging import RunFacts, open_logger
+from tests.helpers.offline import read_offline_run
 
 BUCKET = {
     "id": "b", "name": "r", "displayName": "r", "config": "{}", "summaryMetrics": "{}", "historyLineCount": 0,

@@ -4,12 +4,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from memory_table import MemoryTable
 
 from nas_lightning.ranking import architecture_sets
 from nas_lightning.ranking.architecture_sets import VERSION, architecture_set, identity
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.base import ArchitectureError
+from tests.helpers.memory_table import MemoryTable
 
 SPACE = get_space("nasbench201")
 

@@ -3,13 +3,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from memory_table import MemoryTable
 
 from nas_lightning.ranking.architecture_sets import architecture_set
 from nas_lightning.ranking.baselines import free_baselines, linear_operation_counts
 from nas_lightning.ranking.metrics import binned_kendall_tau, kendall_tau, kendall_tau_in_top, sparse_kendall_tau
 from nas_lightning.ranking.uncertainty import proxy_ceiling
 from nas_lightning.spaces.nasbench201 import NB201Space
+from tests.helpers.memory_table import MemoryTable
 
 SPACE = NB201Space()
 SHARED = Path(os.environ.get("NAS_LIGHTNING_SHARED", Path(__file__).parents[3] / "shared" / "data"))

@@ -19,7 +19,7 @@ from nas_lightning.training.checkpoint_file import (
 )
 from nas_lightning.training.checkpoints import resume_point
 from nas_lightning.training.module import SuperNetModule, load_network
-from tests.training.test_supernet import small_plan
+from tests.helpers.small_plans import small_plan
 
 
 def content(step=0):
@@ -115,7 +115,7 @@ def test_foreign_content_is_one_sentence(tmp_path, wrong, words):
 
 
 def saved(**identity):
-    module = SuperNetModule("nasbench201", small_plan(), 10, 1, 0)
+    module = SuperNetModule("nasbench201", small_plan("nasbench201"), 10, 1, 0)
     checkpoint = {"state_dict": module.state_dict()}
     module._trainer = None
     checkpoint[CHECKPOINT_KEY] = {"format": FORMAT, **module.identity, **identity}

@@ -18,7 +18,7 @@ from nas_lightning.runs.folder import finished, held, remove_leftovers
 from nas_lightning.runs.reading import COMPLETE, FAILED, read_run
 from nas_lightning.scoring.trained import check_same_images
 from nas_lightning.spaces import get_space
-from tests.report.run_folders import write_run, write_search
+from tests.helpers.run_folders import write_run, write_search
 
 
 class Bomb:

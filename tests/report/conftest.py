@@ -1,8 +1,8 @@
 import pytest
-from browser import Browser, find_chromium
-from run_folders import write_broken, write_evaluation, write_run, write_search, write_study
 
 from nas_lightning.report.__main__ import main
+from tests.helpers.browser import Browser, find_chromium
+from tests.helpers.run_folders import write_broken, write_evaluation, write_run, write_search, write_study
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from run_folders import write_evaluation, write_run
 
 from nas_lightning.benchmarks import Benchmark
 from nas_lightning.ranking.metrics import kendall_tau
 from nas_lightning.report.against import main
 from nas_lightning.spaces import get_space
+from tests.helpers.run_folders import write_evaluation, write_run
 
 TABLE = "digits_nasbench201"
 

@@ -3,7 +3,8 @@
 import json
 
 import pytest
-from browser import Browser, find_chromium
+
+from tests.helpers.browser import Browser, find_chromium
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from run_folders import names_of, truth_of, write_evaluation, write_run
 
 from nas_lightning.ranking.metrics import kendall_tau
 from nas_lightning.report import gap, misranked
@@ -17,6 +16,7 @@ from nas_lightning.report.misranked import explained, panel, properties, rank_er
 from nas_lightning.report.study import conditions_of
 from nas_lightning.runs.reading import find_runs
 from nas_lightning.spaces import get_space
+from tests.helpers.run_folders import names_of, truth_of, write_evaluation, write_run
 
 
 def replace_scores(folder, scores):

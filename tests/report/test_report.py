@@ -9,7 +9,6 @@ import sys
 
 import numpy as np
 import pytest
-from run_folders import DEFAULTS, FACTORS, write_broken, write_run, write_search, write_study
 
 from nas_lightning.ranking.metrics import kendall_tau
 from nas_lightning.report import study, tables
@@ -20,6 +19,7 @@ from nas_lightning.report.search_curves import search_curves
 from nas_lightning.report.study import conditions_of
 from nas_lightning.runs import labels
 from nas_lightning.runs.reading import find_runs, read_run
+from tests.helpers.run_folders import DEFAULTS, FACTORS, write_broken, write_run, write_search, write_study
 
 
 @pytest.fixture(scope="module")

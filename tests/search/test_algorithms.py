@@ -2,13 +2,13 @@
 
 import numpy as np
 import pytest
-from conftest import ALL, make_objective, toy_value
 
 from nas_lightning.search.algorithm import make_algorithm, packaged_algorithms, settings_of
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.engine import Search
 from nas_lightning.search.pareto import pareto_front
 from nas_lightning.search.trial import Measurement, SearchError
+from tests.helpers.toy_space import ALL, make_objective, toy_value
 
 
 def run(name, objective, seed=0, amount=60, **settings):

@@ -10,13 +10,13 @@ import warnings
 from pathlib import Path
 
 import pytest
-from conftest import make_objective
 
 from nas_lightning.search.algorithm import make_algorithm, packaged_algorithms
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.engine import Search
 from nas_lightning.search.journal import Journal, JournalDamageWarning, is_in_use, seal, unseal
 from nas_lightning.search.trial import Measurement, SearchError
+from tests.helpers.toy_space import make_objective
 
 SETTINGS = {"random_search_ws": {"set_size": 20, "keep": 3}, "nsga2": {"population": 6}}
 
@@ -207,10 +207,9 @@ def test_at_least_one_trial_in_flight(objective):
 
 WORKER = textwrap.dedent(
     """
-    import sys, time
-    sys.path.insert(0, {tests!r})
-    from conftest import make_objective
-    from test_engine import build, plain
+    import time
+    from tests.helpers.toy_space import make_objective
+    from tests.search.test_engine import build, plain
     from nas_lightning.search.journal import Journal
 
     class Slow:
@@ -232,7 +231,6 @@ WORKER = textwrap.dedent(
 def spawn(tmp_path, name, deterministic=True):
     root = Path(__file__).resolve().parents[2]
     code = WORKER.format(
-        tests=str(Path(__file__).parent),
         path=str(tmp_path / "journal.jsonl"),
         log=str(tmp_path / "log"),
         name=name,

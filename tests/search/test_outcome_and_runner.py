@@ -6,7 +6,6 @@ import warnings
 
 import numpy as np
 import pytest
-from conftest import ALL, make_objective, toy_value
 
 from nas_lightning.runs.files import RunError
 from nas_lightning.search.budget import Budget
@@ -16,6 +15,7 @@ from nas_lightning.search.outcome import conclude, incumbents, random_baseline, 
 from nas_lightning.search.runner import SearchPlan, run_search
 from nas_lightning.search.summary import read_results, summarise
 from nas_lightning.search.trial import Measurement, SearchError, Trial
+from tests.helpers.toy_space import ALL, make_objective, toy_value
 
 
 def records(*entries):

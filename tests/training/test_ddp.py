@@ -5,16 +5,16 @@ import sys
 from pathlib import Path
 from unittest.mock import patch
 
-import ddp_worker
 import pytest
 import torch
-from ddp_worker import CASES, EPOCHS, WORLD
 from lightning_fabric.plugins.environments.lightning import find_free_network_port
 from torch.nn import functional as F
 
 from nas_lightning.data.module import KeyedLoader
 from nas_lightning.nets.norm import running_statistics
 from nas_lightning.training.schedule import learning_rate
+from tests.training import ddp_worker
+from tests.training.ddp_worker import CASES, EPOCHS, WORLD
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,6 +12,7 @@ from nas_lightning.modes.callbacks import RankingCallback
 from nas_lightning.plan import Plan
 from nas_lightning.ranking.fusion import rank_average
 from nas_lightning.scoring.evaluation import Evaluation
+from tests.helpers.small_plans import trained
 
 PLAN = Plan().edited(
     {"mapping.channels": 4, "mapping.layers": 1, "protocol.epochs": 5, "protocol.batch_size": 50}
@@ -37,11 +38,9 @@ def evaluation():
 
 
 def test_the_last_rankings_are_averaged_and_survive_a_checkpoint():
-    from tests.training.test_supernet import train
-
     callback = Recorder(evaluation(), every=1, keep=2)
     callback.seen = []
-    train(PLAN, "nasbench201", 0, callback)
+    trained("nasbench201", PLAN, callback, steps=None)
     ((name, fused),) = callback.fused().items()
     assert name == "fusion(epoch4 + epoch5)"
     np.testing.assert_array_equal(fused, rank_average({"a": callback.seen[3], "b": callback.seen[4]})[1])

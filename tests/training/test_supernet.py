@@ -6,57 +6,23 @@ import pytorch_lightning as pl
 import torch
 from torch.nn import functional as F
 
-from nas_lightning.data.module import ImageClassification
 from nas_lightning.nets.norm import BatchNorm
 from nas_lightning.plan import Plan
 from nas_lightning.scoring.score import evaluation_batches, score
 from nas_lightning.spaces import get_space
 from nas_lightning.training.module import StandaloneModule, SuperNetModule, load_network
-
-SMALL = {
-    "nasbench101": {"mapping.channels": 6, "mapping.layers": 1, "mapping.op_placement": "node"},
-    "nasbench201": {"mapping.channels": 4, "mapping.layers": 1},
-    "darts_nds": {"mapping.channels": 4, "mapping.layers": 3},
-}
+from tests.helpers import small_plans
+from tests.helpers.small_plans import SMALL, data_for, quiet_trainer, trained
 
 
 def small_plan(space="nasbench201", **protocol):
-    return Plan().edited(
-        {
-            **SMALL[space],
-            "protocol.epochs": 1,
-            "protocol.batch_size": 50,
-            "protocol.train_portion": 0.2,
-            **{f"protocol.{k}": v for k, v in protocol.items()},
-        }
-    )
+    """One epoch of 7 steps."""
+    few = {"protocol__epochs": 1, "protocol__batch_size": 50, "protocol__train_portion": 0.2}
+    return small_plans.small_plan(space, **few | {f"protocol__{name}": value for name, value in protocol.items()})
 
 
-def data_for(plan, seed=0):
-    data = ImageClassification("digits", "data", plan.protocol.batch_size, plan.protocol.train_portion, seed)
-    data.setup()
-    return data
-
-
-def trainer_for(plan, *callbacks, **options):
-    return pl.Trainer(
-        accelerator="cpu",
-        devices=1,
-        logger=False,
-        max_epochs=plan.protocol.epochs,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
-        callbacks=list(callbacks),
-        **options,
-    )
-
-
-def train(plan, space="nasbench201", seed=0, *callbacks):
-    module = SuperNetModule(space, plan, 10, 1, seed)
-    trainer_for(plan, *callbacks).fit(module, datamodule=data_for(plan, seed))
-    return module
+def train(plan, space="nasbench201", seed=0, *callbacks, **options):
+    return trained(space, plan, *callbacks, steps=None, seed=seed, **options)
 
 
 @pytest.mark.parametrize("space", SMALL)
@@ -90,7 +56,7 @@ def test_parameters_of_paths_not_sampled_do_not_move():
             if not after_first:
                 after_first.update({n: p.detach().clone() for n, p in pl_module.network.named_parameters()})
 
-    trainer_for(plan, Snapshot()).fit(module, datamodule=data_for(plan))
+    quiet_trainer(Snapshot(), max_epochs=plan.protocol.epochs).fit(module, datamodule=data_for(plan))
     conv1 = {n for n in start if "places" in n and (".weights.1" in n or "norms.1" in n)}
     conv3 = {n for n in start if "places" in n and (".weights.3" in n or "norms.3" in n)}
     final = dict(module.network.named_parameters())
@@ -120,7 +86,7 @@ def test_fairnas_step_is_one_sgd_step_on_the_summed_gradient(space):
         def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
             steps.append(trainer.global_step)
 
-    trainer_for(plan, Count(), limit_train_batches=1).fit(module, datamodule=data_for(plan))
+    quiet_trainer(Count(), max_steps=1).fit(module, datamodule=data_for(plan))
     assert steps == [1]
     for name, p in module.network.named_parameters():
         torch.testing.assert_close(p, before[name] - plan.protocol.learning_rate * expected[name], rtol=1e-4, atol=1e-6)
@@ -139,7 +105,7 @@ def test_tracking_changes_evaluation_only():
         score(untracked, [arch], batches, "tracked")
 
 
-def test_recalibrated_statistics_are_the_exact_moments():
+def test_recalibrated_statistics_are_the_exact_moments(monkeypatch):
     plan, arch = (
         small_plan(),
         get_space("nasbench201").parse("|nor_conv_3x3~0|+|none~0|skip_connect~1|+|none~0|none~1|skip_connect~2|"),
@@ -156,11 +122,8 @@ def test_recalibrated_statistics_are_the_exact_moments():
         inner.append((self, original(self)))
         return inner[-1][1]
 
-    BatchNorm.recalibrated = spy
-    try:
-        score(module.network, [arch], batches, "recalibrate", [images[:30], images[30:70], images[70:]])
-    finally:
-        BatchNorm.recalibrated = original
+    monkeypatch.setattr(BatchNorm, "recalibrated", spy)
+    score(module.network, [arch], batches, "recalibrate", [images[:30], images[30:70], images[70:]])
     # The stem's input does not depend on how the calibration images are cut into batches, deeper layers' inputs do.
     mean, variance = next(value for layer, value in inner if layer is module.network.stem_norm)
     x = torch.cat(seen[:3])
@@ -194,7 +157,7 @@ def test_scoring_in_between_leaves_training_bit_identical(mode):
 def test_checkpoint_rebuilds_the_network_without_heuristics(tmp_path):
     plan = small_plan("nasbench101")
     module = SuperNetModule("nasbench101", plan, 10, 1, 0)
-    trainer = trainer_for(plan)
+    trainer = quiet_trainer(max_epochs=plan.protocol.epochs)
     trainer.fit(module, datamodule=data_for(plan))
     trainer.save_checkpoint(tmp_path / "a.ckpt")
     network, identity = load_network(tmp_path / "a.ckpt")
@@ -236,7 +199,7 @@ def test_hooks_that_exist_are_called_and_callbacks_end_as_they_began():
     for profiler, during in ((None, NoProfiler), (SimpleProfiler(), SimpleProfiler)):
         called.clear()
         listener, idle = Listener(), pl.Callback()
-        trainer = trainer_for(plan, listener, idle, profiler=profiler)
+        trainer = quiet_trainer(listener, idle, profiler=profiler, max_epochs=plan.protocol.epochs)
         trainer.fit(SuperNetModule("nasbench201", plan, 10, 1, 0), datamodule=data_for(plan))
         assert called == ["start", "optimizer"] * trainer.global_step + [during]
         assert trainer.global_step > 1
@@ -253,7 +216,7 @@ def test_standalone_network_learns():
     module, data = StandaloneModule("nasbench201", plan, 10, 1, 0, arch), data_for(plan)
     batches = evaluation_batches(data.held_out("test"), data.normalize, 100, None, "cpu")
     before = score(module.network, [arch], batches).accuracy[0]
-    trainer_for(plan).fit(module, datamodule=data)
+    quiet_trainer(max_epochs=plan.protocol.epochs).fit(module, datamodule=data)
     assert before < 0.3 < 0.6 < score(module.network, [arch], batches).accuracy[0]
 
 

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 import yaml
@@ -11,8 +12,8 @@ from nas_lightning.data.module import ImageClassification
 from nas_lightning.heuristic import Heuristic
 from nas_lightning.plan import Plan
 from nas_lightning.training.module import SuperNetModule
+from tests.helpers.commands import CONF
 
-CONF = Path(__file__).parents[2] / "conf"
 SETTINGS = sorted(p for p in (CONF / "heuristics").glob("*/*.yaml") if p.stem != "default")
 INAPPLICABLE = {
     ("dynamic_channel", "nasbench201"),
@@ -57,19 +58,26 @@ def data_for(plan: Plan, seed: int = 0) -> ImageClassification:
     return data
 
 
-def trained(space: str, plan: Plan, *callbacks: pl.Callback, steps: int = 3, seed: int = 0) -> SuperNetModule:
-    """A super-net after `steps` optimizer steps."""
-    module = SuperNetModule(space, plan, 10, 1, seed)
-    trainer = pl.Trainer(
+def quiet_trainer(*callbacks: pl.Callback, **options: Any) -> pl.Trainer:
+    """Lightning's Trainer on a CPU that writes and prints nothing."""
+    return pl.Trainer(
         accelerator="cpu",
         devices=1,
         logger=False,
-        max_steps=steps,
         enable_checkpointing=False,
         enable_progress_bar=False,
         enable_model_summary=False,
         limit_val_batches=0,
         callbacks=list(callbacks),
+        **options,
     )
-    trainer.fit(module, datamodule=data_for(plan, seed))
+
+
+def trained(
+    space: str, plan: Plan, *callbacks: pl.Callback, steps: int | None = 3, seed: int = 0, **options: Any
+) -> SuperNetModule:
+    """A super-net after `steps` optimizer steps, or after the plan's epochs where `steps` is None."""
+    module = SuperNetModule(space, plan, 10, 1, seed)
+    length = {"max_epochs": plan.protocol.epochs} if steps is None else {"max_steps": steps}
+    quiet_trainer(*callbacks, **length, **options).fit(module, datamodule=data_for(plan, seed))
     return module
