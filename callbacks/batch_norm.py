@@ -20,7 +20,7 @@ class BatchNorm(Heuristic):
     Fires: before the network is built (plan) and at evaluation. Cost: tracking moves two more
     vectors per layer and step; recalibration takes `batches` extra forward passes per scored architecture.
     Does not: share moments between processes, which trainer.sync_batchnorm does.
-    Applies to: all three spaces.
+    Applies to: all spaces.
     """
 
     factor = "batch_norm"

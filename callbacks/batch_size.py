@@ -15,7 +15,7 @@ class BatchSize(Heuristic):
     Fires: before the loader is built (plan). Cost: fewer, longer steps per epoch; memory in proportion.
     Does not: scale the learning rate or the epochs, so that a larger batch takes fewer steps; batch-norm normalises
     over each rank's share of the batch.
-    Applies to: all three spaces.
+    Applies to: all spaces.
     """
 
     factor = "batch_size"

@@ -14,7 +14,7 @@ class Channels(Heuristic):
     Source: Yu, Ranftl, Salzmann (arXiv 2110.01154), low-fidelity factors.
     Fires: before the network is built (plan). Cost: about quadratic in C for large C.
     Does not: change the stand-alone networks of the table that the super-net is ranked against.
-    Applies to: all three spaces; nasbench101 splits the width over up to 5 vertices and needs at least 5.
+    Applies to: all spaces; nasbench101 splits the width over up to 5 vertices and needs at least 5.
     """
 
     factor = "channels"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from nas_lightning.heuristic import Heuristic
+from typing import Any
+
+from nas_lightning.heuristic import Heuristic, NotApplicableError
+from nas_lightning.plan import Plan
+from nas_lightning.spaces import Space
 
 
 class Dropout(Heuristic):
@@ -15,7 +19,7 @@ class Dropout(Heuristic):
     Yu, Ranftl, Salzmann (arXiv 2110.01154).
     Fires: in the forward pass of training. Cost: one multiplication per cell.
     Does not: act at evaluation, or drop single operations inside a cell.
-    Applies to: all three spaces.
+    Applies to: all spaces; path needs path_dropout (cells whose output can be dropped).
     """
 
     factor = "dropout"
@@ -23,3 +27,10 @@ class Dropout(Heuristic):
 
     def __init__(self, path: float | None = None, global_: float | None = None) -> None:
         super().__init__(path_dropout=path, global_dropout=global_)
+
+    def check(self, plan: Plan, space: Space[Any]) -> None:
+        if self.values.get("mapping.path_dropout") and "path_dropout" not in space.capabilities:
+            raise NotApplicableError(
+                f"heuristics.dropout.path does not apply to space={space.name}, whose network has no cells whose "
+                "output could be dropped; leave it out"
+            )

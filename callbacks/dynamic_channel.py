@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nas_lightning.heuristic import Heuristic, NotApplicableError
 from nas_lightning.plan import Plan
+from nas_lightning.spaces import Space
 
 
 class DynamicChannel(Heuristic):
@@ -20,7 +23,7 @@ class DynamicChannel(Heuristic):
     Source: Yu, Ranftl, Salzmann, arXiv 2110.01154, section on dynamic channeling.
     Fires: before the network is built (plan). Cost: none, but for ``separate``, which keeps up to 8 blocks per vertex.
     Does not: crop activations after a full-width convolution, as a second version of the authors' code does.
-    Applies to: nasbench101.
+    Applies to: spaces with interior_widths (nasbench101).
     """
 
     factor = "dynamic_channel"
@@ -30,9 +33,9 @@ class DynamicChannel(Heuristic):
     def __init__(self, mode: str | None = None, outputs: int | None = None) -> None:
         super().__init__(dynamic_channel=mode, dynamic_channel_outputs=outputs)
 
-    def check(self, plan: Plan, space: str) -> None:
-        if space != "nasbench101":
+    def check(self, plan: Plan, space: Space[Any]) -> None:
+        if "interior_widths" not in space.capabilities:
             raise NotApplicableError(
-                f"heuristics/dynamic_channel does not apply to space={space}: only the widths of "
-                "nasbench101 depend on the cell; set heuristics/dynamic_channel=default"
+                f"heuristics/dynamic_channel does not apply to space={space.name}, whose widths do not depend on the "
+                "cell; set heuristics/dynamic_channel=default"
             )

@@ -13,7 +13,7 @@ class Epochs(Heuristic):
     Source: Yu, Ranftl, Salzmann (arXiv 2110.01154), hyper-parameters. Fires: before the Trainer is built (plan).
     Cost: time in proportion.
     Does not: count several paths of one step as several epochs; compare by passes (result.json, cost) as well.
-    Applies to: all three spaces.
+    Applies to: all spaces.
     """
 
     factor = "epochs"

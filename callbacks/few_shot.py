@@ -11,23 +11,24 @@ from torch.nn import Parameter
 
 from nas_lightning.heuristic import Heuristic, NotApplicableError
 from nas_lightning.plan import Plan, PlanError
+from nas_lightning.spaces import Space
 
 PART = re.compile(r"parts\.\d+\.")
 
 
 class FewShot(Heuristic):
-    """Splits the space at `edge` (0 to 5, in the order of the encoding) into one super-net per operation there, after
+    """Splits the space at `edge` (a gene, in the order of the encoding) into one super-net per operation there, after
     the first `until` of the steps, in which they are one.
 
-    Mechanism: five whole sets of shared weights start equal; until the split each gets the SUM of all their gradients,
-    which is the gradient of one shared set, then only those of its own architectures. Fewer architectures share a
-    weight, and each is trained a fifth as often.
+    Mechanism: as many whole sets of shared weights as operations start equal; until the split each gets the SUM of all
+    their gradients, which is the gradient of one shared set, then only those of its own architectures. Fewer
+    architectures share a weight, and each is trained more seldom by that factor.
 
     Source: Zhao et al., Few-shot Neural Architecture Search (arXiv 2006.06863), section 3: split, then transfer.
     Fires: before the network is built (plan); before every optimizer step of the first part (after clipping). Cost:
-    five times the weights; steps of the first part update all of them.
+    the weights times the operations; steps of the first part update all of them.
     Does not: split at several edges, or train the parts for longer than the plan's epochs say.
-    Applies to: nasbench201.
+    Applies to: spaces with split_operations (nasbench201, nasbench_macro).
     """
 
     factor = "few_shot"
@@ -43,10 +44,16 @@ class FewShot(Heuristic):
             )
         self._groups: list[list[Parameter]] = []
 
-    def check(self, plan: Plan, space: str) -> None:
-        if space != "nasbench201":
+    def check(self, plan: Plan, space: Space[Any]) -> None:
+        if "split_operations" not in space.capabilities:
             raise NotApplicableError(
-                f"extra=few_shot does not apply to space={space}: it splits an edge of nasbench201; drop it"
+                f"extra=few_shot does not apply to space={space.name}, no gene of which is the operation of one edge; "
+                "drop it"
+            )
+        if self.active and not 0 <= self.values["mapping.few_shot_edge"] < len(space.cardinalities):
+            raise PlanError(
+                f"mapping.few_shot_edge={self.values['mapping.few_shot_edge']} is out of range; {space.name} has "
+                f"edges 0 to {len(space.cardinalities) - 1}"
             )
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:

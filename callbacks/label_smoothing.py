@@ -13,7 +13,7 @@ class LabelSmoothing(Heuristic):
     Source: Szegedy et al., Rethinking the Inception Architecture (arXiv 1512.00567), section 7.
     Fires: at every training step (read from the plan). Cost: none.
     Does not: change the cross-entropy that scores architectures.
-    Applies to: all three spaces.
+    Applies to: all spaces.
     """
 
     factor = "label_smoothing"

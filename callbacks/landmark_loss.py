@@ -14,7 +14,7 @@ from nas_lightning.benchmarks import Benchmark, BenchmarkError
 from nas_lightning.heuristic import Heuristic
 from nas_lightning.plan import Plan, PlanError
 from nas_lightning.ranking.architecture_sets import architecture_set
-from nas_lightning.spaces import get_space
+from nas_lightning.spaces import Space
 
 LANDMARK_STREAM = 17
 """Last word of a pair draw's key, so that no other draw of the same seed and step coincides with it."""
@@ -32,7 +32,7 @@ class LandmarkLoss(Heuristic):
     2021), section 3: the hinge on pairs, the growing weight. One pair a step here, drawn uniformly.
     Fires: before the training (the table is opened), at every step. Cost: two more forward and backward passes a step.
     Does not: rank by the landmarks alone, or look at any other architecture's accuracy.
-    Applies to: all three spaces, with a benchmark that holds the landmarks.
+    Applies to: all spaces, with a benchmark that holds the landmarks.
     """
 
     factor = "landmark_loss"
@@ -67,17 +67,16 @@ class LandmarkLoss(Heuristic):
         """The landmarks, the best first; of equal accuracy only the first of the set."""
         self._losses: list[Tensor] = []
 
-    def check(self, plan: Plan, space: str) -> None:
+    def check(self, plan: Plan, space: Space[Any]) -> None:
         name, wanted = self.options.get("benchmark"), self.options["landmarks"]
         if name is None:
             raise PlanError("extra=landmark_loss needs stand-alone accuracies; choose a benchmark, or drop it")
         try:
-            table = Benchmark.open(name, space=space, root=self.root, dataset=self.options.get("dataset"))
-            landmarks = architecture_set(wanted, get_space(space), table)
+            table = Benchmark.open(name, space=space.name, root=self.root, dataset=self.options.get("dataset"))
+            landmarks = architecture_set(wanted, space, table)
             if excluded := self.options.get("exclude"):
-                key = get_space(space).key
-                taken = {key(arch) for arch in architecture_set(excluded, get_space(space), table)}
-                landmarks = [arch for arch in landmarks if key(arch) not in taken]
+                taken = {space.key(arch) for arch in architecture_set(excluded, space, table)}
+                landmarks = [arch for arch in landmarks if space.key(arch) not in taken]
         except (BenchmarkError, ValueError) as error:
             raise PlanError(f"heuristics.landmark_loss.landmarks={wanted}: {error}") from error
         accuracies = table.accuracies(landmarks)

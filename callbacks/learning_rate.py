@@ -18,7 +18,7 @@ class LearningRate(Heuristic):
     that depend on the path's complexity.
     Fires: at every training step (schedule read from the plan). Cost: none.
     Does not: scale with the batch size or the number of GPUs.
-    Applies to: all three spaces.
+    Applies to: all spaces.
     """
 
     factor = "learning_rate"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from nas_lightning.heuristic import Heuristic
+from typing import Any
+
+from nas_lightning.heuristic import Heuristic, NotApplicableError
+from nas_lightning.plan import Plan
+from nas_lightning.spaces import Space
 
 
 class OFAKernel(Heuristic):
@@ -16,7 +20,7 @@ class OFAKernel(Heuristic):
     Fires: before the network is built (plan). Cost: one k² x k² product per small kernel and pass.
     Does not: share pointwise convolutions or batch-norms. A step that samples the small kernel gives the shared tensor
     a gradient, so that weight decay and momentum then act on the whole tensor, its border included.
-    Applies to: all three spaces.
+    Applies to: spaces with kernel_sizes (nasbench101, nasbench201, darts_nds).
     """
 
     factor = "ofa_kernel"
@@ -24,3 +28,10 @@ class OFAKernel(Heuristic):
 
     def __init__(self, mode: str | None = None) -> None:
         super().__init__(ofa_kernel=mode)
+
+    def check(self, plan: Plan, space: Space[Any]) -> None:
+        if "kernel_sizes" not in space.capabilities:
+            raise NotApplicableError(
+                f"heuristics/ofa_kernel does not apply to space={space.name}, where no two operations differ in the "
+                "kernel size alone; set heuristics/ofa_kernel=default"
+            )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nas_lightning.heuristic import Heuristic, NotApplicableError
 from nas_lightning.plan import Plan
+from nas_lightning.spaces import Space
 
 
 class OpPlacement(Heuristic):
@@ -17,7 +20,7 @@ class OpPlacement(Heuristic):
     Source: Yu, Ranftl, Salzmann (arXiv 2110.01154), section on operation placement.
     Fires: before the network is built (plan). Cost: fewer parameters, the same time.
     Does not: merge the inputs before the operation.
-    Applies to: nasbench201, darts_nds (nasbench101 is node-owned by construction).
+    Applies to: spaces with operation_owners (nasbench201, darts_nds; nasbench101 is node-owned by construction).
     """
 
     factor = "op_placement"
@@ -26,9 +29,9 @@ class OpPlacement(Heuristic):
     def __init__(self, mode: str | None = None) -> None:
         super().__init__(op_placement=mode)
 
-    def check(self, plan: Plan, space: str) -> None:
-        if space == "nasbench101":
+    def check(self, plan: Plan, space: Space[Any]) -> None:
+        if "operation_owners" not in space.capabilities:
             raise NotApplicableError(
-                "heuristics/op_placement does not apply to space=nasbench101, whose operations sit on "
-                "the vertices by construction; set heuristics/op_placement=default"
+                f"heuristics/op_placement does not apply to space={space.name}, whose operations have one owner by "
+                "construction; set heuristics/op_placement=default"
             )

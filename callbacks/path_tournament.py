@@ -16,7 +16,7 @@ class PathTournament(Heuristic):
     place of a predicted accuracy: no accuracy is looked at.
     Fires: at every training step. Cost: counting the parameters of the draws, below a millisecond a step.
     Does not: change which architectures are evaluated, or the largest and smallest path of the sandwich rule.
-    Applies to: all three spaces; not with sampling=fairnas, whose paths come from one draw.
+    Applies to: all spaces; not with sampling=fairnas, whose paths come from one draw.
     """
 
     factor = "path_tournament"

@@ -22,7 +22,7 @@ class Sampling(Heuristic):
     Fires: at every training step. Cost: one forward and backward pass per path (FairNAS: 3 on nasbench101, 5 on
     nasbench201, 7 on darts_nds).
     Does not: repeat batches; all paths of a step see the same images.
-    Applies to: all three spaces.
+    Applies to: all spaces.
     """
 
     factor = "sampling"

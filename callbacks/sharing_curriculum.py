@@ -13,6 +13,7 @@ from torch.nn import Parameter
 
 from nas_lightning.heuristic import Heuristic, NotApplicableError
 from nas_lightning.plan import Plan, PlanError
+from nas_lightning.spaces import Space
 
 PLACE = re.compile(r"cells\.(\d+)\.places\.(\d+)-(\d+)")
 """In a parameter's name: cell, source and target of the edge."""
@@ -37,7 +38,7 @@ class SharingCurriculum(Heuristic):
     benchmark's own edges instead of learnt assignments.
     Fires: start of the training, before every optimizer step of its first part (after clipping). Cost: a sum a group.
     Does not: share between cells of different width, or batch-norm statistics.
-    Applies to: nasbench201 with op_placement=edge.
+    Applies to: spaces with edges (nasbench201), with op_placement=edge.
     """
 
     factor = "sharing_curriculum"
@@ -58,10 +59,11 @@ class SharingCurriculum(Heuristic):
             )
         self._groups: list[list[Parameter]] = []
 
-    def check(self, plan: Plan, space: str) -> None:
-        if space != "nasbench201":
+    def check(self, plan: Plan, space: Space[Any]) -> None:
+        if "edges" not in space.capabilities:
             raise NotApplicableError(
-                f"extra=sharing_curriculum does not apply to space={space}: it ties the edges of nasbench201; drop it"
+                f"extra=sharing_curriculum does not apply to space={space.name}, whose super-net has no edges with "
+                "operations of their own to tie; drop it"
             )
 
     def check_folded(self, plan: Plan) -> None:

@@ -14,7 +14,7 @@ class TrainPortion(Heuristic):
     Fires: before the data is split (plan). Cost: steps per epoch in proportion to p; fewer held-out images.
     Does not: move the split's permutation; a larger portion contains the smaller one. p = 1 leaves nothing to score
     with and is refused by the evaluator.
-    Applies to: all three spaces.
+    Applies to: all spaces.
     """
 
     factor = "train_portion"

@@ -23,7 +23,7 @@ class WeightAveraging(Heuristic):
     Fires: end of a batch, end and start of an epoch. Cost: one more copy of the weights and one pass over them a step.
     Does not: average batch-norm statistics, which would mix paths: with tracked ones it is refused; evaluate with batch
     or recalibrated statistics.
-    Applies to: all three spaces.
+    Applies to: all spaces.
     """
 
     factor = "weight_averaging"

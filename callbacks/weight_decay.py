@@ -14,7 +14,7 @@ class WeightDecay(Heuristic):
     Source: Yu, Ranftl, Salzmann (arXiv 2110.01154), hyper-parameters.
     Fires: at every optimizer step (read from the plan). Cost: none.
     Does not: touch parameters outside the step's paths, whose gradient is absent rather than zero.
-    Applies to: all three spaces.
+    Applies to: all spaces.
     """
 
     factor = "weight_decay"

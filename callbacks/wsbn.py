@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nas_lightning.heuristic import Heuristic, NotApplicableError
 from nas_lightning.plan import Plan
+from nas_lightning.spaces import Space
 
 
 class WSBN(Heuristic):
@@ -16,7 +19,7 @@ class WSBN(Heuristic):
     Source: Luo et al., NAO (arXiv 1808.07233) and its code; Yu, Ranftl, Salzmann (arXiv 2110.01154).
     Fires: before the network is built (plan). Cost: memory for the banks (31 at the last vertex), no time.
     Does not: touch the projections, which read the cell's input alone. Cannot go with SyncBN.
-    Applies to: nasbench101, where inputs are summed before the operation.
+    Applies to: spaces with summed_inputs (nasbench101), where inputs are summed before the operation.
     """
 
     factor = "wsbn"
@@ -25,9 +28,9 @@ class WSBN(Heuristic):
     def __init__(self, mode: str | None = None) -> None:
         super().__init__(wsbn=mode)
 
-    def check(self, plan: Plan, space: str) -> None:
-        if space != "nasbench101":
+    def check(self, plan: Plan, space: Space[Any]) -> None:
+        if "summed_inputs" not in space.capabilities:
             raise NotApplicableError(
-                f"heuristics/wsbn does not apply to space={space}: only nasbench101 sums the inputs of "
-                "a vertex before its operation; set heuristics/wsbn=default"
+                f"heuristics/wsbn does not apply to space={space.name}, where no vertex sums its inputs before its "
+                "operation; set heuristics/wsbn=default"
             )

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 from pytorch_lightning import Callback
 
 from nas_lightning.plan import FIELDS, Plan, PlanError
+from nas_lightning.spaces import Space, get_space
 
 
 class NotApplicableError(PlanError):
@@ -78,8 +79,11 @@ class Heuristic(Callback):
             )
         return {field: after}
 
-    def check(self, plan: Plan, space: str) -> None:
-        """Refuse a setting that the space or the starting point `plan` does not have: NotApplicableError, PlanError."""
+    def check(self, plan: Plan, space: Space[Any]) -> None:
+        """Refuse a setting that the space or the starting point `plan` does not have: NotApplicableError, PlanError.
+
+        A heuristic asks what it needs of the space's `capabilities` and other facts, never its name.
+        """
 
     def check_folded(self, plan: Plan) -> None:
         """Refuse what another heuristic's fields contradict, on the plan after the edits of all: PlanError."""
@@ -105,13 +109,13 @@ def owners(heuristics: Iterable[Heuristic]) -> dict[str, str]:
     return owned
 
 
-def fold(plan: Plan, space: str, heuristics: Iterable[Heuristic]) -> Plan:
+def fold(plan: Plan, space: str | Space[Any], heuristics: Iterable[Heuristic]) -> Plan:
     """The plan after the edits of all heuristics; their order does not matter, since no field has two owners.
 
     All edits are applied together, so that settings which only fit in combination (tracked statistics and their use)
     are judged once, as a whole. Raises PlanError, NotApplicableError where a setting does not apply to the space.
     """
-    heuristics = list(heuristics)
+    heuristics, space = list(heuristics), get_space(space)
     owners(heuristics)
     edits: dict[str, Any] = {}
     for heuristic in heuristics:

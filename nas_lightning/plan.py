@@ -67,7 +67,7 @@ class Mapping:
     bn_affine: bool = True
     """Whether batch-norm layers learn scale and shift."""
     few_shot_edge: int | None = None
-    """NAS-Bench-201: one whole set of shared weights per operation of this edge (0 to 5, in the order of the encoding),
+    """One whole set of shared weights per operation of this edge (a gene, in the order of the space's encoding),
     each for the architectures that have it there; null shares one set among all."""
 
     def __post_init__(self) -> None:
@@ -81,7 +81,7 @@ class Mapping:
         _in_range("mapping.global_dropout", self.global_dropout, 0, 0.99)
         _one_of("mapping.op_placement", self.op_placement, OP_PLACEMENT)
         if self.few_shot_edge is not None:
-            _in_range("mapping.few_shot_edge", self.few_shot_edge, 0, 5)
+            _in_range("mapping.few_shot_edge", self.few_shot_edge, 0, 1000)
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from nas_lightning.benchmarks.convert.nasbench101 import model_metrics
 from nas_lightning.benchmarks.convert.tfrecord import masked_crc32c
 from nas_lightning.spaces import NB101Architecture
 from nas_lightning.spaces import nasbench101_graph as graph
-from nas_lightning.spaces.cost import nasbench101_cost
+from nas_lightning.spaces.nasbench101_costs import nasbench101_cost
 from nas_lightning.spaces.nasbench101_hashes import module_hashes
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from nas_lightning.spaces import nasbench101_graph as graph
-from nas_lightning.spaces.cost import nasbench101_cost
+from nas_lightning.spaces.nasbench101_costs import nasbench101_cost
 from nas_lightning.spaces.nasbench101_hashes import module_hashes
 
 

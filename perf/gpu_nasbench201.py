@@ -35,7 +35,7 @@ from nas_lightning.data.images import Augment, ImageSet, Normalize
 from nas_lightning.data.module import ImageClassification, KeyedLoader
 from nas_lightning.plan import Plan
 from nas_lightning.scoring.score import evaluation_batches, score
-from nas_lightning.spaces.cost import costs
+from nas_lightning.spaces import get_space
 from nas_lightning.spaces.nasbench201 import NB201Architecture
 from nas_lightning.training.module import SuperNetModule
 from nas_lightning.training.trainer import quiet_lightning
@@ -43,6 +43,7 @@ from perf.measure import spread
 from perf.run import environment
 from perf.variants import VARIANTS
 
+SPACE = get_space("nasbench201")
 MOMENTS = Normalize((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616))
 
 
@@ -104,7 +105,11 @@ def step_rate(plan: Plan, variant: Any, images: ImageSet, args: argparse.Namespa
         if device == "cpu":
             return found
         memory = torch.cuda.max_memory_allocated() / 2**20  # before the profiler's
-        macs = costs(paths[steps:], channels=plan.mapping.channels, layers=plan.mapping.layers)[1].mean()
+        macs = (
+            get_space("nasbench201")
+            .costs(paths[steps:], channels=plan.mapping.channels, layers=plan.mapping.layers)[1]
+            .mean()
+        )
         teraflops = 6 * macs * rate / 1e12
         found |= {"teraflops": teraflops, "share_of_peak": teraflops / args.peak_tflops, "peak_memory_mb": memory}
         return found | what_bounds(step, range(steps, min(2 * steps, steps + 10)))
@@ -225,7 +230,7 @@ def whole_run(plan: Plan, data: ImageClassification, name: str, args: argparse.N
         "architectures": len(archs),
     }
     if args.device != "cpu":
-        macs = costs(archs, channels=plan.mapping.channels, layers=plan.mapping.layers)[1].mean()
+        macs = SPACE.costs(archs, channels=plan.mapping.channels, layers=plan.mapping.layers)[1].mean()
         found["ranking_share_of_peak"] = 2 * macs * n_scored / (ended - trained) / 1e12 / args.peak_tflops
     return found
 

@@ -17,7 +17,6 @@ from torch.nn import functional as F
 
 from nas_lightning.plan import Plan
 from nas_lightning.spaces import get_space
-from nas_lightning.spaces.cost import costs
 from nas_lightning.training.module import SuperNetModule
 from perf.measure import paired
 from perf.plain import copy_weights, plain_network
@@ -83,7 +82,7 @@ def measure_case(space: str, edits: dict[str, Any], batch: int, n: int, rounds: 
         reference.append(partial(step_of(plain), images, labels))
     result = paired(ours, reference, rounds)
     result["images_per_second"] = 1e3 * batch / result["ours_ms"]
-    macs = costs(drawn(space, n), channels=plan.mapping.channels, layers=plan.mapping.layers)[1].mean()
+    macs = get_space(space).costs(drawn(space, n), channels=plan.mapping.channels, layers=plan.mapping.layers)[1].mean()
     result["gflops"] = 6 * float(macs) * batch / result["ours_ms"] / 1e6  # forward and both halves of backward
     return result
 

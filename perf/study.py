@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from nas_lightning.plan import Plan
-from nas_lightning.spaces.cost import costs
+from nas_lightning.spaces import get_space
 from nas_lightning.sweep.step_time import (
     BACKWARD,
     CPU_CORE,
@@ -57,7 +57,7 @@ def data_parallel(space: str, ranks: int, throughput: Throughput) -> float:
     mapping = plan.mapping
     sampler = PathSampler(space, plan, 0)
     archs = [sampler.paths(step).architectures[0] for step in range(64)]
-    gradients = 4 * float(np.mean(costs(archs, channels=mapping.channels, layers=mapping.layers)[0]))
+    gradients = 4 * float(np.mean(get_space(space).costs(archs, channels=mapping.channels, layers=mapping.layers)[0]))
     shard = max(1, plan.protocol.batch_size // ranks)
     exchange = 2 * (ranks - 1) * (LATENCY + gradients / ranks / BANDWIDTH)
     return (1 + BACKWARD) * forward_seconds(shape, shard, throughput) + throughput.seconds_per_step + exchange

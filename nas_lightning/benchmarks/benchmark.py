@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from nas_lightning.benchmarks.encoding import Encoding, open_encoding
+from nas_lightning.benchmarks.encoding import open_encoding
 from nas_lightning.benchmarks.errors import BenchmarkError
 from nas_lightning.benchmarks.locate import locate, sha256_of
 from nas_lightning.benchmarks.row import Row
 from nas_lightning.benchmarks.table_file import numpy_array, single
 from nas_lightning.benchmarks.writer import dataset_name
 from nas_lightning.spaces import Space, get_space
+from nas_lightning.spaces.encoding import Encoding
 
 _PREFERRED = ("test_accuracy", "validation_accuracy", "train_accuracy", "test_score", "validation_score")
 
@@ -100,7 +101,7 @@ class Benchmark:
     @cached_property
     def domain(self) -> Space[Any]:
         """The search space as an object."""
-        return get_space(self.space)
+        return get_space(self.space, self._header.get("space_target"))
 
     @cached_property
     def encoding(self) -> Encoding:
@@ -238,7 +239,7 @@ class Benchmark:
     def find(self, codes: np.ndarray) -> np.ndarray:
         """Rows of encoded architectures, int64 [n], -1 where absent; the fast way for arrays (millions a second).
 
-        Codes are raw codes (NAS-Bench-201), `nasbench101_graph.pack` of canonical cells, or keys (DARTS).
+        What the codes are, the space's own encoding says: integers for NAS-Bench-101 and 201, else key strings.
         """
         return self.encoding.find(codes)
 

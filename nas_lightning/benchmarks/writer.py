@@ -11,15 +11,21 @@ from nas_lightning.benchmarks.column import Column, column
 from nas_lightning.benchmarks.encoding import encode
 from nas_lightning.benchmarks.errors import BenchmarkError
 from nas_lightning.benchmarks.table_file import write_columns
-from nas_lightning.spaces import DartsArchitecture, NB101Architecture, NB201Architecture, get_space
+from nas_lightning.spaces import get_space, target_of
 
 CONVERTER = 1  # goes up whenever a converter's output changes, so that caches are made anew
-_ARCHITECTURES: dict[str, type] = {
-    "nasbench101": NB101Architecture,
-    "nasbench201": NB201Architecture,
-    "darts_nds": DartsArchitecture,
-}
-_RESERVED = ("format", "version", "rows", "crc32", "header_crc32", "columns", "space", "datasets", "converter")
+_RESERVED = (
+    "format",
+    "version",
+    "rows",
+    "crc32",
+    "header_crc32",
+    "columns",
+    "space",
+    "space_target",
+    "datasets",
+    "converter",
+)
 
 
 def dataset_name(name: str) -> str:
@@ -43,7 +49,7 @@ def write_table(
 
     Args:
         path: destination, ending in .parquet or .arrow.
-        space: name of the search space ("nasbench101", "nasbench201", "darts_nds").
+        space: name of the search space, or the dotted path of one's own, which is kept beside its name.
         dataset: data set of the columns given by plain name.
         architectures: n architectures of the space, values or strings; found later by any isomorphic form.
         columns: name to values of length n, or `Column` objects that say more. Plain names are
@@ -64,8 +70,7 @@ def write_table(
         raise BenchmarkError("a table needs at least one architecture")
     domain = get_space(space)
     archs = [domain.parse(arch) if isinstance(arch, str) else arch for arch in architectures]
-    kind = _ARCHITECTURES[domain.name]
-    wrong = next((arch for arch in archs if type(arch) is not kind), None)
+    wrong = next((arch for arch in archs if type(arch) is not domain.architecture_type), None)
     if wrong is not None:
         raise BenchmarkError(f"{wrong} is no architecture of {space}; write one table for each space")
     if isinstance(columns, Mapping):
@@ -96,7 +101,9 @@ def write_encoded(
         stored[entry.name] = entry.checked(rows)
         meanings[entry.name] = entry.meaning()
     datasets = list(dict.fromkeys(m["dataset"] for m in meanings.values() if "dataset" in m))
+    own = target_of(space)
+    header: dict[str, Any] = {"space": space, **({} if own is None else {"space_target": own})}
     write_columns(
-        path, stored, {"space": space, "datasets": datasets, "columns": meanings, "converter": CONVERTER, **metadata}
+        path, stored, {**header, "datasets": datasets, "columns": meanings, "converter": CONVERTER, **metadata}
     )
     return path

@@ -13,7 +13,6 @@ from rich.console import Console
 
 from nas_lightning.config.search_schema import typed_algorithm
 from nas_lightning.errors import UserError
-from nas_lightning.ranking.summary import SPACE_TOP_K
 from nas_lightning.runs.files import refused_by_disk
 from nas_lightning.search.algorithm import packaged_target
 from nas_lightning.search.benchmark_objective import benchmark_objective, open_table
@@ -83,7 +82,7 @@ def plan_of(config: dict[str, Any]) -> SearchPlan:
         single_fidelity=config["single_fidelity"],
         parallel=config["parallel"],
         deterministic=config["deterministic"],
-        top_k=SPACE_TOP_K[space] if config["top_k"] is None else config["top_k"],
+        top_k=get_space(space).top_k if config["top_k"] is None else config["top_k"],
         baseline_seeds=config["baseline_seeds"],
         study=config["study"],
     )

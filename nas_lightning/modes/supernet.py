@@ -11,11 +11,11 @@ from nas_lightning.errors import UserError
 from nas_lightning.modes.callbacks import MetricsFile, RankingCallback
 from nas_lightning.modes.common import data_module, fit, logger_of, open_folder, result_of
 from nas_lightning.modes.job import Job
-from nas_lightning.ranking.summary import SPACE_TOP_K
 from nas_lightning.runs.files import to_json, write_atomically
 from nas_lightning.runs.folder import RESULT
 from nas_lightning.scoring.evaluation import Evaluation
 from nas_lightning.scoring.score import evaluation_batches
+from nas_lightning.spaces import get_space
 from nas_lightning.training.checkpoints import FINAL, FOLDER
 from nas_lightning.training.module import SuperNetModule
 from nas_lightning.training.progress import counted
@@ -50,7 +50,7 @@ def evaluation_of(job: Job, data: ImageClassification, benchmark: Benchmark | No
         wanted["images"],
         wanted["score"],
         wanted["threshold"],
-        wanted["top_k"] or SPACE_TOP_K[space],
+        wanted["top_k"] or get_space(space).top_k,
         benchmark,
         statistics=wanted["batch_norm"],
         precision=job.config["trainer"]["precision"],

@@ -31,7 +31,6 @@ from nas_lightning.runs.folder import RESULT
 from nas_lightning.scoring.standalone import standalone_accuracy
 from nas_lightning.search.journal import seal, unseal
 from nas_lightning.spaces import get_space
-from nas_lightning.spaces.cost import costs
 from nas_lightning.training.module import StandaloneModule
 from nas_lightning.training.progress import new_progress
 from nas_lightning.training.trainer import quiet_lightning
@@ -203,7 +202,7 @@ def merge(job: Job, architectures: list[Any], data: Any) -> dict[str, Any]:
     seconds = sum(rows[name, seed]["seconds"] for name in names for seed in seeds)
     test_mean = np.mean(test, axis=1)
     space, mapping = get_space(job.config["space"]["name"]), job.plan.mapping
-    params, macs = costs(
+    params, macs = space.costs(
         architectures,
         channels=mapping.channels,
         layers=mapping.layers,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -36,6 +38,20 @@ def standalone_mapping(mapping: Mapping) -> Mapping:
 class Network(nn.Module):
     """A super-net (``arch=None``: all operations; call it with the sampled architecture) or the stand-alone network of
     one architecture. ``forward(x [B, C, H, W], arch) -> logits [B, num_classes]``.
+
+    What a space's own network must do:
+
+    - ``__init__(mapping, num_classes, in_channels=3, track=False, arch=None)`` hands all five to ``super().__init__``,
+      builds every operation where `arch` is None and else only those of `arch`, reads its width from
+      ``self.mapping.channels`` and its depth from ``self.mapping.layers``, and sets `classifier`. Drawing weights from
+      torch's global generator makes it reproducible by the run's seed. `track` goes to every
+      `nas_lightning.nets.norm.BatchNorm`, which keeps statistics, recalibrates and synchronises as the plan says;
+      ``self.mapping.bn_affine`` likewise.
+    - `features` starts with ``arch = self.architecture(arch)``, uses the weights of `arch` alone (the others must get
+      no gradient), and may call `drop_path` after each cell (then the space is capable of ``path_dropout``).
+    - A tensor has the same name in both roles, as `nas_lightning.nets.candidates.Candidates` gives it; a network that
+      stores it otherwise (sliced, or under other names) yields the stand-alone names and tensors in `exported`.
+    - The space's `costs` agree with the built network; those of a space without a formula are counted from it.
 
     Randomness inside the network (dropout, channel draws) is keyed by (seed, step), which `set_draw` sets; evaluation
     uses one fixed keyed draw. The network thus behaves the same after a resume and on every rank.
@@ -122,9 +138,18 @@ class Network(nn.Module):
             raise ValueError("a super-net runs one architecture at a time; call it as network(images, architecture)")
         return arch
 
-    @abstractmethod
     def exported(self, arch: Any) -> Iterator[tuple[str, Tensor]]:
-        """(name in the stand-alone network, tensor) of all that depends on the architecture."""
+        """(name in the stand-alone network, tensor) of all that does not have the same name here and there."""
+        return iter(())
+
+    @classmethod
+    def counted(cls, archs: Sequence[Any], **shape: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Parameters and multiply-accumulates, int64 [n] each, of stand-alone networks built without memory.
+
+        Keywords as for `Space.costs`, all of them. Convolutions and linear layers count, the latter's bias included.
+        """
+        both = np.array([_counted(cls, arch, tuple(sorted(shape.items()))) for arch in archs], np.int64)  # type: ignore[arg-type]
+        return both[:, 0], both[:, 1]
 
     def standalone(self, arch: Any) -> Network:
         """The stand-alone network of `arch` with a copy of the weights that it has in this super-net."""
@@ -137,6 +162,21 @@ class Network(nn.Module):
         }
         network.load_state_dict(state)
         return network.train(self.training)
+
+
+@lru_cache(maxsize=100_000)
+def _counted(network: Any, arch: Any, shape: tuple[tuple[str, Any], ...]) -> tuple[int, int]:
+    from torch.utils.flop_counter import FlopCounterMode
+
+    wanted = dict(shape)
+    mapping = Mapping(channels=wanted["channels"], layers=wanted["layers"], bn_affine=wanted["affine"])
+    with torch.device("meta"):
+        built = network(mapping, wanted["num_classes"], wanted["in_channels"], False, arch)
+        images = torch.zeros(2, wanted["in_channels"], wanted["image_size"], wanted["image_size"])  # norms need two
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        built.eval()(images)
+    biases = sum(m.out_features for m in built.modules() if isinstance(m, nn.Linear) and m.bias is not None)
+    return sum(p.numel() for p in built.parameters()), counter.get_total_flops() // 4 + biases
 
 
 def conv_bn_tensors(

@@ -13,8 +13,7 @@ from torch import Tensor, nn
 
 from nas_lightning.nets.base import Network
 from nas_lightning.nets.prefix import Prefix
-
-OPERATIONS = 5
+from nas_lightning.spaces import Space
 
 
 class PartPrefix(Prefix):
@@ -28,31 +27,36 @@ class PartPrefix(Prefix):
 
 
 class FewShotNetwork(Network):
-    """One super-net per operation of edge `edge`, all equal to `template` at the start.
+    """One super-net per operation of edge `edge` (a gene of the space), all equal to `template` at the start.
 
     An architecture runs in the part of its operation there; the others have no gradient from it.
     """
 
-    def __init__(self, template: Network, edge: int) -> None:
+    def __init__(self, template: Network, space: Space[Any], edge: int) -> None:
         super().__init__(template.mapping, template.num_classes, template.in_channels, template.track)
-        self.edge = edge
-        self.parts = nn.ModuleList([template, *(copy.deepcopy(template) for _ in range(OPERATIONS - 1))])
+        self.space, self.edge = space, edge
+        copies = space.cardinalities[edge] - 1
+        self.parts = nn.ModuleList([template, *(copy.deepcopy(template) for _ in range(copies))])
+
+    def choice(self, arch: Any) -> int:
+        """Which part holds `arch`: its operation at the edge."""
+        return int(self.space.encode(self.architecture(arch))[self.edge])
 
     def part(self, arch: Any) -> Network:
         """The super-net that holds `arch`."""
-        found: Any = self.parts[self.architecture(arch).operations[self.edge]]
+        found: Any = self.parts[self.choice(arch)]
         return found
 
     def features(self, x: Tensor, arch: Any = None, stages: list[Tensor] | None = None) -> Tensor:
         part = self.part(arch)
-        part.prefix = None if self.prefix is None else PartPrefix(self.prefix, arch.operations[self.edge])
+        part.prefix = None if self.prefix is None else PartPrefix(self.prefix, self.choice(arch))
         return part.features(x, arch, stages)
 
     def classify(self, features: Tensor, arch: Any = None) -> Tensor:
         return self.part(arch).classify(features, arch)
 
     def behaviour(self, arch: Any) -> Any:
-        return arch.operations[self.edge], self.part(arch).behaviour(arch)
+        return self.choice(arch), self.part(arch).behaviour(arch)
 
     def set_draw(self, seed: int, step: int) -> None:
         for part in self.parts:

@@ -16,7 +16,7 @@ from nas_lightning.data.module import ImageClassification
 from nas_lightning.plan import Plan
 from nas_lightning.scoring.standalone import standalone_accuracy
 from nas_lightning.search.trial import NO_MEASURES, SearchError
-from nas_lightning.spaces.cost import costs
+from nas_lightning.spaces import Space
 from nas_lightning.training.checkpoint_file import DamagedCheckpointError, read_checkpoint
 from nas_lightning.training.checkpoints import AtomicCheckpointIO
 from nas_lightning.training.module import StandaloneModule
@@ -34,10 +34,11 @@ class CostMeasures:
 
     known = ("params", "macs")
 
-    def __init__(self, plan: Plan, data: ImageClassification, names: Sequence[str]):
+    def __init__(self, space: Space[Any], plan: Plan, data: ImageClassification, names: Sequence[str]):
         if unknown := [name for name in names if name not in self.known]:
             raise SearchError(f"this objective cannot measure {unknown[0]}: choose from {', '.join(self.known)}")
         data.setup()
+        self._space = space
         self._shape: dict[str, Any] = {
             "channels": plan.mapping.channels,
             "layers": plan.mapping.layers,
@@ -51,7 +52,7 @@ class CostMeasures:
         """name -> value, one mapping an architecture."""
         if not self.names:
             return [NO_MEASURES] * len(architectures)
-        both = dict(zip(self.known, costs(architectures, **self._shape), strict=True))
+        both = dict(zip(self.known, self._space.costs(architectures, **self._shape), strict=True))
         return [{name: float(both[name][i]) for name in self.names} for i in range(len(architectures))]
 
 

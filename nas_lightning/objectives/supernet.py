@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,6 @@ from nas_lightning.search.subspaces import AdmissibleSpace, ListedSpace
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces import get_space
 from nas_lightning.training.module import load_network
-from nas_lightning.training.paths import admissible
 
 if TYPE_CHECKING:
     from nas_lightning.benchmarks import Benchmark
@@ -79,7 +79,7 @@ class SupernetObjective(Objective):
         self._calibration = [loader.batch(i)[0] for i in range(protocol.bn_recalibration_batches)] if loader else []
         self._probe = self._probe_batches(settings["probe_images"], device)
         self.dataset = self.data.source.name
-        self._measures = CostMeasures(self.plan, self.data, measures)
+        self._measures = CostMeasures(get_space(space), self.plan, self.data, measures)
         self._checkpoint_sha256 = sha256_of(checkpoint)
         self.space = self._searched_space(space)
 
@@ -93,7 +93,8 @@ class SupernetObjective(Objective):
         return evaluation_batches(train, self.data.normalize, self._size, images, device)
 
     def _searched_space(self, name: str) -> Any:
-        whole, admits = get_space(name), admissible(name, self.plan)
+        whole = get_space(name)
+        admits = partial(whole.admits, mapping=self.plan.mapping)
         wanted = self.settings["architectures"]
         if wanted == "space":
             return AdmissibleSpace(whole, admits)

@@ -47,8 +47,8 @@ class TrainingObjective(Objective):
         standalone.data.setup()
         standalone.data.held_out()  # refuses a split without validation images before anything is trained
         self.standalone, self.seed, self.cost_unit = standalone, seed, cost_unit
-        self._measures = CostMeasures(standalone.plan, standalone.data, measures)
         self.space, self.dataset = get_space(standalone.space), standalone.data.source.name
+        self._measures = CostMeasures(self.space, standalone.plan, standalone.data, measures)
         self.fidelities = Fidelities("epochs", tuple(range(low, full + 1)), continuous=True)
 
     def open_folder(self, folder: Path) -> None:

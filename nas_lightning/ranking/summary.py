@@ -36,8 +36,7 @@ from nas_lightning.ranking.uncertainty import (
 )
 
 TOP_K = 10
-SPACE_TOP_K = {"nasbench101": 5, "nasbench201": 10, "darts_nds": 5}
-"""K of the final search performance of each space (Yu21)."""
+"""K of the final search performance, where a space says no other (`Space.top_k`, as Yu21)."""
 LEVEL = 0.95
 PERCENTILE_KS = (3, 5, 10, 20)
 

@@ -18,7 +18,7 @@ import numpy as np
 from nas_lightning.benchmarks import Benchmark, BenchmarkError
 from nas_lightning.errors import UserError
 from nas_lightning.ranking.baselines import Baseline
-from nas_lightning.ranking.summary import SPACE_TOP_K, summarize
+from nas_lightning.ranking.summary import summarize
 from nas_lightning.runs.archive import unpacked
 from nas_lightning.runs.files import write_atomically
 from nas_lightning.runs.reading import COMPLETE, Run, find_runs
@@ -55,7 +55,7 @@ def against(run: Run, table: Benchmark) -> dict[str, Any]:
         [Baseline("parameters", np.asarray(columns["params"], np.float64), "no training")]
         if "params" in columns
         else [],
-        top_k=SPACE_TOP_K[space.name],
+        top_k=space.top_k,
         replicates=200,
     )
 

@@ -8,7 +8,7 @@ between its groups / in all: with random errors about (groups − 1) / (n − 1)
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,6 @@ from nas_lightning.report.study import REFERENCE, Condition
 from nas_lightning.runs.reading import COMPLETE, Run
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.base import ArchitectureError
-from nas_lightning.spaces.nasbench201 import EDGES
 
 SMALLEST = 5
 """Architectures that a group needs to be shown."""
@@ -64,57 +63,6 @@ def explained(errors: np.ndarray, labels: Sequence[str]) -> float:
     return between / total if total else 0.0
 
 
-def _nasbench201_structure(arch: Any) -> str:
-    reached = {0}
-    for (source, target), op in zip(EDGES, arch.operations, strict=True):
-        if op and source in reached:
-            reached.add(target)
-    if 3 not in reached:
-        return "input and output disconnected"
-    counts = Counter(arch.operations)
-    if not _nasbench201().depth(arch):
-        return "no convolution on any path"
-    if counts[1] >= 3:
-        return "3 or more skip connections"
-    if counts[4] >= 3:
-        return "3 or more poolings"
-    return "skip from input to output" if arch.operations[3] == 1 else "other"
-
-
-def _nasbench201() -> Any:
-    return get_space("nasbench201")
-
-
-def _nasbench101_structure(arch: Any) -> str:
-    arch = arch.pruned()
-    last = arch.n_vertices - 1
-    wired = sum(1 for x, y in arch.edges if y == last and x > 0)
-    return f"{wired} vertices wired to the output" if wired != 1 else "1 vertex wired to the output"
-
-
-def _nasbench101_shortcut(arch: Any) -> str:
-    arch = arch.pruned()
-    return "yes" if (0, arch.n_vertices - 1) in arch.edges else "no"
-
-
-def _darts_structure(arch: Any) -> str:
-    counts = Counter(op for node in arch.normal for op, _ in node)
-    if counts[3] >= 3:
-        return "3 or more skips in the normal cell"
-    return "3 or more poolings in the normal cell" if counts[1] + counts[2] >= 3 else "other"
-
-
-def _darts_inputs(arch: Any) -> str:
-    return f"{sum(source < 2 for node in arch.normal for _, source in node)} of 8"
-
-
-_STRUCTURE: dict[str, dict[str, Callable[[Any], str]]] = {
-    "nasbench201": {"structure": _nasbench201_structure},
-    "nasbench101": {"structure": _nasbench101_structure, "edge from input to output": _nasbench101_shortcut},
-    "darts_nds": {"structure": _darts_structure, "normal edges that read cell inputs": _darts_inputs},
-}
-
-
 def properties(space_name: str, names: Sequence[str]) -> list[Property]:
     """Every property of the architectures `names`: a count per operation, depth, structure.
 
@@ -123,12 +71,11 @@ def properties(space_name: str, names: Sequence[str]) -> list[Property]:
     space = get_space(space_name)
     archs = [space.parse(name) for name in names]
     counts = np.array([space.operation_counts(a) for a in archs])
-    cells = [""] if counts.shape[1] == len(space.operations) else ["normal ", "reduction "]
-    columns = [f"{cell}{op}" for cell in cells for op in space.operations]
-    found = [Property(name, *_binned(counts[:, i], "× ")) for i, name in enumerate(columns)]
+    found = [Property(name, *_binned(counts[:, i], "× ")) for i, name in enumerate(space.operation_columns())]
     found.append(Property("depth", *_binned(np.array([space.depth(a) for a in archs]), "")))
-    for name, of in _STRUCTURE.get(space_name, {}).items():
-        labels = [of(a) for a in archs]
+    groups = [space.structure_groups(a) for a in archs]
+    for name in dict.fromkeys(name for group in groups for name in group):
+        labels = [group[name] for group in groups]
         found.append(Property(name, labels, [label for label, _ in Counter(sorted(labels)).most_common()]))
     return [p for p in found if len(p.order) > 1]
 

@@ -36,8 +36,6 @@ from nas_lightning.scoring.score import (
     score,
 )
 from nas_lightning.spaces import get_space
-from nas_lightning.spaces.cost import costs
-from nas_lightning.training.paths import admissible
 
 log = logging.getLogger(__name__)
 
@@ -85,9 +83,9 @@ class Evaluation:
                 "evaluation.batch_norm=tracked needs running statistics, which this super-net did not keep "
                 "(track_running_stats=false); choose batch or recalibrate"
             )
-        admits = admissible(self.space, self.plan)
-        chosen = architecture_set(self.architecture_set, get_space(self.space), self.benchmark)
-        self.architectures = [arch for arch in chosen if admits(arch)]
+        space = get_space(self.space)
+        chosen = architecture_set(self.architecture_set, space, self.benchmark)
+        self.architectures = [arch for arch in chosen if space.admits(arch, self.plan.mapping)]
         if not self.architectures:
             raise UserError(
                 f"evaluation.architectures={self.architecture_set} leaves no architecture to score that this "
@@ -215,7 +213,7 @@ class Evaluation:
     def costs(self) -> tuple[np.ndarray, np.ndarray]:
         """Parameters and multiply-accumulates of the stand-alone networks at the plan's size, int64 [n] each."""
         mapping, source = self.plan.mapping, self.data.source
-        return costs(
+        return get_space(self.space).costs(
             self.architectures,
             channels=mapping.channels,
             layers=mapping.layers,

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from nas_lightning.plan import Mapping as PlanMapping
 from nas_lightning.search.trial import SearchError
 from nas_lightning.spaces.base import ArchitectureError, Space
+from nas_lightning.spaces.encoding import Columns, Encoding
 
 
 class SubSpace(Space[Any]):
@@ -19,6 +21,9 @@ class SubSpace(Space[Any]):
         self.whole = whole
         self.name, self.operations, self.cardinalities = whole.name, whole.operations, whole.cardinalities  # type: ignore[misc]
         self.size, self.unique_size = whole.size, None  # type: ignore[misc]
+        for fact in ("architecture_type", "published", "smallest_depth", "top_k", "capabilities", "network"):
+            if hasattr(whole, fact):
+                setattr(self, fact, getattr(whole, fact))
 
     def parse(self, text: str) -> Any:
         return self.whole.parse(text)
@@ -50,6 +55,30 @@ class SubSpace(Space[Any]):
 
     def depth(self, arch: Any) -> int:
         return self.whole.depth(arch)
+
+    def permuted(self, arch: Any, rng: np.random.Generator) -> tuple[Any, ...]:
+        return self.whole.permuted(arch, rng)
+
+    def admits(self, arch: Any, mapping: PlanMapping) -> bool:
+        return self.holds(arch) and self.whole.admits(arch, mapping)
+
+    def check_mapping(self, mapping: PlanMapping) -> None:
+        self.whole.check_mapping(mapping)
+
+    def _costs(self, archs: list[Any], **shape: Any) -> tuple[np.ndarray, np.ndarray]:
+        return self.whole._costs(archs, **shape)
+
+    def table_columns(self, archs: Sequence[Any]) -> dict[str, Any]:
+        return self.whole.table_columns(archs)
+
+    def open_encoding(self, columns: Columns) -> Encoding:
+        return self.whole.open_encoding(columns)
+
+    def structure_groups(self, arch: Any) -> dict[str, str]:
+        return self.whole.structure_groups(arch)
+
+    def operation_columns(self) -> list[str]:
+        return self.whole.operation_columns()
 
 
 class ListedSpace(SubSpace):

@@ -1,4 +1,4 @@
-"""What every search space offers: architectures as immutable values, and the algebra over them.
+"""What every search space offers: architectures as immutable values, the algebra over them, and all facts about them.
 
 Nothing here knows of torch: spaces are integers, strings and graphs, so that tables and searches open in milliseconds.
 """
@@ -6,19 +6,32 @@ Nothing here knows of torch: spaces are integers, strings and graphs, so that ta
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterator, Sequence
-from typing import ClassVar, Generic, TypeVar
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from importlib import import_module
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 
-from nas_lightning.errors import UserError
-
-
-class ArchitectureError(UserError):
-    """Malformed architecture: the message says in one sentence what is wrong and what is expected."""
-
+from nas_lightning.plan import Mapping as PlanMapping
+from nas_lightning.plan import PlanError
+from nas_lightning.spaces.encoding import Columns, Encoding, KeyEncoding
+from nas_lightning.spaces.errors import ArchitectureError as ArchitectureError
 
 A = TypeVar("A", bound=Hashable)
+
+CAPABILITIES: Mapping[str, tuple[str, Any, str]] = {
+    "layers": ("layers", None, "its depth is fixed"),
+    "interior_widths": ("dynamic_channel", "fixed", "its widths do not depend on the cell"),
+    "summed_inputs": ("wsbn", "off", "its inputs are not summed before the operation"),
+    "kernel_sizes": ("ofa_kernel", "off", "none of its operations differ in the kernel size alone"),
+    "operation_owners": ("op_placement", "edge", "its operations have one owner by construction"),
+    "split_operations": ("few_shot_edge", None, "no gene of its encoding is the operation of one edge"),
+    "path_dropout": ("path_dropout", 0.0, "its network has no cells whose output could be dropped"),
+}
+"""What a space can take part in: capability -> the field of the mapping that needs it, its value where the space
+lacks it (None for layers: the published depth), and why. Capabilities without a field: ``edges`` (the super-net's
+parameters are named ``cells.<cell>.places.<source>-<target>``, so that edges can be tied) and ``relaxed_paths`` (the
+network takes weighted sums of operations)."""
 
 
 class Space(ABC, Generic[A]):
@@ -29,6 +42,9 @@ class Space(ABC, Generic[A]):
     renaming of vertices (and, where the benchmark's definition says so, after removal of parts that cannot matter).
 
     A *genome* is the raw categorical encoding: one integer per gene, gene ``i`` in ``range(cardinalities[i])``.
+
+    A space of one's own derives from `CategoricalSpace` (`nas_lightning.spaces.categorical`) where every genome is an
+    architecture, which leaves little to write, and is found by its dotted path (`get_space`).
     """
 
     name: ClassVar[str]
@@ -36,6 +52,18 @@ class Space(ABC, Generic[A]):
     cardinalities: ClassVar[tuple[int, ...]]
     size: ClassVar[int]  # number of raw encodings that `sample` draws from
     unique_size: ClassVar[int | None]  # number of isomorphism classes; None where nobody has counted them
+    architecture_type: ClassVar[type]
+    """Class of the architectures."""
+    published: ClassVar[Mapping[str, int]]
+    """``channels`` (initial width) and ``layers`` of the benchmark's own networks."""
+    smallest_depth: ClassVar[int] = 1
+    """Fewest `layers` of which the network is still one of the space's."""
+    top_k: ClassVar[int] = 10
+    """How many of the best-scored architectures a ranking looks at, where nobody says otherwise."""
+    capabilities: ClassVar[frozenset[str]] = frozenset()
+    """What heuristics may ask for, see `CAPABILITIES`."""
+    network: ClassVar[str | None] = None
+    """``module:Class`` of the `nas_lightning.nets.base.Network`, imported when first asked for; None: tables only."""
 
     @abstractmethod
     def parse(self, text: str) -> A:
@@ -100,3 +128,118 @@ class Space(ABC, Generic[A]):
     def enumerate(self) -> Iterator[A]:
         """All canonical representatives in the benchmark's own order. Raises NotImplementedError where not finite."""
         raise NotImplementedError(f"{self.name} is too large to enumerate; draw from it with sample or sample_unique")
+
+    def permuted(self, arch: A, rng: np.random.Generator) -> tuple[A, ...]:
+        """FairNAS: in every slot of the topology of `arch` each operation once, over as many architectures."""
+        raise PlanError(
+            f"sampling=fairnas does not apply to space={self.name}, which says no permutations of its operations; "
+            "choose random_nas"
+        )
+
+    # -- what the space's network has
+
+    def network_class(self) -> Any:
+        """The class that `network` names. Raises PlanError where the space has none, or it cannot be imported."""
+        if self.network is None:
+            raise PlanError(f"{self.name} has tables but no network, so that nothing can be trained on it")
+        module, _, leaf = self.network.partition(":")
+        try:
+            return getattr(import_module(module), leaf)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise PlanError(f"the network {self.network} of {self.name} cannot be imported: {error}") from error
+
+    def admits(self, arch: A, mapping: PlanMapping) -> bool:
+        """Whether the super-net of `mapping` holds `arch`."""
+        return True
+
+    def check_mapping(self, mapping: PlanMapping) -> None:
+        """Refuse a mapping that the space's network does not have, by `CAPABILITIES`. Raises PlanError."""
+        for capability, (field, neutral, why) in CAPABILITIES.items():
+            if capability in self.capabilities:
+                continue
+            neutral = self.published["layers"] if field == "layers" else neutral
+            value = getattr(mapping, field)
+            if value != neutral:
+                raise PlanError(
+                    f"mapping.{field}={value} does not apply to {self.name}: {why}; leave it at "
+                    f"{'null' if neutral is None else neutral}"
+                )
+        if mapping.few_shot_edge is not None and mapping.few_shot_edge >= len(self.cardinalities):
+            raise PlanError(
+                f"mapping.few_shot_edge={mapping.few_shot_edge} is out of range; {self.name} has edges 0 to "
+                f"{len(self.cardinalities) - 1}"
+            )
+
+    def costs(
+        self,
+        archs: Sequence[A],
+        *,
+        channels: int | None = None,
+        layers: int | None = None,
+        num_classes: int = 10,
+        in_channels: int = 3,
+        affine: bool = True,
+        image_size: int = 32,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Parameters and multiply-accumulates of stand-alone networks, without auxiliary heads.
+
+        Args:
+            archs: n architectures of this space.
+            channels: initial width; by default the published one. layers: likewise.
+            num_classes: outputs of the classifier. in_channels: of the images.
+            affine: whether batch-norm layers have a scale and a shift.
+            image_size: side of the square images, in pixels.
+
+        Returns: (parameters, multiply-accumulates of one image), int64 [n] each.
+        """
+        shape = {
+            "channels": self.published["channels"] if channels is None else channels,
+            "layers": self.published["layers"] if layers is None else layers,
+            "num_classes": num_classes,
+            "in_channels": in_channels,
+            "affine": affine,
+            "image_size": image_size,
+        }
+        archs = list(archs)
+        wrong = next((arch for arch in archs if type(arch) is not self.architecture_type), None)
+        if wrong is not None:
+            raise TypeError(f"{wrong} is no architecture of {self.name}; ask its own space for its costs")
+        if not archs:
+            return np.zeros(0, np.int64), np.zeros(0, np.int64)
+        return self._costs(archs, **shape)
+
+    def _costs(self, archs: list[A], **shape: Any) -> tuple[np.ndarray, np.ndarray]:
+        """As `costs`, everything given: here counted from the built network, some milliseconds an architecture.
+
+        A space whose costs follow from a formula counts them without torch (`nas_lightning.spaces.counting`).
+        """
+        counted: tuple[np.ndarray, np.ndarray] = self.network_class().counted(archs, **shape)
+        return counted
+
+    def parameters(self, arch: A, **shape: Any) -> int:
+        """Trainable parameters of one architecture's network; keywords as for `costs`."""
+        return int(self.costs([arch], **shape)[0][0])
+
+    def macs(self, arch: A, **shape: Any) -> int:
+        """Multiply-accumulates of one forward pass of one image; keywords as for `costs`."""
+        return int(self.costs([arch], **shape)[1][0])
+
+    # -- how a table stores the architectures
+
+    def table_columns(self, archs: Sequence[A]) -> dict[str, Any]:
+        """The columns of a table that hold n architectures: arrays or lists of length n."""
+        return {"architecture": [str(arch) for arch in archs], "key": [self.key(arch) for arch in archs]}
+
+    def open_encoding(self, columns: Columns) -> Encoding:
+        """How rows and architectures of a table with these columns are matched."""
+        return KeyEncoding(self, columns)
+
+    # -- what a report says about them
+
+    def structure_groups(self, arch: A) -> dict[str, str]:
+        """Property -> group of `arch`, beyond operations and depth, for the figure of mis-ranked architectures."""
+        return {}
+
+    def operation_columns(self) -> list[str]:
+        """A name per entry of `operation_counts`."""
+        return list(self.operations)

@@ -7,15 +7,16 @@ two operations on earlier inputs or nodes; the cell's output is the concatenatio
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations, permutations
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 
 from nas_lightning.spaces.base import ArchitectureError, Space
+from nas_lightning.spaces.darts_costs import darts_cost
 
 OPERATIONS = (
     "none",
@@ -148,6 +149,12 @@ class DartsSpace(Space[DartsArchitecture]):
     )
     size: ClassVar[int] = (180 * 7**8) ** 2
     unique_size: ClassVar[int | None] = 382_128_166**2  # see count_cells
+    architecture_type: ClassVar[type] = DartsArchitecture
+    published: ClassVar[Mapping[str, int]] = {"channels": 36, "layers": 20}
+    smallest_depth: ClassVar[int] = 3  # reductions at ⌊L/3⌋ and ⌊2L/3⌋: with fewer cells every one is a reduction
+    top_k: ClassVar[int] = 5
+    capabilities: ClassVar[frozenset[str]] = frozenset({"layers", "kernel_sizes", "operation_owners", "path_dropout"})
+    network: ClassVar[str | None] = "nas_lightning.nets.darts:DartsNetwork"
 
     def parse(self, text: str) -> DartsArchitecture:
         """Reads a DARTS ``Genotype(...)``, pairs flat or two by two. Raises ArchitectureError naming what is wrong."""
@@ -275,6 +282,35 @@ class DartsSpace(Space[DartsArchitecture]):
         for node in arch.normal:
             deepest.append(max([deepest[source] + (op >= 4) for op, source in node if op], default=0))
         return max(deepest)
+
+    def permuted(self, arch: DartsArchitecture, rng: np.random.Generator) -> tuple[DartsArchitecture, ...]:
+        orders = np.stack([rng.permutation(7) + 1 for _ in range(16)])  # the 7 operations without none
+        cells = (arch.normal, arch.reduce)
+
+        def cell(k: int, which: int) -> Any:
+            return tuple(
+                tuple((int(orders[which * 8 + node * 2 + slot, k]), source) for slot, (_, source) in enumerate(pair))
+                for node, pair in enumerate(cells[which])
+            )
+
+        return tuple(DartsArchitecture(cell(k, 0), cell(k, 1)) for k in range(7))
+
+    def structure_groups(self, arch: DartsArchitecture) -> dict[str, str]:
+        used = [op for node in arch.normal for op, _ in node]
+        structure = "other"
+        if used.count(3) >= 3:
+            structure = "3 or more skips in the normal cell"
+        elif used.count(1) + used.count(2) >= 3:
+            structure = "3 or more poolings in the normal cell"
+        inputs = sum(source < 2 for node in arch.normal for _, source in node)
+        return {"structure": structure, "normal edges that read cell inputs": f"{inputs} of 8"}
+
+    def operation_columns(self) -> list[str]:
+        return [f"{cell} {op}" for cell in ("normal", "reduction") for op in OPERATIONS]
+
+    def _costs(self, archs: list[DartsArchitecture], **shape: Any) -> tuple[np.ndarray, np.ndarray]:
+        both = np.array([darts_cost(arch, **shape) for arch in archs], np.int64)
+        return both[:, 0], both[:, 1]
 
 
 def count_cells(operations: int = 7) -> int:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from nas_lightning.errors import UserError
+from nas_lightning.plan import Mapping as PlanMapping
+from nas_lightning.plan import PlanError
 from nas_lightning.spaces import nasbench101_graph as graph
 from nas_lightning.spaces.base import ArchitectureError, Space
+from nas_lightning.spaces.encoding import Columns, Encoding
+from nas_lightning.spaces.nasbench101_costs import nasbench101_cost
 
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 _FLAT = re.compile(r"([01]+):([\w,-]+)")
@@ -187,6 +191,13 @@ class NB101Space(Space[NB101Architecture]):
     cardinalities: ClassVar[tuple[int, ...]] = (2,) * 21 + (3,) * 5
     size: ClassVar[int] = 373_754_169  # 1,538,083 valid matrices x 3^5 labellings
     unique_size: ClassVar[int | None] = 423624
+    architecture_type: ClassVar[type] = NB101Architecture
+    published: ClassVar[Mapping[str, int]] = {"channels": 128, "layers": 3}
+    top_k: ClassVar[int] = 5
+    capabilities: ClassVar[frozenset[str]] = frozenset(
+        {"layers", "interior_widths", "summed_inputs", "kernel_sizes", "path_dropout"}
+    )
+    network: ClassVar[str | None] = "nas_lightning.nets.nasbench101:NB101Network"
 
     def parse(self, text: str) -> NB101Architecture:
         """Reads ``0110…:input,conv3x3-bn-relu,…,output`` or a pair ``([[0, 1, …], …], ["input", …, "output"])``."""
@@ -358,6 +369,59 @@ class NB101Space(Space[NB101Architecture]):
         for row in np.lexsort((halves[:, 1], halves[:, 0])):
             n = int(n_vertices[row])
             yield NB101Architecture(n, int(adj_bits[row]), tuple(operations[row, : n - 2].tolist()))
+
+    def permuted(self, arch: NB101Architecture, rng: np.random.Generator) -> tuple[NB101Architecture, ...]:
+        arch = arch.pruned()  # the slots of the topology are the vertices that matter
+        orders = np.stack([rng.permutation(3) for _ in arch.operations]) if arch.operations else np.zeros((0, 3), int)
+        return tuple(
+            NB101Architecture(arch.n_vertices, arch.adj_bits, tuple(int(o) for o in orders[:, k])) for k in range(3)
+        )
+
+    def admits(self, arch: NB101Architecture, mapping: PlanMapping) -> bool:
+        """All cells; with dynamic_channel=off those of the one number of output-wired vertices."""
+        if mapping.dynamic_channel != "off":
+            return True
+        return int(arch.pruned().matrix[1:-1, -1].sum()) == mapping.dynamic_channel_outputs
+
+    def check_mapping(self, mapping: PlanMapping) -> None:
+        if mapping.op_placement != "node":
+            raise PlanError(
+                f"mapping.op_placement={mapping.op_placement} does not exist on {self.name}, whose operations "
+                "sit on the vertices by construction; use node"
+            )
+        super().check_mapping(replace(mapping, op_placement="edge"))
+
+    def table_columns(self, archs: Sequence[NB101Architecture]) -> dict[str, Any]:
+        from nas_lightning.spaces.nasbench101_table import encode_nasbench101
+
+        n = np.array([arch.n_vertices for arch in archs], np.uint8)
+        bits = np.array([arch.adj_bits for arch in archs], np.uint32)
+        operations = np.array([arch.operations + (-1,) * (7 - arch.n_vertices) for arch in archs], np.int8)
+        return encode_nasbench101(n, bits, operations.reshape(-1, 5))
+
+    def open_encoding(self, columns: Columns) -> Encoding:
+        from nas_lightning.spaces.nasbench101_table import NB101Encoding
+
+        names = ("n_vertices", "adj_bits", "operations", "lookup_code", "lookup_row")
+        return NB101Encoding(*(columns.array(name) for name in names))
+
+    def structure_groups(self, arch: NB101Architecture) -> dict[str, str]:
+        arch = arch.pruned()
+        last = arch.n_vertices - 1
+        wired = sum(1 for x, y in arch.edges if y == last and x > 0)
+        return {
+            "structure": f"{wired} vertices wired to the output" if wired != 1 else "1 vertex wired to the output",
+            "edge from input to output": "yes" if (0, last) in arch.edges else "no",
+        }
+
+    def _costs(self, archs: list[NB101Architecture], **shape: Any) -> tuple[np.ndarray, np.ndarray]:
+        pruned = [arch.pruned() for arch in archs]
+        return nasbench101_cost(
+            np.array([arch.n_vertices for arch in pruned]),
+            np.array([arch.adj_bits for arch in pruned]),
+            np.array([arch.operations + (-1,) * (7 - arch.n_vertices) for arch in pruned]),
+            **shape,
+        )
 
 
 def _topological(n: int, edges: set[tuple[int, int]]) -> list[int] | None:

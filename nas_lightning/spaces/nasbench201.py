@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from nas_lightning.spaces.base import ArchitectureError, Space
+from nas_lightning.spaces.counting import Cost, half
+from nas_lightning.spaces.encoding import Columns, Encoding
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -134,6 +136,36 @@ def unique_codes() -> np.ndarray:
     return unique
 
 
+def nasbench201_cost(
+    operations: np.ndarray,
+    *,
+    channels: int = 16,
+    layers: int = 5,
+    num_classes: int = 10,
+    in_channels: int = 3,
+    affine: bool = True,
+    image_size: int = 32,
+) -> tuple[np.ndarray, np.ndarray]:
+    """(parameters, multiply-accumulates), int64 [N] each, of cells given by operations [N, 6]."""
+    operations = np.asarray(operations)
+    pointwise, conv = (operations == 2).sum(1, dtype=np.int64), (operations == 3).sum(1, dtype=np.int64)
+    cost = Cost(affine, np.zeros(len(operations), np.int64), np.zeros(len(operations), np.int64))
+    width, size = channels, image_size
+    cost.conv(in_channels, width, 3, size * size)
+    for stage in range(3):
+        if stage:
+            size = half(size)
+            cost.conv(width, 2 * width, 3, size * size)
+            cost.conv(2 * width, 2 * width, 3, size * size)
+            cost.conv(width, 2 * width, 1, size * size, norm=False)
+            width *= 2
+        cost.conv(width, width, 1, size * size, layers * pointwise)
+        cost.conv(width, width, 3, size * size, layers * conv)
+    cost.norm(width)
+    cost.linear(width, num_classes)
+    return cost.params, cost.macs
+
+
 class NB201Space(Space[NB201Architecture]):
     """The 15,625 cells of NAS-Bench-201. The canonical cell of a class is the one with the lowest official index."""
 
@@ -142,6 +174,13 @@ class NB201Space(Space[NB201Architecture]):
     cardinalities: ClassVar[tuple[int, ...]] = (5,) * 6
     size: ClassVar[int] = 15625
     unique_size: ClassVar[int | None] = 6466
+    architecture_type: ClassVar[type] = NB201Architecture
+    published: ClassVar[Mapping[str, int]] = {"channels": 16, "layers": 5}
+    top_k: ClassVar[int] = 10
+    capabilities: ClassVar[frozenset[str]] = frozenset(
+        {"layers", "kernel_sizes", "operation_owners", "split_operations", "path_dropout", "edges"}
+    )
+    network: ClassVar[str | None] = "nas_lightning.nets.nasbench201:NB201Network"
 
     def parse(self, text: str) -> NB201Architecture:
         try:
@@ -228,3 +267,36 @@ class NB201Space(Space[NB201Architecture]):
     def enumerate_raw(self) -> Iterator[NB201Architecture]:
         """All 15,625 cells by official index."""
         return (from_code(int(code)) for code in official_order())
+
+    def permuted(self, arch: NB201Architecture, rng: np.random.Generator) -> tuple[NB201Architecture, ...]:
+        orders = np.stack([rng.permutation(5) for _ in range(6)])  # [slot, path]
+        return tuple(NB201Architecture(tuple(int(o) for o in orders[:, k])) for k in range(5))
+
+    def table_columns(self, archs: Sequence[NB201Architecture]) -> dict[str, Any]:
+        return {"code": np.array([arch.code for arch in archs], np.int16)}
+
+    def open_encoding(self, columns: Columns) -> Encoding:
+        from nas_lightning.spaces.nasbench201_table import NB201Encoding
+
+        return NB201Encoding(columns.array("code"))
+
+    def structure_groups(self, arch: NB201Architecture) -> dict[str, str]:
+        return {"structure": self._structure(arch)}
+
+    def _structure(self, arch: NB201Architecture) -> str:
+        reached = {0}
+        for (source, target), op in zip(EDGES, arch.operations, strict=True):
+            if op and source in reached:
+                reached.add(target)
+        if 3 not in reached:
+            return "input and output disconnected"
+        if not self.depth(arch):
+            return "no convolution on any path"
+        if arch.operations.count(1) >= 3:
+            return "3 or more skip connections"
+        if arch.operations.count(4) >= 3:
+            return "3 or more poolings"
+        return "skip from input to output" if arch.operations[3] == 1 else "other"
+
+    def _costs(self, archs: list[NB201Architecture], **shape: Any) -> tuple[np.ndarray, np.ndarray]:
+        return nasbench201_cost(np.array([arch.operations for arch in archs]), **shape)

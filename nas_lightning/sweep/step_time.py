@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from nas_lightning.plan import Mapping, Plan
-from nas_lightning.spaces.cost import costs
+from nas_lightning.spaces import get_space
 from nas_lightning.training.paths import PathSampler
 
 BACKWARD = 2.0
@@ -101,9 +101,9 @@ def _mean_macs(
     sampler = PathSampler(space, Plan().edited({**names, **drawing}), seed=0)
     shape: dict[str, Any] = {"channels": mapping.channels, "layers": mapping.layers, "image_size": image_size}
     per_step = [sampler.paths(step).architectures for step in range(DRAWS)]
-    trained = costs([arch for archs in per_step for arch in archs], **shape)[1].mean()
+    trained = get_space(space).costs([arch for archs in per_step for arch in archs], **shape)[1].mean()
     rng = np.random.default_rng(0)
-    scored = costs([sampler.drawn(rng) for _ in range(DRAWS)], **shape)[1].mean()
+    scored = get_space(space).costs([sampler.drawn(rng) for _ in range(DRAWS)], **shape)[1].mean()
     return float(trained), float(scored), len(per_step[0])
 
 

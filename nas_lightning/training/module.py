@@ -24,7 +24,6 @@ from nas_lightning.nets.norm import running_statistics
 from nas_lightning.plan import Plan
 from nas_lightning.processes.exchange import average
 from nas_lightning.spaces import get_space
-from nas_lightning.spaces.cost import parameters
 from nas_lightning.training.checkpoint_file import CHECKPOINT_KEY, FORMAT, CheckpointError, read_checkpoint
 from nas_lightning.training.paths import PathSampler, StepPaths
 from nas_lightning.training.schedule import learning_rate
@@ -203,7 +202,7 @@ class SuperNetModule(NetworkModule):
 
     def parameters_of(self, arch: Any) -> int:
         mapping = self.plan.mapping
-        return parameters(arch, channels=mapping.channels, layers=mapping.layers)
+        return self.sampler.space.parameters(arch, channels=mapping.channels, layers=mapping.layers)
 
     def mean_parameters(self) -> float:
         """Mean parameter count of 256 keyed draws of the sampler's own distribution."""

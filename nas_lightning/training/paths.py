@@ -7,9 +7,8 @@ AttentiveNAS (arXiv 2011.09011), section 3.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,10 +16,6 @@ import numpy as np
 from nas_lightning.plan import Plan
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.base import Space
-from nas_lightning.spaces.cost import costs
-from nas_lightning.spaces.darts import DartsArchitecture
-from nas_lightning.spaces.nasbench101 import NB101Architecture
-from nas_lightning.spaces.nasbench201 import NB201Architecture
 
 PATH_STREAM = 11
 """Last word of a path draw's key, so that no other draw of the same seed and step coincides with it."""
@@ -37,37 +32,6 @@ class StepPaths:
     weight: float
 
 
-def admissible(space: str, plan: Plan) -> Callable[[Any], bool]:
-    """Which architectures the plan's super-net holds: all, but for dynamic_channel=off on NAS-Bench-101."""
-    if space == "nasbench101" and plan.mapping.dynamic_channel == "off":
-        wanted = plan.mapping.dynamic_channel_outputs
-        return lambda arch: int(arch.pruned().matrix[1:-1, -1].sum()) == wanted
-    return lambda arch: True
-
-
-def permuted(arch: Any, rng: np.random.Generator) -> tuple[Any, ...]:
-    """FairNAS: as many architectures as operations; in each slot of the topology of `arch` every operation once."""
-    if isinstance(arch, NB201Architecture):
-        orders = np.stack([rng.permutation(5) for _ in range(6)])  # [slot, path]
-        return tuple(NB201Architecture(tuple(int(o) for o in orders[:, k])) for k in range(5))
-    if isinstance(arch, NB101Architecture):
-        arch = arch.pruned()  # the slots of the topology are the vertices that matter
-        orders = np.stack([rng.permutation(3) for _ in arch.operations]) if arch.operations else np.zeros((0, 3), int)
-        return tuple(
-            NB101Architecture(arch.n_vertices, arch.adj_bits, tuple(int(o) for o in orders[:, k])) for k in range(3)
-        )
-    orders = np.stack([rng.permutation(7) + 1 for _ in range(16)])  # the 7 operations without none
-    cells = (arch.normal, arch.reduce)
-
-    def cell(k: int, which: int) -> Any:
-        return tuple(
-            tuple((int(orders[which * 8 + node * 2 + slot, k]), source) for slot, (_, source) in enumerate(pair))
-            for node, pair in enumerate(cells[which])
-        )
-
-    return tuple(DartsArchitecture(cell(k, 0), cell(k, 1)) for k in range(7))
-
-
 class PathSampler:
     """Draws the paths of every step for one plan.
 
@@ -80,7 +44,7 @@ class PathSampler:
     def __init__(self, space: str, plan: Plan, seed: int) -> None:
         self.space: Space[Any] = get_space(space)
         self.plan, self.seed = plan, seed
-        self.admits = admissible(space, plan)
+        self.admits = partial(self.space.admits, mapping=plan.mapping)
         self.method = plan.protocol.sampling
 
     def one(self, rng: np.random.Generator) -> Any:
@@ -91,8 +55,7 @@ class PathSampler:
     def sizes(self, architectures: list[Any]) -> np.ndarray:
         """Parameters of the stand-alone networks at the plan's width and depth, int64 [n]."""
         mapping = self.plan.mapping
-        pruned = [arch.pruned() if isinstance(arch, NB101Architecture) else arch for arch in architectures]
-        return costs(pruned, channels=mapping.channels, layers=mapping.layers)[0]
+        return self.space.costs(architectures, channels=mapping.channels, layers=mapping.layers)[0]
 
     def drawn(self, rng: np.random.Generator) -> Any:
         """One admissible architecture by the method's own distribution."""
@@ -115,7 +78,7 @@ class PathSampler:
         """The paths of step `step` (0-based) with the weight of each gradient."""
         rng = np.random.default_rng((self.seed, step, PATH_STREAM))
         if self.method == "fairnas":
-            return StepPaths(permuted(self.one(rng), rng), 1.0)
+            return StepPaths(self.space.permuted(self.one(rng), rng), 1.0)
         if self.method == "sandwich":
             largest, smallest = self.extremes
             drawn = (largest, smallest, *(self.one(rng) for _ in range(self.plan.protocol.paths_per_step)))

@@ -13,7 +13,6 @@ from nas_lightning.benchmarks.convert.command import convert
 from nas_lightning.benchmarks.convert.nasbench101 import model_metrics
 from nas_lightning.benchmarks.convert.tfrecord import masked_crc32c
 from nas_lightning.spaces import get_space
-from nas_lightning.spaces.cost import parameters
 
 SPACE = get_space("nasbench101")
 
@@ -28,7 +27,7 @@ def frame(data):
 
 
 def record(arch, epochs, value, module_hash=None):
-    metrics = model_metrics()(trainable_parameters=parameters(arch), total_time=5.0)
+    metrics = model_metrics()(trainable_parameters=SPACE.parameters(arch), total_time=5.0)
     for share in (0.0, 0.5, 1.0):
         metrics.evaluation_data.add(
             current_epoch=epochs * share,
@@ -87,7 +86,7 @@ def test_numbers_of_both_budgets_and_all_runs(official, tmp_path):
             table.accuracies(archs, "halfway_train_accuracy", epochs), values[:, e].mean(1) / 2, rtol=1e-6
         )
         np.testing.assert_allclose(table.training_time(archs, epochs), 1000 * epochs)
-    assert table.params(archs).tolist() == [parameters(arch) for arch in archs]
+    assert table.params(archs).tolist() == [SPACE.parameters(arch) for arch in archs]
     assert table.keys == [SPACE.key(arch) for arch in archs]
     assert table.metadata["source"]["format"] == "nasbench101"
     assert len(table.sha256) == 64

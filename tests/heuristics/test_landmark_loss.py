@@ -21,7 +21,7 @@ TABLE = "digits_nasbench201"
 
 def landmark_loss(weight=2.0, landmarks="random20_seed5"):
     heuristic = LandmarkLoss(landmarks, weight, benchmark=TABLE)
-    heuristic.check(small_plan("nasbench201"), "nasbench201")
+    heuristic.check(small_plan("nasbench201"), get_space("nasbench201"))
     return heuristic
 
 

@@ -6,14 +6,13 @@ import pytest
 from callbacks.path_tournament import PathTournament
 from nas_lightning.heuristic import fold
 from nas_lightning.plan import PlanError
-from nas_lightning.spaces.cost import parameters
+from nas_lightning.spaces import get_space
 from nas_lightning.training.paths import PATH_STREAM, PathSampler
 from tests.helpers.small_plans import small_plan
 
 
-def size(arch, plan):
-    arch = arch.pruned() if hasattr(arch, "pruned") else arch
-    return parameters(arch, channels=plan.mapping.channels, layers=plan.mapping.layers)
+def size(space, arch, plan):
+    return get_space(space).parameters(arch, channels=plan.mapping.channels, layers=plan.mapping.layers)
 
 
 @pytest.mark.parametrize("space", ["nasbench101", "nasbench201", "darts_nds"])
@@ -26,7 +25,7 @@ def test_the_largest_of_the_draws_is_trained(space):
         rng = np.random.default_rng((4, step, PATH_STREAM))
         draws = [single.drawn(rng) for _ in range(3)]
         (trained,) = sampler.paths(step).architectures
-        assert size(trained, plan) == max(size(arch, plan) for arch in draws)
+        assert size(space, trained, plan) == max(size(space, arch, plan) for arch in draws)
         assert trained in draws
         assert draws[0] == single.paths(step).architectures[0]
     assert sampler.passes_per_step() == 1
@@ -37,7 +36,7 @@ def test_several_paths_have_tournaments_of_their_own_and_the_extremes_none():
     mean = {
         t: np.mean(
             [
-                size(arch, plan)
+                size("nasbench201", arch, plan)
                 for step in range(60)
                 for arch in PathSampler("nasbench201", plan.edited({"protocol.tournament": t}), 0)
                 .paths(step)

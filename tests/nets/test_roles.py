@@ -10,7 +10,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from nas_lightning.nets.build import build_network
 from nas_lightning.plan import Plan
 from nas_lightning.spaces import get_space
-from nas_lightning.spaces.cost import costs
 
 SMALL = {
     "nasbench101": {"mapping.channels": 11, "mapping.layers": 1, "mapping.op_placement": "node"},
@@ -46,12 +45,10 @@ CASES = [(space, edits) for space, all_edits in MAPPINGS.items() for edits in al
 
 
 def drawn(space, plan, n, seed=0):
-    from nas_lightning.training.paths import admissible
-
-    rng, admits, found = np.random.default_rng(seed), admissible(space, plan), []
+    rng, domain, found = np.random.default_rng(seed), get_space(space), []
     while len(found) < n:
-        arch = get_space(space).sample(rng)
-        if admits(arch):
+        arch = domain.sample(rng)
+        if domain.admits(arch, plan.mapping):
             found.append(arch)
     return found
 
@@ -103,7 +100,7 @@ def test_built_networks_have_the_analytic_parameters_and_macs(space, shape):
             "protocol.track_running_stats": True,  # in training, the one case that computes edges that nothing reads
         }
     )
-    params, macs = costs(archs, image_size=32, **shape)
+    params, macs = get_space(space).costs(archs, image_size=32, **shape)
     image = torch.empty(2, shape["in_channels"], 32, 32, device="meta")
     for arch, n_params, n_macs in zip(archs, params, macs, strict=True):
         with torch.device("meta"):

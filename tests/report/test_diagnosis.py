@@ -73,13 +73,14 @@ def test_perfect_ranks_have_no_error_and_random_ones_no_cause():
     ],
 )
 def test_structure_of_nasbench201_cells(text, label):
-    assert misranked._nasbench201_structure(get_space("nasbench201").parse(text)) == label
+    space = get_space("nasbench201")
+    assert space.structure_groups(space.parse(text)) == {"structure": label}
 
 
 def test_structure_of_nasbench101_cells():
     arch = get_space("nasbench101").parse("0111000100010000:input,conv3x3-bn-relu,maxpool3x3,output")
-    assert misranked._nasbench101_structure(arch) == "2 vertices wired to the output"
-    assert misranked._nasbench101_shortcut(arch) == "yes"
+    assert get_space("nasbench101").structure_groups(arch)["structure"] == "2 vertices wired to the output"
+    assert get_space("nasbench101").structure_groups(arch)["edge from input to output"] == "yes"
 
 
 def test_seed_noise_and_common_error_are_told_apart(tmp_path):

@@ -117,7 +117,7 @@ def test_wrong_genomes_are_refused(space):
 
 def test_spaces_need_no_torch():
     code = (
-        "import sys, nas_lightning.spaces, nas_lightning.spaces.cost\n"
+        "import sys, nas_lightning.spaces, nas_lightning.spaces.categorical\n"
         "heavy = {'torch', 'pytorch_lightning', 'sklearn', 'scipy', 'pyarrow'} & set(sys.modules)\n"
         "sys.exit(', '.join(heavy) or 0)"
     )

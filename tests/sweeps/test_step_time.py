@@ -9,7 +9,6 @@ import pytest
 
 from nas_lightning.plan import Plan
 from nas_lightning.spaces import get_space
-from nas_lightning.spaces.cost import costs
 from nas_lightning.sweep.step_time import BACKWARD, CPU_CORE, Throughput, estimate_seconds, forward_seconds, shape_of
 
 ARITHMETIC = Throughput("arithmetic alone", 1e9, 1e30, 0.0, 0.0, False)
@@ -81,7 +80,7 @@ def test_the_model_gives_the_measured_steps(space, mapping, batch, milliseconds,
     rng, domain = np.random.default_rng(0), get_space(space)
     archs = [domain.sample(rng) for _ in range(n)]  # as perf/step.py draws them
     plan = Plan().edited({**mapping, "protocol.batch_size": batch})
-    macs = costs(archs, channels=plan.mapping.channels, layers=plan.mapping.layers)[1].mean()
+    macs = domain.costs(archs, channels=plan.mapping.channels, layers=plan.mapping.layers)[1].mean()
     shape = replace(shape_of(plan, space, 32)[0], macs=float(macs))
     seconds = (1 + BACKWARD) * CPU_CORE.correction(space) * forward_seconds(shape, batch, CPU_CORE)
     assert seconds == pytest.approx(milliseconds / 1e3, rel=0.15)

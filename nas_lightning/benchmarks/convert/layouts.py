@@ -10,12 +10,13 @@ import numpy as np
 import pyarrow as pa
 
 from nas_lightning.benchmarks.column import Column
-from nas_lightning.benchmarks.encoding import encode, encode_nasbench101
+from nas_lightning.benchmarks.encoding import encode
 from nas_lightning.benchmarks.errors import BenchmarkError
 from nas_lightning.benchmarks.registry import KNOWN
 from nas_lightning.benchmarks.table_file import read_parquet
 from nas_lightning.benchmarks.writer import write_encoded
 from nas_lightning.spaces import ArchitectureError, get_space
+from nas_lightning.spaces.nasbench101_table import encode_nasbench101
 from nas_lightning.spaces.nasbench201 import EDGES
 
 _DATASETS = {"c10": "cifar10", "c100": "cifar100", "in16": "imagenet16_120"}

@@ -17,9 +17,9 @@ import numpy as np
 
 from nas_lightning.benchmarks.column import Column
 from nas_lightning.benchmarks.convert.tfrecord import records
-from nas_lightning.benchmarks.encoding import encode_nasbench101
 from nas_lightning.benchmarks.errors import BenchmarkError
 from nas_lightning.spaces import ArchitectureError, NB101Space
+from nas_lightning.spaces.nasbench101_table import encode_nasbench101
 
 RUNS = 3
 _FIELDS = ("train_accuracy", "validation_accuracy", "test_accuracy", "training_time")

@@ -1,0 +1,65 @@
+"""How a table stores the architectures of a space, and how a row is found from any isomorphic form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+
+
+class Columns(Protocol):
+    """An opened table's columns, by name."""
+
+    def array(self, name: str) -> np.ndarray:
+        """A column of numbers, [rows] or [rows, k], without a copy where the file is mapped."""
+
+    def text(self, name: str, row: int) -> str:
+        """One entry of a column of strings."""
+
+    def texts(self, name: str) -> list[str]:
+        """A whole column of strings."""
+
+
+class Encoding(Protocol):
+    """Rows to architectures and back."""
+
+    def architecture(self, row: int) -> Any:
+        """The architecture of a row, as stored."""
+
+    def row(self, arch: Any) -> int:
+        """Row of an architecture: its own, else that of an isomorphic one, else -1."""
+
+    def rows(self, archs: Sequence[Any]) -> np.ndarray:
+        """`row` of each, int64 [n]."""
+
+    def find(self, codes: np.ndarray) -> np.ndarray:
+        """Rows of encoded architectures, int64 [n]; -1 where absent."""
+
+
+class KeyEncoding:
+    """Columns ``architecture`` and ``key`` of strings; codes are key strings."""
+
+    def __init__(self, space: Any, columns: Columns) -> None:
+        self._space, self._columns = space, columns
+
+    @cached_property
+    def keys(self) -> list[str]:
+        return self._columns.texts("key")
+
+    @cached_property
+    def _place(self) -> dict[str, int]:
+        return {key: row for row, key in reversed(list(enumerate(self.keys)))}
+
+    def architecture(self, row: int) -> Any:
+        return self._space.parse(self._columns.text("architecture", row))
+
+    def row(self, arch: Any) -> int:
+        return self._place.get(self._space.key(arch), -1)
+
+    def rows(self, archs: Sequence[Any]) -> np.ndarray:
+        return np.fromiter(map(self.row, archs), np.int64, len(archs))
+
+    def find(self, codes: np.ndarray) -> np.ndarray:
+        return np.array([self._place.get(str(code), -1) for code in codes], np.int64)
