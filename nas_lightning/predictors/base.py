@@ -29,7 +29,6 @@ import yaml
 from nas_lightning.plan import Mapping as PlanMapping
 from nas_lightning.ranking.architecture_sets import Table
 from nas_lightning.spaces.base import Space
-from nas_lightning.spaces.cost import costs
 
 ENTRY_POINTS = "nas_lightning.predictors"
 NEEDS = ("weights", "images", "truth")
@@ -75,7 +74,7 @@ class Context:
 
     def costs(self) -> tuple[np.ndarray, np.ndarray]:
         """Parameters and multiply-accumulates of the stand-alone networks, int64 [n] each."""
-        return costs(
+        return self.space.costs(
             self.architectures,
             channels=self.mapping.channels,
             layers=self.mapping.layers,

@@ -11,7 +11,6 @@ from nas_lightning.plan import Mapping
 from nas_lightning.predictors import base
 from nas_lightning.predictors.base import Context, Predictor, PredictorError, checked_scores, make_predictor
 from nas_lightning.spaces import get_space
-from nas_lightning.spaces.cost import costs
 
 SPACE = get_space("nasbench201")
 ARCHS = [SPACE.sample(np.random.default_rng(i)) for i in range(5)]
@@ -40,7 +39,7 @@ def test_every_file_of_the_group_builds_a_predictor_of_its_own_name():
 
 
 def test_costs_are_those_of_the_stand_alone_networks():
-    params, macs = costs(ARCHS, channels=16, layers=5, num_classes=10, in_channels=3, image_size=32)
+    params, macs = SPACE.costs(ARCHS, channels=16, layers=5, num_classes=10, in_channels=3, image_size=32)
     np.testing.assert_array_equal(checked_scores(make_predictor("parameters"), context()), params)
     np.testing.assert_array_equal(checked_scores(make_predictor("macs"), context()), macs)
     depths = [SPACE.depth(a) for a in ARCHS]
