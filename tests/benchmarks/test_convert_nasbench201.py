@@ -234,8 +234,8 @@ def test_other_files_are_refused(tmp_path):
     first = folder / "000000.pickle.pbz2"
     whole = first.read_bytes()
     for content, message in (
-        (whole[:100], "damaged or incomplete"),
-        (b"text", "damaged or incomplete"),
+        (whole[:100], "damaged, incomplete or far too large"),
+        (b"text", "damaged, incomplete or far too large"),
         (bz2.compress(b"not a pickle"), "damaged or incomplete"),
         (bz2.compress(pickle.dumps([1, 2])), "does not have the layout"),
         (bz2.compress(pickle.dumps(budgets(7, {"12": 12}))), "architecture 0 is"),

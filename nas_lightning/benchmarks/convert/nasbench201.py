@@ -10,6 +10,7 @@ import bz2
 import hashlib
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,8 @@ _SPLITS = (
     ("ImageNet16-120", "x-test", "imagenet16_120", "test"),
 )
 _TRAINED = {"cifar10": "cifar10-valid", "cifar100": "cifar100", "imagenet16_120": "ImageNet16-120"}
+_MAGIC = 0x1950A86A20F9469CFC6C.to_bytes(10, "little")  # the first pickle of torch's older form
+_MAX_FILE = 2**26  # bytes of one unpacked file of the folder form; official ones have less than one million
 _MEMORY_FACTOR = {".pth": 6, ".pbz2": 20}  # measured: memory of the unpickled objects over the size of the file
 
 
@@ -188,10 +191,13 @@ def _folder(path: Path, digest: Any, progress: Callable[[int], None] | None) -> 
     for file in files:
         packed = file.read_bytes()
         digest.update(file.name.encode() + packed)
+        unpack = bz2.BZ2Decompressor()
         try:
-            raw = bz2.decompress(packed)
+            raw = unpack.decompress(packed, _MAX_FILE)
         except (OSError, ValueError, EOFError):
-            raise BenchmarkError(f"{file} is damaged or incomplete; fetch it again") from None
+            raw = b""
+        if not unpack.eof:
+            raise BenchmarkError(f"{file} is damaged, incomplete or far too large; fetch it again")
         yield int(file.name[:6]), restricted.load(raw, str(file))
         done += len(packed)
         if progress:
@@ -211,20 +217,27 @@ def _single(path: Path, memory_gb: float, digest: Any, progress: Callable[[int],
             digest.update(block)
             if progress:
                 progress(file.tell())
+    limit = int(2 * memory_gb * 2**30)  # the reader counts generously
     if path.suffix == ".pbz2":
         with bz2.open(path) as stream:
-            return restricted.load(stream, str(path))
+            return restricted.load(stream, str(path), memory=limit)
     if zipfile.is_zipfile(path):
+        return _zipped(path, limit)
+    with path.open("rb") as stream:  # torch's older form: magic number, version, system facts, then the object
+        if _MAGIC not in stream.read(32):
+            raise BenchmarkError(f"{path} is no file that torch.save wrote; give the official .pth")
+        stream.seek(0)
+        return restricted.load_all(stream, str(path), 4, memory=limit)[3]
+
+
+def _zipped(path: Path, limit: int) -> Any:
+    """The pickle in the archive that torch.save writes."""
+    try:
         with zipfile.ZipFile(path) as archive:
             inner = [name for name in archive.namelist() if name.endswith("data.pkl")]
             if len(inner) != 1:
                 raise BenchmarkError(f"{path} is no file that torch.save wrote; give the official .pth")
             with archive.open(inner[0]) as stream:
-                return restricted.load(stream, str(path))
-    with path.open("rb") as stream:  # torch's older form: magic number, version, system facts, then the object
-        magic = restricted.load(stream, str(path))
-        if magic != 0x1950A86A20F9469CFC6C:
-            raise BenchmarkError(f"{path} is no file that torch.save wrote; give the official .pth")
-        restricted.load(stream, str(path))
-        restricted.load(stream, str(path))
-        return restricted.load(stream, str(path))
+                return restricted.load(stream, str(path), memory=limit)
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, zlib.error, EOFError, OSError) as error:
+        raise BenchmarkError(f"{path} is damaged or incomplete ({str(error)[:80]}); fetch it again") from None
