@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -66,6 +66,8 @@ class Network(nn.Module):
         self._generators: dict[torch.device, torch.Generator] = {}
         self.prefix: Prefix | None = None  # set by the evaluator, while it scores many architectures on one batch
 
+    shares_relu: ClassVar[bool] = False
+    """Whether one ReLU serves all convolutions that read a node, where the published network gives each its own."""
     classifier: nn.Module
     """Pooled features [B, D] -> logits [B, num_classes]."""
 

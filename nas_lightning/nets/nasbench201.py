@@ -194,6 +194,8 @@ class ReductionBlock(nn.Module):
 class NB201Network(Network):
     """NAS-Bench-201, see the module's docstring."""
 
+    shares_relu = True
+
     def __init__(
         self, mapping: Mapping, num_classes: int, in_channels: int = 3, track: bool = False, arch: Any = None
     ) -> None:

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from nas_lightning.errors import UserError
 from nas_lightning.plan import Mapping as PlanMapping
 from nas_lightning.ranking.architecture_sets import Table
 from nas_lightning.spaces.base import Space
@@ -34,7 +35,7 @@ ENTRY_POINTS = "nas_lightning.predictors"
 NEEDS = ("weights", "images", "truth")
 
 
-class PredictorError(ValueError):
+class PredictorError(UserError):
     """A predictor that does not exist or cannot be used here: the message says what is wrong and what to do."""
 
 

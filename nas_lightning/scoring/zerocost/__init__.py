@@ -1,0 +1,1 @@
+"""Zero-cost proxies: scores of networks that nobody trained, one file each."""
