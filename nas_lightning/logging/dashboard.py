@@ -98,7 +98,16 @@ def build(entity: str, project: str, study: str | None = None, factors: Sequence
     )
 
 
-_FIGURES = ("tau-per-setting", "scatter", "epochs-kendall-tau", "search", "cost-seconds", "settings", "misranked")
+_FIGURES = (
+    "forest",
+    "tau-per-setting",
+    "scatter",
+    "epochs-kendall-tau",
+    "search",
+    "cost-seconds",
+    "settings",
+    "misranked",
+)
 
 
 def specification(workspace: Any) -> dict[str, Any]:

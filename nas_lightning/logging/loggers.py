@@ -75,9 +75,10 @@ class LightningFiles(RunLogger):
     ) -> None:
         add_image = getattr(self.lightning.experiment, "add_image", None)
         if add_image is not None and picture is not None:
-            from matplotlib.image import imread
+            import numpy as np
+            from PIL import Image
 
-            add_image(f"ranking/{name}", imread(picture), dataformats="HWC")
+            add_image(f"ranking/{name}", np.asarray(Image.open(picture).convert("RGB")), dataformats="HWC")
 
     def finish(self, result: Mapping[str, Any]) -> None:
         numbers = {f"final/{k}": float(v) for k, v in final_numbers(result).items()}

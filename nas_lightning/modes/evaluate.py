@@ -18,7 +18,7 @@ from nas_lightning.errors import UserError
 from nas_lightning.modes.common import data_module, logger_of, open_folder
 from nas_lightning.modes.job import Job
 from nas_lightning.modes.supernet import evaluation_of, open_benchmark
-from nas_lightning.ranking.plot import scatter
+from nas_lightning.report.scatter import score_label, write_scatter
 from nas_lightning.runs.files import to_json, write_atomically
 from nas_lightning.runs.folder import RESULT, SCHEMA_VERSION
 from nas_lightning.scoring.evaluation import Evaluation
@@ -114,14 +114,14 @@ def evaluate(job: Job) -> dict[str, Any]:
         shown = list(predictions)[-1] if len(scores) > 1 else "accuracy"
         picture = None
         if benchmark is not None:
-            picture = scatter(
+            picture = write_scatter(
                 job.folder / "ranking.png",
                 predictions[shown],
                 first.truth,
-                f"{first.space}, {config['data']['name']}",
-                first.top_k,
-                ids=first.names,
-                score="Super-net accuracy (%)" if shown == "accuracy" else f"{shown}, 0 is worst",
+                first.names,
+                title=f"{first.space}, {config['data']['name']}",
+                label=score_label(shown),
+                top_k=first.top_k,
             )
         logger.ranking("final", first.names, predictions[shown].tolist(), first.truth.tolist(), picture)
         seconds = time.perf_counter() - started

@@ -8,33 +8,45 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from nas_lightning.errors import UserError
 from nas_lightning.runs.archive import unpacked
-from nas_lightning.runs.reading import find_runs
+from nas_lightning.runs.files import write_atomically
+from nas_lightning.runs.reading import checked, clean, find_runs
 
 
-def build(folders: Sequence[str | Path], out: str | Path, title: str, replicates: int = 2000) -> dict[str, int]:
+def build(
+    folders: Sequence[str | Path],
+    out: str | Path,
+    title: str = "",
+    replicates: int = 2000,
+    shown: Sequence[str] | None = None,
+) -> dict[str, int]:
     """Write index.html, figures/, ablation.{csv,md,tex} and gap.csv into `out`; returns the number of runs by status.
 
-    Raises ValueError where there is nothing to report or a file cannot be read.
+    `shown` is what each folder is called on the page, by default its path.
+    Raises UserError where there is nothing to report; OSError where `out` cannot be written.
     """
-    from nas_lightning.report import draw, figures, gap, page, study, tables
+    from nas_lightning.report import figures, gap, page, study, tables
+    from nas_lightning.report.figure import write_pictures
     from nas_lightning.report.misranked import misranked
 
-    runs = find_runs(folders)
+    out = Path(out)
+    if out.exists() and not out.is_dir():
+        raise UserError(f"--out {out} is a file; name a folder")
+    runs = [checked(run) for run in find_runs(folders, shown)]
+    out.mkdir(parents=True, exist_ok=True)  # what cannot be written to is known before the work
     conditions, remarks = study.conditions_of(runs, replicates)
     diagnosis, left_out = misranked(conditions, runs)
-    drawn = [*figures.all_figures(conditions, runs), *([diagnosis] if diagnosis["panels"] else [])]
+    drawn = [*figures.all_figures(conditions, runs), *([diagnosis] if diagnosis.panels else [])]
     rows = gap.gaps(conditions)
-    out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    draw.write_pictures(out / "figures", drawn)
+    write_pictures(out / "figures", drawn)
     tables.write_csv(out / "ablation.csv", conditions)
     tables.write_markdown(out / "ablation.md", conditions)
     tables.write_latex(out / "ablation.tex", conditions)
     gap.write_csv(out / "gap.csv", rows)
     # Last: a page that is there has all that it links to.
-    html = page.render(conditions, runs, drawn, [*remarks, *left_out], title, rows)
-    (out / "index.html").write_text(html, encoding="utf-8")
+    html = page.render(conditions, runs, drawn, [*remarks, *left_out], clean(title), rows)
+    write_atomically(out / "index.html", html.encode())
     return dict(Counter(run.status for run in runs))
 
 
@@ -48,15 +60,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "folders", nargs="+", help="run folders, folders that hold them at any depth, or .tar.xz archives of them"
     )
     parser.add_argument("--out", default="report", help="folder to write to (default: report)")
-    parser.add_argument("--title", default="Super-net heuristics: ranking report", help="heading of the page")
+    parser.add_argument("--title", default="", help="heading of the page (default: by what the runs are)")
     parser.add_argument("--replicates", type=int, default=2000, help="of the bootstrap (default: 2000)")
     given = parser.parse_args(arguments)
     if given.replicates < 100:
         parser.error(f"--replicates {given.replicates} is too few for an interval; give at least 100")
     try:
         with unpacked(given.folders) as folders:
-            counts = build(folders, given.out, given.title, given.replicates)
-    except ValueError as error:
+            counts = build(folders, given.out, given.title, given.replicates, given.folders)
+    except OSError as error:
+        print(
+            f"report: {given.out} cannot be written ({error.strerror or error}); choose another --out", file=sys.stderr
+        )
+        return 2
+    except UserError as error:
         print(f"report: {error}", file=sys.stderr)
         return 2
     listed = ", ".join(f"{n} {status}" for status, n in sorted(counts.items()))

@@ -17,6 +17,7 @@ left                   ceiling − tau of the average: mis-ranked alike by all s
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -28,6 +29,7 @@ import numpy as np
 from nas_lightning.ranking.correlation import kendall_tau
 from nas_lightning.report.misranked import common, percentiles
 from nas_lightning.report.study import Condition, Setting
+from nas_lightning.runs.files import write_atomically
 from nas_lightning.runs.reading import Run
 
 REDRAWS = 20
@@ -114,10 +116,11 @@ def gaps(conditions: Sequence[Condition]) -> list[Gap]:
 
 def write_csv(path: Path, rows: Sequence[Gap]) -> None:
     """Plain numbers, empty where not available."""
-    with path.open("w", newline="", encoding="utf-8") as stream:
+    with io.StringIO(newline="") as stream:
         writer = csv.writer(stream)
         names = [f.name for f in fields(Gap)]
         writer.writerow(names)
         for row in rows:
             values = (getattr(row, name) for name in names)
             writer.writerow("" if isinstance(v, float) and math.isnan(v) else v for v in values)
+        write_atomically(path, stream.getvalue().encode())

@@ -10,11 +10,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import numpy as np
 
-from nas_lightning.report.study import REFERENCE, Condition
+from nas_lightning.report.figure import Figure, Panel
+from nas_lightning.report.look import ROW, SERIES, cut, readings
+from nas_lightning.report.study import Condition
 from nas_lightning.runs.reading import COMPLETE, Run
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.base import ArchitectureError
@@ -99,40 +102,70 @@ def _binned(values: np.ndarray, sign: str) -> tuple[list[str], list[str]]:
     return labels, list(dict.fromkeys(label(v) for v in range(low, high + 1)))
 
 
-def panel(space: str, names: Sequence[str], errors: np.ndarray, title: str) -> dict[str, Any]:
+def panel(space: str, names: Sequence[str], errors: np.ndarray, title: str, group: str = "") -> Panel:
     """One panel: a row per group, the most telling property first. Raises ArchitectureError as `properties` does."""
     by_share = sorted(
         ((explained(errors, p.labels), p) for p in properties(space, names)), key=lambda pair: (-pair[0], pair[1].name)
     )
-    rows = []
-    for share, found in by_share:
+    columns: dict[str, list[Any]] = {name: [] for name in ("row", "property", "tone", "n", "share", *_NUMBERS)}
+    for k, (share, found) in enumerate(by_share):
+        if len(columns["row"]) >= _ROWS:
+            break
         labels = np.asarray(found.labels)
         for label in found.order:
             inside = errors[labels == label]
             if len(inside) < SMALLEST:
                 continue
             mean, half = float(inside.mean()), 1.96 * float(inside.std(ddof=1)) / len(inside) ** 0.5
-            low, high = np.percentile(inside, [25, 75])
-            values = {"mean": mean, "low": mean - half, "high": mean + half, "q25": float(low), "q75": float(high)}
-            rows.append(
-                {"group": found.name, "label": label, "n": len(inside), "share": round(share, 4)}
-                | {name: round(value, 2) for name, value in values.items()}
+            quartiles = np.percentile(inside, [25, 75]).tolist()
+            name = found.name + (" " if label.startswith("×") else ": ") + label
+            values = (
+                cut(f"{name} ({len(inside)})", 50),
+                found.name,
+                SERIES[k % len(SERIES)],
+                len(inside),
+                round(share, 4),
             )
+            numbers = (round(v, 2) for v in (mean, mean - half, mean + half, *quartiles))
+            for column, value in zip(columns.values(), (*values, *numbers), strict=True):
+                column.append(value)
     size = f"mean absolute rank error {np.abs(errors).mean():.1f} points, n = {len(errors)}"
     shares = ", ".join(f"{p.name} {100 * share:.0f} %" for share, p in by_share[:5])
-    return {
-        "title": f"{title}: {size}",
-        "choice": title,
-        "x": "Rank error in percentile points (left: under-rated, right: over-rated)",
-        "rows": rows,
-        "note": f"Share of the errors' variance that a property explains: {shares}.",
-    }
+    note = f"Share of the errors' variance that a property explains: {shares}."
+    return Panel(f"{title}: {size}", _chart(), {"rows": columns}, group, title, note)
 
 
-def misranked(conditions: Sequence[Condition], runs: Sequence[Run] = ()) -> tuple[dict[str, Any], list[str]]:
+_ROWS = 36
+"""Groups of one panel; properties that explain less than those are left out."""
+_NUMBERS = ("mean", "low", "high", "q25", "q75")
+
+
+@cache
+def _chart() -> Any:
+    import altair as alt
+
+    shown = [
+        alt.Tooltip("row:N", title="group (architectures)"),
+        *readings(3, mean="mean", low="95 % interval from", high="to", q25="middle half from", q75="to "),
+        alt.Tooltip("share:Q", title="property explains", format=".1%"),
+    ]
+    base = alt.Chart(alt.NamedData("rows")).encode(
+        y=alt.Y("row:N", sort=None, title=None, axis=alt.Axis(labelLimit=300)),
+        color=alt.Color("tone:N", scale=None),
+        tooltip=shown,
+    )
+    x = "Rank error, percentile points (left under-rated, right over-rated)"
+    zero = alt.Chart(alt.InlineData(values=[{}])).mark_rule(color="#7b8794").encode(x=alt.datum(0))
+    half = base.mark_bar(opacity=0.22, size=10).encode(x=alt.X("q25:Q", title=x), x2="q75:Q")
+    interval = base.mark_rule(strokeWidth=2.2).encode(x="low:Q", x2="high:Q")
+    mean = base.mark_circle(size=46, opacity=1).encode(x="mean:Q")
+    return (zero + half + interval + mean).properties(width=310, height=alt.Step(ROW))
+
+
+def misranked(conditions: Sequence[Condition], runs: Sequence[Run] = ()) -> tuple[Figure, list[str]]:
     """The figure, one panel per setting (its seeds averaged) and per predictor of every mode=evaluate run, to choose
     from; and remarks about runs that it leaves out."""
-    panels: list[dict[str, Any]] = []
+    panels: list[Panel] = []
     remarks: list[str] = []
 
     def add(group: str, title: str, space: str, found: Mapping[str, Any], where: str) -> None:
@@ -140,30 +173,32 @@ def misranked(conditions: Sequence[Condition], runs: Sequence[Run] = ()) -> tupl
             return
         errors = rank_errors(found["predictions"], found["truth"])
         try:
-            panels.append({"group": group, **panel(space, found["names"], errors, title)})
-        except ArchitectureError as error:
-            remarks.append(f"{where} takes no part in the diagnosis of mis-ranked architectures: {error}")
+            panels.append(panel(space, found["names"], errors, title, group))
+        except (ArchitectureError, ValueError) as error:  # a space that this version does not know
+            remarks.append(
+                f"{where} takes no part in the diagnosis of mis-ranked architectures: {cut(str(error), 200)}"
+            )
 
     for condition in conditions:
         for setting in condition.settings:
-            label = setting.setting if setting.factor == REFERENCE else f"{setting.factor}: {setting.setting}"
             seeds = f"{len(setting.runs)} seeds averaged" if len(setting.runs) > 1 else f"seed {setting.runs[0].seed}"
             found = common([run.ranking for run in setting.runs])
-            add(condition.label, f"{label}, {seeds}", condition.space, found, str(setting.runs[0].path))
+            add(condition.label, f"{setting.name}, {seeds}", condition.space, found, setting.runs[0].shown)
     for run in runs:
         if run.status == COMPLETE and run.kind == "evaluation":
-            group = f"mode=evaluate, {run.path.name}"
+            group = f"mode=evaluate, {run.shown.rsplit('/', 1)[-1]}"
             for name, table in run.predictions.items():
-                add(group, name, str(run.result["space"]), common([table]), str(run.path))
-    figure = {
-        "id": "misranked",
-        "kind": "errors",
-        "title": "Which architectures are mis-ranked",
-        "note": "Rank by the score minus true rank, per group of architectures. Mark: mean and its 95 % interval; bar: "
-        "the middle half of the architectures. Properties that explain most of the error come first.",
-        "choose": True,
-        "panels": panels,
-    }
+                add(group, name, str(run.result["space"]), common([table]), run.shown)
+    figure = Figure(
+        "misranked",
+        "Which architectures are mis-ranked",
+        "Rank by the score minus true rank, per group of architectures (their number in brackets). Mark: mean and its "
+        "95 % interval; bar: the middle half of the architectures. Properties that explain most of the error come "
+        "first.",
+        panels,
+        choose=True,
+        columns=2,
+    )
     return figure, remarks
 
 

@@ -10,9 +10,13 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from nas_lightning.report.figure import FORMATS, Figure, Panel
 from nas_lightning.report.gap import Gap
-from nas_lightning.report.study import REFERENCE, Condition, Setting
-from nas_lightning.report.tables import HEADER, beside, describe, numbers, row
+from nas_lightning.report.look import CONFIG, number
+from nas_lightning.report.search_curves import algorithm_of, searches_of
+from nas_lightning.report.study import BASELINE, Condition, Setting, changes_of, value_of
+from nas_lightning.report.tables import HEADER, NO_BASELINE, beside, describe, numbers, row
+from nas_lightning.runs.labels import combined, short
 from nas_lightning.runs.reading import COMPLETE, FAILED, NOT_APPLICABLE, UNFINISHED, Run
 
 _DEFINITIONS = {
@@ -20,8 +24,9 @@ _DEFINITIONS = {
     "s-KdT": "Sparse Kendall tau, reference definition: accuracies closer than the threshold do not count as ordered.",
     "top-K acc.": "Final search performance: mean stand-alone accuracy of the super-net's top K architectures.",
     "P > R": "Probability that the best of the top K beats the best of n random draws from the table.",
-    "Δ tau": "Mean over seeds of the setting's tau minus the reference's at the same seed, which draws the same "
-    "batches and paths; its interval is a hierarchical bootstrap (seeds outer, architectures inner), not adjusted.",
+    "Δ tau": "Mean over seeds of the setting's tau minus the baseline's (the unchanged plan's) at the same seed, which "
+    "draws the same batches and paths; its interval is a hierarchical bootstrap (seeds outer, architectures inner), "
+    "not adjusted.",
     "p (Holm)": "Two-sided bootstrap p-value, adjusted by Holm over all settings and conditions of the factor.",
     "verdict": "helps or hurts where the adjusted p is below 0.05, else no difference at this n; with fewer than 5 "
     "seeds nothing is decided.",
@@ -34,56 +39,123 @@ _DEFINITIONS = {
 def render(
     conditions: Sequence[Condition],
     runs: Sequence[Run],
-    figures: Sequence[dict[str, Any]],
+    figures: Sequence[Figure],
     remarks: Sequence[str] = (),
-    title: str = "Super-net heuristics: ranking report",
+    title: str = "",
     gaps: Sequence[Gap] = (),
+    more: Sequence[tuple[str, str, str]] = (),
 ) -> str:
-    """The page as text; figures as `nas_lightning.report.figures` describes them."""
-    here = files("nas_lightning.report")
-    sections = [("ablation", "Ablation", _ablation(conditions))] if conditions else []
-    sections += [(f["id"], f["title"], _figure(f)) for f in figures]
+    """The page as text: tables, figures, what is missing. `more` are sections (key, heading, HTML) of the caller's,
+    shown first."""
+    sections = list(more)
+    sections += [("ablation", "Ablation", _ablation(conditions))] if conditions else []
+    if searches := searches_of(runs):
+        sections.append(("searches", "Searches", _searches(searches)))
+    sections += [(f.id, f.title, _figure(f)) for f in figures]
     if gaps:
         sections.append(("gap", "What separates tau from the ceiling", _gap(gaps)))
     if evaluations := [run for run in runs if run.status == COMPLETE and run.kind == "evaluation"]:
         sections.append(("evaluations", "Evaluations of trained super-nets", _evaluations(evaluations)))
     if any(c.effects for c in conditions):
         sections.append(("effects", "Main effects and interactions", _effects(conditions)))
-    sections.append(("missing", "Runs that are not complete", _missing(runs, remarks)))
-    sections.append(("runs", "All complete runs", _complete(runs)))
+    if runs:
+        sections.append(("missing", "Runs that are not complete", _missing(runs, remarks)))
+        sections.append(("runs", "All complete runs", _complete(runs)))
     sections.append(("definitions", "How to read this", _definitions()))
+    summary = _summary(conditions, runs) if runs else ""
+    return page(title or heading(runs), summary, sections, figures)
+
+
+def heading(runs: Sequence[Run]) -> str:
+    """What the page is about, by the kinds of its runs."""
+    kinds = {run.kind for run in runs if run.status == COMPLETE}
+    if kinds == {"search"}:
+        return "Architecture search: report"
+    return "Super-net heuristics: ranking report" if "search" not in kinds else "Super-nets and searches: report"
+
+
+def page(title: str, summary: str, sections: Sequence[tuple[str, str, str]], figures: Sequence[Figure]) -> str:
+    """One self-contained HTML file: sections (key, heading, HTML), with the figures that they have a place for."""
+    import vl_convert
+
+    here = files("nas_lightning.report")
     links = "".join(f'<a href="#{key}">{escape(name)}</a>' for key, name, _ in sections)
     body = "".join(f'<section id="{key}"><h2>{escape(name)}</h2>{text}</section>' for key, name, text in sections)
-    # "</" inside a script would end it: JSON allows the slash to be escaped.
-    data = json.dumps({"figures": list(figures)}, allow_nan=False, separators=(",", ":")).replace("</", "<\\/")
-    return (
+    # No "<" in the data: nothing in them can end the script or open a comment in it.
+    data = json.dumps(packed(figures), allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    text = (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<link rel="icon" href="data:,">'
         f"<title>{escape(title)}</title><style>{here.joinpath('page.css').read_text(encoding='utf-8')}</style></head>"
-        f"<body><h1>{escape(title)}</h1>{_summary(conditions, runs)}<nav>{links}</nav>{body}"
-        f'<div id="tip"></div><script type="application/json" id="report-data">{data}</script>'
-        f"<script>{here.joinpath('page.js').read_text(encoding='utf-8')}</script></body></html>\n"
+        f"<body><h1>{escape(title)}</h1>{summary}<nav>{links}</nav>{body}"
+        f'<script type="application/json" id="report-data">{data}</script>'
     )
+    if any(figure.panels for figure in figures):
+        bundle = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub lacks the default
+        text += f"<script>{bundle}</script>"
+    return f"{text}<script>{here.joinpath('page.js').read_text(encoding='utf-8')}</script></body></html>\n"
+
+
+def packed(figures: Sequence[Figure]) -> dict[str, Any]:
+    """Figures as the page's script reads them: specifications and long columns that several panels share once."""
+    specs: dict[str, int] = {}
+    columns: dict[str, int] = {}
+    of_chart: dict[int, int] = {}
+
+    def spec_of(panel: Panel) -> int:
+        if id(panel.chart) not in of_chart:
+            text = json.dumps(panel.specification(), allow_nan=False, separators=(",", ":"))
+            of_chart[id(panel.chart)] = specs.setdefault(text, len(specs))
+        return of_chart[id(panel.chart)]
+
+    def column(values: Sequence[Any]) -> list[Any] | int:
+        if len(values) < 8:
+            return list(values)
+        return columns.setdefault(json.dumps(list(values), allow_nan=False, separators=(",", ":")), len(columns))
+
+    drawn = []
+    for figure in figures:
+        panels = [
+            {"title": p.title, "group": p.group, "choice": p.choice, "note": p.note, "spec": spec_of(p),
+             "data": {name: {key: column(v) for key, v in table.items()} for name, table in p.data.items()}}
+            for p in figure.panels
+        ]  # fmt: skip
+        drawn.append({"id": figure.id, "choose": figure.choose, "panels": panels})
+    return {
+        "config": CONFIG,
+        "specs": [json.loads(text) for text in specs],
+        "columns": [json.loads(text) for text in columns],
+        "figures": drawn,
+    }
 
 
 def _summary(conditions: Sequence[Condition], runs: Sequence[Run]) -> str:
     status = Counter(run.status for run in runs)
     verdicts = Counter(s.verdict for c in conditions for s in c.settings if s.verdict)
     undecided = sum(n for v, n in verdicts.items() if v.startswith("not decided"))
-    tiles = [
-        (status[COMPLETE], "runs complete"),
-        (status[FAILED], "failed"),
-        (status[UNFINISHED], "unfinished"),
-        (status[NOT_APPLICABLE], "not applicable"),
-        (verdicts["helps"], "settings help"),
-        (verdicts["hurts"], "hurt"),
-        (verdicts["no difference"], "no difference"),
-        (undecided, "not decided"),
-    ]
-    shown = "".join(f'<div class="tile"><b>{n}</b><span>{label}</span></div>' for n, label in tiles)
-    about = "".join(f"<p><b>{escape(c.label)}.</b> {escape(describe(c))}</p>" for c in conditions)
-    return f'<div class="tiles">{shown}</div>{about}'
+    tiles = [(status[COMPLETE], "runs complete"), (status[FAILED], "failed"), (status[UNFINISHED], "unfinished"),
+             (status[NOT_APPLICABLE], "not applicable")]  # fmt: skip
+    if verdicts:
+        tiles += [(verdicts["helps"], "settings help"), (verdicts["hurts"], "hurt"),
+                  (verdicts["no difference"], "no difference"), (undecided, "not decided")]  # fmt: skip
+    shown = "".join(
+        f'<div class="tile"><b>{n}</b><span>{label}</span></div>' for n, label in tiles if n or label == "runs complete"
+    )
+    without = [c for c in conditions if c.baseline is None and len(c.settings) > 1]
+    said = ""
+    if without:
+        which = "This study" if len(without) == len(conditions) else ", ".join(c.label for c in without)
+        said = (
+            f'<p class="first">{escape(which)} has no baseline: no run of the unchanged plan, so that its settings are '
+            "compared with nothing. Add one with <code>ablation=baseline</code>.</p>"
+        )
+    entries = [f"<p><b>{escape(c.label)}.</b> {escape(describe(c))}</p>" for c in conditions]
+    about = "".join(entries)
+    if len(entries) > 4:
+        several = f"{len(entries)} conditions, which are not compared with each other"
+        about = f"<details><summary>{several}</summary>{about}</details>"
+    return f'{said}<div class="tiles">{shown}</div>{about}'
 
 
 def _badge(verdict: str) -> str:
@@ -111,24 +183,34 @@ def _cell(text: str, value: float | None = None, css: str = "", title: str = "")
 
 
 def _ablation(conditions: Sequence[Condition]) -> str:
-    lines = [line for c in conditions for line in (*(_ablation_row(c, s) for s in c.settings), *_beside_rows(c))]
-    notes = [f"{c.label}, {s.factor} {s.setting}: {s.note}." for c in conditions for s in c.settings if s.note]
+    bodies = []
+    columns = HEADER[1:]
+    for c in conditions:
+        lines = [*(_ablation_row(c, s) for s in c.settings), *_beside_rows(c)]
+        title = escape(c.label) + ("" if c.baseline is not None or len(c.settings) < 2 else f" <i>{NO_BASELINE}</i>")
+        head = ""
+        if len(conditions) > 1 or c.baseline is None:
+            head = f'<tr class="group"><th colspan="{len(columns)}">{title}</th></tr>'
+        bodies.append(f"<tbody>{head}{''.join(lines)}</tbody>")
+    notes = [f"{c.label}, {s.name}: {s.note}." for c in conditions for s in c.settings if s.note]
     note = f'<p class="note">{escape(" ".join(notes))}</p>' if notes else ""
+    compared = "Every setting by what it changes"
+    if any(c.baseline is not None for c in conditions):
+        compared = "Each setting against the baseline of its conditions (shaded), the unchanged plan"
     return (
-        '<p class="note">Each setting against the reference of its conditions (shaded); in italics, on the same '
-        "architectures, what costs little or nothing, and the ceilings. Click a heading to sort descending, ascending, "
-        "and back.</p>"
+        f'<p class="note">{compared}; in italics, on the same architectures, what costs little or nothing, and the '
+        "ceilings. Click a heading to sort descending, ascending, and back.</p>"
         '<div class="tools"><input data-table="ablation-table" type="search" placeholder="Filter rows" '
         'aria-label="Filter rows"><span class="files"><a href="ablation.csv">CSV</a><a href="ablation.md">Markdown</a>'
         '<a href="ablation.tex">LaTeX</a></span></div>'
-        f'<div class="scroll"><table class="sortable" id="ablation-table">{_head(HEADER, 4)}'
-        f"<tbody>{''.join(lines)}</tbody></table></div>{note}"
+        f'<div class="scroll"><table class="sortable" id="ablation-table">{_head(columns, 3)}{"".join(bodies)}</table>'
+        f"</div>{note}"
     )
 
 
 def _ablation_row(condition: Condition, setting: Setting) -> str:
-    printed = row(condition, setting)
-    cells = [_cell(escape(text), css="text name" if i == 2 else "text") for i, text in enumerate(printed[:3])]
+    printed = row(condition, setting)[1:]
+    cells = [_cell(escape(text), css="text name" if i == 1 else "text") for i, text in enumerate(printed[:2])]
     cells.append(_cell(_badge(setting.verdict), css="text"))
     level = setting.level
     interval = (
@@ -137,26 +219,60 @@ def _ablation_row(condition: Condition, setting: Setting) -> str:
     hints = [_minus(interval)] + [""] * len(printed)  # of tau itself; that of its difference has a column
     cells += [
         _cell(escape(text), value, title=hint)
-        for text, value, hint in zip(printed[4:], numbers(setting), hints, strict=False)
+        for text, value, hint in zip(printed[3:], numbers(setting), hints, strict=False)
     ]
-    return f"<tr{' class=reference' if setting.factor == REFERENCE else ''}>{''.join(cells)}</tr>"
+    return f"<tr{' class=reference' if not setting.changes else ''}>{''.join(cells)}</tr>"
 
 
 def _beside_rows(condition: Condition) -> list[str]:
     lines = []
     for texts, values in beside(condition):
-        cells = [_cell(escape(text), css="text name" if i == 2 else "text") for i, text in enumerate(texts[:3])]
+        cells = [_cell(escape(text), css="text name" if i == 1 else "text") for i, text in enumerate(texts[1:3])]
         cells.append(_cell("", css="text"))
         cells += [_cell(escape(text), value) for text, value in zip(texts[4:], values, strict=True)]
         lines.append(f"<tr class=beside>{''.join(cells)}</tr>")
     return lines
 
 
-def _figure(figure: dict[str, Any]) -> str:
-    key = escape(figure["id"])
+def _searches(runs: Sequence[Run]) -> str:
+    def percent(value: float) -> str:
+        return "–" if math.isnan(value) else f"{100 * value:.2f}"
+
+    lines = []
+    for run in runs:
+        metrics = run.result.get("metrics") or {}
+        found = metrics.get("found") if isinstance(metrics.get("found"), dict) else {}
+        cost, objective = run.result.get("cost") or {}, run.result.get("objective") or {}
+        random = ((run.result.get("baselines") or {}).get("random_search_equal_budget") or {}).get("found") or {}
+        truth, spent = value_of(found or {}, "truth"), value_of(cost, "spent")
+        blind = value_of(random if isinstance(random, dict) else {}, "mean")
+        texts = (
+            algorithm_of(run),
+            f"{run.result['space']} on {run.result['dataset']}",
+            str(objective.get("name") or ""),
+        )
+        cells = [*(_cell(escape(t), css="text") for t in texts), _cell(str(run.seed), run.seed)]
+        cells.append(
+            _cell(f"{'–' if math.isnan(spent) else f'{spent:,.6g}'} {escape(str(cost.get('unit') or ''))}", spent)
+        )
+        cells += [_cell(percent(truth), truth), _cell(percent(blind), blind)]
+        cells.append(_cell(escape(str((found or {}).get("architecture") or "")), css="text wrap"))
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    names = ["algorithm", "problem", "objective", "seed", "spent", "found (%)", "random search (%)", "architecture"]
     return (
-        f'<p class="note">{escape(figure["note"])} <span class="files"><a href="figures/{key}.png">PNG</a>'
-        f'<a href="figures/{key}.svg">SVG</a></span></p><figure id="figure-{key}"></figure>'
+        '<p class="note">Found: stand-alone accuracy of the best by the objective; beside it what random search finds '
+        "with the same budget, mean over its seeds.</p>"
+        f'<div class="scroll"><table class="sortable" id="searches-table">{_head(names, 3)}'
+        f"<tbody>{''.join(lines)}</tbody></table></div>"
+    )
+
+
+def _figure(figure: Figure) -> str:
+    key = escape(figure.id)
+    links = "".join(f'<a href="figures/{key}.{suffix}">{suffix.upper()}</a>' for suffix in FORMATS)
+    return (
+        f'<p class="note">{escape(figure.note)} <span class="files">{links}</span></p>'
+        f'<figure id="figure-{key}"></figure>'
     )
 
 
@@ -191,7 +307,7 @@ def _gap(gaps: Sequence[Gap]) -> str:
         cells += [cell(v) for v in (g.tau, g.seed_to_seed, g.repeated_scoring, g.tau_averaged)]
         cells.append(cell(g.ceiling, "" if math.isnan(g.ceiling) else f"{g.ceiling:.3f} ({g.ceiling_kind.split()[0]})"))
         cells += [cell(g.by_seeds), cell(g.left), _cell(f"{g.seeds} × {g.architectures}", g.seeds)]
-        lines.append(f"<tr{' class=reference' if g.factor == REFERENCE else ''}>{''.join(cells)}</tr>")
+        lines.append(f"<tr{' class=reference' if g.factor == BASELINE else ''}>{''.join(cells)}</tr>")
     names = ["conditions", "factor", "setting", "tau, one seed", "seed to seed", "repeated scoring"]
     names += ["tau, seeds averaged", "ceiling", "gap: by seeds", "gap: left", "seeds × archs"]
     return (
@@ -210,27 +326,23 @@ def _evaluations(runs: Sequence[Run]) -> str:
     for run in runs:
         evaluation = run.result["evaluation"]
         conditions = (
-            f"{evaluation['architecture_set']}, {evaluation['n_images']} {evaluation['split']} images, batch "
-            f"{evaluation['batch_size']}, batch norm {evaluation['batch_norm']}, "
-            f"{evaluation.get('precision', '32-true')}"
+            f"{evaluation.get('architecture_set', '?')}, {evaluation.get('n_images', '?')} "
+            f"{evaluation.get('split', '?')} images, batch {evaluation.get('batch_size', '?')}, batch norm "
+            f"{evaluation.get('batch_norm', '?')}, {evaluation.get('precision', '32-true')}"
         )
         for kind in ("metrics", "baselines"):
             for name, record in (run.result.get(kind) or {}).items():
                 if "kendall_tau" not in record:
                     continue
-                interval, found = record["kendall_tau_interval"], record["final_search_performance"]["mean"]
-                tau, top = (
-                    math.nan if record[k] is None else record[k] for k in ("kendall_tau", "kendall_tau_top10pct")
-                )
+                interval = record["kendall_tau_interval"]
+                tau, top = value_of(record, "kendall_tau"), value_of(record, "kendall_tau_top10pct")
+                low, high = value_of(interval, "low"), value_of(interval, "high")
+                best = value_of(record, "final_search_performance")
                 texts = (str(run.result["space"]), conditions, name.replace("_", " "))
                 cells = [_cell(escape(t), css="text wrap" if i else "text") for i, t in enumerate(texts)]
-                cells.append(_cell("–" if math.isnan(tau) else _minus(f"{tau:.3f}"), tau))
-                low = math.nan if interval["low"] is None else interval["low"]
-                cells.append(_cell("–" if math.isnan(low) else _minus(f"{low:.3f} to {interval['high']:.3f}"), low))
-                cells.append(_cell("–" if math.isnan(top) else _minus(f"{top:.3f}"), top))
-                cells.append(
-                    _cell("–" if found is None else f"{100 * found:.2f}", math.nan if found is None else found)
-                )
+                cells.append(_cell(number(tau), tau))
+                cells.append(_cell("–" if math.isnan(low) else f"{number(low)} to {number(high)}", low))
+                cells += [_cell(number(top), top), _cell(number(100 * best, 2), best)]
                 cells.append(_cell(str(record["n"]), record["n"]))
                 lines.append(f"<tr>{''.join(cells)}</tr>")
     names = ["space", "conditions", "predictor", "tau", "95 % interval", "tau top 10 %", "top-K acc. (%)", "archs"]
@@ -245,10 +357,14 @@ def _missing(runs: Sequence[Run], remarks: Sequence[str]) -> str:
     lines = []
     for run in runs:
         if run.status != COMPLETE:
-            ablation = run.result.get("ablation") or {}
-            what = f"{ablation.get('factor')}: {ablation.get('setting')}" if ablation else ""
+            ablation = run.result.get("ablation")
+            what = (
+                f"{ablation.get('factor')}: {ablation.get('setting')}"
+                if isinstance(ablation, dict) and ablation
+                else ""
+            )
             badge = f'<span class="badge {escape(run.status)}">{escape(run.status)}</span>'
-            cells = [_cell(badge, css="text"), _cell(escape(str(run.path)), css="text wrap")]
+            cells = [_cell(badge, css="text"), _cell(escape(run.shown), css="text wrap")]
             cells += [_cell(escape(str(run.result.get("space", ""))), css="text"), _cell(escape(what), css="text")]
             cells.append(_cell(escape(run.reason), css="text wrap"))
             lines.append(f"<tr>{''.join(cells)}</tr>")
@@ -263,16 +379,28 @@ def _complete(runs: Sequence[Run]) -> str:
     lines = []
     for run in runs:
         if run.status == COMPLETE:
-            tau = run.record.get("kendall_tau")
-            tau = math.nan if tau is None else float(tau)
-            texts = (run.kind, str(run.result["space"]), str(run.result["dataset"]), str(run.result["run_hash"]))
-            cells = [_cell(escape(str(run.path)), css="text wrap"), *(_cell(escape(t), css="text") for t in texts)]
+            tau = value_of(run.record, "kendall_tau") if run.kind in ("train", "evaluation") else math.nan
+            texts = (
+                run.kind,
+                _called(run),
+                str(run.result["space"]),
+                str(run.result["dataset"]),
+                str(run.result["run_hash"]),
+            )
+            cells = [_cell(escape(run.shown), css="text wrap"), *(_cell(escape(t), css="text") for t in texts)]
             cells.append(_cell(str(run.seed), run.seed))
             cells.append(_cell("–" if math.isnan(tau) else _minus(f"{tau:.3f}"), tau))
             cells.append(_cell("–" if math.isnan(run.seconds) else f"{run.seconds:,.0f}", run.seconds))
             lines.append(f"<tr>{''.join(cells)}</tr>")
-    head = _head(["folder", "kind", "space", "data set", "run hash", "seed", "Kendall tau", "seconds"], 5)
+    head = _head(["folder", "kind", "changes", "space", "data set", "run hash", "seed", "Kendall tau", "seconds"], 6)
     return f'<div class="scroll"><table class="sortable">{head}<tbody>{"".join(lines)}</tbody></table></div>'
+
+
+def _called(run: Run) -> str:
+    """What a training changes, what a search searches with."""
+    if run.kind == "train":
+        return combined({factor: short(values, factor) for factor, values in changes_of(run).items()}) or BASELINE
+    return algorithm_of(run) if run.kind == "search" else ""
 
 
 def _definitions() -> str:

@@ -1,68 +1,100 @@
-"""The figure of searches: the best so far against the budget spent, one line an algorithm."""
+"""The figures of searches: regret against the budget spent, and fronts with the corner of their hypervolume."""
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
 
+from nas_lightning.report.curves import Axes, Line, line_panels
+from nas_lightning.report.figure import Figure, Panel
+from nas_lightning.report.look import BLUE, GOLD, HEIGHT, WIDTH, finite, readings
+from nas_lightning.report.study import value_of
 from nas_lightning.runs.reading import COMPLETE, Run
 
-
-def search_curves(runs: Sequence[Run]) -> dict[str, Any]:
-    """Best so far against the budget spent: median and interquartile range over seeds, one line an algorithm."""
-    groups: dict[tuple[str, ...], dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
-    for run in runs:
-        if run.status == COMPLETE and run.kind == "search" and len(run.search.get("evaluation", ())):
-            objective = run.result.get("objective") or {}
-            unit = str((run.result.get("cost") or {}).get("unit", "evaluations"))
-            where = (run.result["space"], run.result["dataset"], str(objective.get("name", "")), unit)
-            groups[where][_algorithm(run)].append(run)
-    panels = []
-    for (space, dataset, objective_name, unit), algorithms in sorted(groups.items()):
-        every = [run for group in algorithms.values() for run in group]
-        # One measure a panel: the truth only if every run knows it, else what was searched by.
-        known = all(not np.isnan(run.search.get("incumbent_truth", np.array([np.nan]))).any() for run in every)
-        column, scale = ("incumbent_truth", 100) if known else ("incumbent_objective", 1)
-        label = "Stand-alone accuracy of the incumbent (%)" if known else "Objective of the incumbent"
-        series = []
-        for algorithm, members in sorted(algorithms.items()):
-            line = _held_line([_curve(run, column) for run in members], algorithm, scale)
-            if line:
-                series.append(line)
-        if series:
-            title = f"{space} on {dataset}" + (f", objective {objective_name}" if objective_name else "")
-            panels.append({"title": title, "x": f"Budget spent ({unit})", "y": label, "series": series, "step": True})
-    return {
-        "id": "search",
-        "kind": "lines",
-        "title": "Search: best so far",
-        "note": "Median over seeds and interquartile range; the number of seeds in brackets. A curve ends with its "
-        "shortest seed.",
-        "panels": panels,
-    }
+_POINTS = 120
+"""Points of one curve that the page holds, equally spaced in the logarithm of the budget."""
 
 
-def _algorithm(run: Run) -> str:
+def searches_of(runs: Sequence[Run]) -> list[Run]:
+    """The complete searches that left evaluations."""
+    return [r for r in runs if r.status == COMPLETE and r.kind == "search" and len(r.search.get("evaluation", ()))]
+
+
+def algorithm_of(run: Run) -> str:
+    """Its name, in words."""
     given = run.result.get("algorithm")
     name = given.get("name") if isinstance(given, dict) else given
-    return str(name or "search")
+    return str(name or "search").replace("_", " ")
+
+
+def search_curves(runs: Sequence[Run]) -> Figure:
+    """What the incumbent still lacks against the budget spent: one line an algorithm, one panel a problem.
+
+    Where the stand-alone truth of all incumbents is known, their regret: the best accuracy of the table, or (without
+    one) of all these searches, minus theirs, in points, on a logarithmic axis. Else the incumbent's objective.
+    """
+    panels: list[Panel] = []
+    for (space, dataset, objective, unit), algorithms in sorted(_problems(runs).items()):
+        every = [run for group in algorithms.values() for run in group]
+        known = all(not np.isnan(run.search.get("incumbent_truth", np.array([np.nan]))).any() for run in every)
+        title = f"{space} on {dataset}" + (f", {objective}" if objective else "")
+        x = f"Budget spent ({unit})"
+        if not known:
+            lines = [_held(g, "incumbent_objective", name, None) for name, g in sorted(algorithms.items())]
+            panels += line_panels([v for v in lines if v], Axes(x, "Objective of the incumbent", True, True), title)
+            continue
+        best, source = _best(every)
+        smallest = 0.01
+        lines = [_held(g, "incumbent_truth", name, (best, smallest)) for name, g in sorted(algorithms.items())]
+        axes = Axes(x, "Regret of the incumbent (points)", True, True, True)
+        note = f"{title}: best {100 * best:.2f} %, {source}"
+        panels += line_panels([v for v in lines if v], axes, note)
+    return Figure(
+        "search",
+        "Search: what the best so far lacks",
+        "Median over seeds and interquartile range, on logarithmic axes; the number of seeds in brackets. Regret: the "
+        "best stand-alone accuracy minus that of the incumbent, both in percent; none is drawn at 0.01. A curve "
+        "ends with its shortest seed.",
+        panels,
+        columns=2,
+    )
+
+
+def _problems(runs: Sequence[Run]) -> dict[tuple[str, ...], dict[str, list[Run]]]:
+    groups: dict[tuple[str, ...], dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
+    for run in searches_of(runs):
+        objective = run.result.get("objective") or {}
+        unit = str((run.result.get("cost") or {}).get("unit", "evaluations"))
+        where = (str(run.result["space"]), str(run.result["dataset"]), str(objective.get("name", "")), unit)
+        groups[where][algorithm_of(run)].append(run)
+    return groups
+
+
+def _best(runs: Sequence[Run]) -> tuple[float, str]:
+    """The highest accuracy that is known, and where from."""
+    tables = [value_of(run.result.get("benchmark") or {}, "best") for run in runs]
+    if tables and not any(map(math.isnan, tables)):
+        return max(tables), "of the table"
+    return max(float(np.nanmax(run.search["incumbent_truth"])) for run in runs), "of all these searches"
 
 
 def _curve(run: Run, column: str) -> tuple[np.ndarray, np.ndarray]:
     """Budget spent (evaluations where it was not recorded) and the incumbent's value, in ascending order."""
     x = run.search.get("spent", run.search["evaluation"])
     y = run.search.get(column, np.full(len(x), np.nan))
-    keep = ~(np.isnan(x) | np.isnan(y))
+    keep = np.isfinite(x) & np.isfinite(y) & (x > 0)
     order = np.argsort(x[keep], kind="stable")
     return x[keep][order], y[keep][order]
 
 
-def _held_line(curves: Sequence[tuple[np.ndarray, np.ndarray]], label: str, scale: float) -> dict[str, Any] | None:
+def _held(runs: Sequence[Run], column: str, name: str, regret: tuple[float, float] | None) -> Line | None:
     """Median and quartiles of step curves: each holds its value until its next point."""
-    curves = [curve for curve in curves if len(curve[0])]
+    curves = [curve for run in runs if len((curve := _curve(run, column))[0])]
     if not curves:
         return None
     start, end = max(x[0] for x, _ in curves), min(x[-1] for x, _ in curves)
@@ -70,14 +102,59 @@ def _held_line(curves: Sequence[tuple[np.ndarray, np.ndarray]], label: str, scal
     grid = grid[(grid >= start) & (grid <= end)]
     if not len(grid):
         return None
-    if len(grid) > 400:
-        grid = grid[np.unique(np.linspace(0, len(grid) - 1, 400).astype(int))]
-    held = np.array([y[np.searchsorted(x, grid, side="right") - 1] for x, y in curves]) * scale
+    if len(grid) > _POINTS:
+        wished = np.geomspace(grid[0], grid[-1], _POINTS)
+        grid = grid[np.unique(np.clip(np.searchsorted(grid, wished), 0, len(grid) - 1))]
+    held = np.array([y[np.searchsorted(x, grid, side="right") - 1] for x, y in curves])
+    if regret is not None:
+        held = np.maximum(100 * (regret[0] - held), regret[1])
     low, middle, high = np.percentile(held, [25, 50, 75], axis=0)
-    return {
-        "label": f"{label} ({len(curves)})",
-        "x": grid.tolist(),
-        "y": middle.tolist(),
-        "low": low.tolist(),
-        "high": high.tolist(),
-    }
+    label = f"{name} ({len(curves)})"
+    return Line(label, grid.tolist(), middle.tolist(), low.tolist(), high.tolist(), name)
+
+
+def fronts(runs: Sequence[Run]) -> Figure:
+    """The Pareto fronts that multi-objective searches found: value against the first measure, with the corner."""
+    panels = []
+    for run in searches_of(runs):
+        pareto = (run.result.get("metrics") or {}).get("pareto") or {}
+        measures = pareto.get("measures") or []
+        front = pareto.get("front") or []
+        if not measures or not front:
+            continue
+        measure, corner = str(measures[0]), pareto.get("reference") or {}
+        points = [(value_of(p, measure), value_of(p, "objective"), str(p.get("architecture"))) for p in front]
+        points = sorted(p for p in points if math.isfinite(p[0]) and math.isfinite(p[1]))
+        if not points:
+            continue
+        x, y, names = zip(*points, strict=True)
+        at = (value_of(corner, measure), value_of(corner, "objective"))
+        volume = value_of(pareto, "hypervolume")
+        where = f"{measure} {at[0]:.4g}, objective {at[1]:.4g}; from the {corner.get('from', 'search')}"
+        said = f"Hypervolume {volume:.4g} to the corner ({where})."
+        title = f"{algorithm_of(run)}, {run.result['space']} on {run.result['dataset']}, seed {run.seed}"
+        data = {"rows": {"x": finite(x, 6), "y": finite(y, 6), "name": list(names)},
+                "corner": {"x": finite(at[:1], 6), "y": finite(at[1:], 6)}}  # fmt: skip
+        log = min(x) > 0 and max(x) / min(x) > 20
+        panels.append(Panel(f"{title}: {len(points)} architectures", _front(measure, log), data, note=said))
+    note = "Architectures that no other of the search beats in both. The cross is the corner that the volume is "
+    return Figure("fronts", "Search: Pareto fronts", note + "measured to, where it lies within the plot.", panels)
+
+
+@cache
+def _front(measure: str, log: bool) -> Any:
+    import altair as alt
+
+    scale = alt.Scale(type="log", padding=12) if log else alt.Scale(zero=False, padding=12)
+    x = alt.X("x:Q", title=measure, scale=scale, axis=alt.Axis(format="~s", tickCount=5))
+    y = alt.Y("y:Q", title="Objective", scale=alt.Scale(zero=False, padding=10))
+    base = alt.Chart(alt.NamedData("rows")).encode(x=x, y=y)
+    line = base.mark_line(interpolate="step-after", color=BLUE, opacity=0.5)
+    shown = [alt.Tooltip("name:N", title="architecture"), *readings(5, x=measure, y="objective")]
+    points = base.mark_circle(size=46, color=BLUE, opacity=0.9).encode(tooltip=shown)
+    corner = (
+        alt.Chart(alt.NamedData("corner"))
+        .mark_point(shape="cross", size=90, color=GOLD, filled=True)
+        .encode(x=x, y=y, tooltip=readings(x=f"corner, {measure}", y="objective"))
+    )
+    return (line + points + corner).properties(width=WIDTH, height=HEIGHT)

@@ -2,9 +2,11 @@
 
 A *condition* is what must be equal for two runs to be compared: space, data set, recipe, benchmark, evaluated set,
 split, image size, augmentation, batch size, score, a fixed initialization, and the starting point, which is the plan
-before any heuristic (other epochs by ``plan.…``, say). The *reference* of a condition is its run labelled
-``baseline`` or, where none is, the setting that each factor has most often: in an isolated study every factor stays
-there but one. A run that differs from it in one factor is a row of the ablation; in several, a combination.
+before any heuristic (other epochs by ``plan.…``, say).
+
+A run is called by what it changes: what a heuristic sets to the value that the plan has anyway is no change. The
+*baseline* of a condition are its runs of the unchanged plan; where there are none, nothing is compared. A run that
+changes one factor is a row of the ablation; one that changes several, a combination.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,7 +33,8 @@ from nas_lightning.ranking.uncertainty import affordable_replicates
 from nas_lightning.runs.labels import COMBINATION, combined, short
 from nas_lightning.runs.reading import COMPLETE, Run
 
-REFERENCE = "reference"
+BASELINE = "baseline"
+"""Factor and setting of the unchanged plan, and of nothing else."""
 MEASURES = {
     "supernet_accuracy": "super-net accuracy",
     "kendall_tau": "Kendall tau",
@@ -61,17 +64,22 @@ def value_of(record: Mapping[str, Any], name: str) -> float:
 
 @dataclass
 class Setting:
-    """All runs of one setting under one condition; `difference` is to the condition's reference, seed by seed."""
+    """All runs of one setting under one condition; `difference` is to the condition's baseline, seed by seed."""
 
     factor: str
     setting: str
     runs: list[Run]
-    changes: dict[str, str] = field(default_factory=dict)  # factor -> setting, where it differs from the reference
+    changes: dict[str, str] = field(default_factory=dict)  # factor -> setting, where it differs from the plan
     level: Difference | None = None  # mean tau over seeds, with its interval
     difference: Difference | None = None
     p_holm: float = math.nan
     verdict: str = ""
     note: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it changes: ``sampling: fairnas``, ``channels: half + sampling: fairnas``, or ``baseline``."""
+        return combined(self.changes) if self.changes else BASELINE
 
     @property
     def seeds(self) -> list[int]:
@@ -90,18 +98,23 @@ class Setting:
 
 @dataclass
 class Condition:
-    """Runs that may be compared: `about` says under which conditions, settings[0] is the reference."""
+    """Runs that may be compared: `about` says under which conditions. The baseline, where there is one, is first."""
 
     space: str
     dataset: str
     label: str
     about: dict[str, Any]
     settings: list[Setting]
-    factors: dict[str, str]  # factor -> setting of the reference
     effects: list[Effect] = field(default_factory=list)
 
     @property
-    def reference(self) -> Setting:
+    def baseline(self) -> Setting | None:
+        """The runs of the unchanged plan; None where there are none."""
+        return self.settings[0] if not self.settings[0].changes else None
+
+    @property
+    def beside(self) -> Setting:
+        """The setting whose architectures the free baselines and ceilings are quoted on."""
         return self.settings[0]
 
 
@@ -116,7 +129,7 @@ def conditions_of(runs: Sequence[Run], replicates: int = 2000) -> tuple[list[Con
         if run.status == COMPLETE and run.kind == "train":
             name = str(run.result["run_hash"])
             if name in distinct:
-                remarks.append(f"{run.path} repeats {distinct[name].path} (run hash {name}) and is counted once")
+                remarks.append(f"{run.shown} repeats {distinct[name].shown} (run hash {name}) and is counted once")
             distinct.setdefault(name, run)
     groups: dict[str, list[Run]] = defaultdict(list)
     for run in distinct.values():
@@ -153,25 +166,23 @@ def _conditions(run: Run) -> dict[str, Any]:
     }
 
 
+def changes_of(run: Run) -> dict[str, dict[str, Any]]:
+    """What every heuristic of the run sets to another value than the plan has anyway, by factor."""
+    before = _starting_point(run)
+    found = {}
+    for factor, settings in (run.result.get("heuristics") or {}).items():
+        values = settings if isinstance(settings, dict) else {"value": settings}
+        if kept := {name: value for name, value in values.items() if name not in before or before[name] != value}:
+            found[factor] = kept
+    return found
+
+
 def _signature(run: Run) -> dict[str, str]:
-    return {f: json.dumps(s, sort_keys=True) for f, s in (run.result.get("heuristics") or {}).items()}
+    return {factor: json.dumps(values, sort_keys=True) for factor, values in changes_of(run).items()}
 
 
-def _label(run: Run) -> str:
-    ablation = run.result.get("ablation") or {}
-    return f"{ablation.get('factor')}/{ablation.get('setting')}"
-
-
-def _reference_signature(runs: Sequence[Run]) -> dict[str, str]:
-    for run in runs:
-        if "baseline" in _label(run).split("/"):
-            return _signature(run)
-    # A factor that a run does not mention stands at its default, which is a setting like any other.
-    distinct = [json.loads(text) for text in sorted({json.dumps(_signature(run), sort_keys=True) for run in runs})]
-    factors = sorted({f for signature in distinct for f in signature})
-    modal = {f: Counter(signature.get(f) for signature in distinct).most_common(1)[0][0] for f in factors}
-    # Only a signature that was really run can be a reference: the one that shares most settings with the mode.
-    return max(distinct, key=lambda signature: sum(signature.get(f) == v for f, v in modal.items()))
+def _names_a_default(run: Run) -> bool:
+    return set(run.result.get("heuristics") or {}) > set(changes_of(run))
 
 
 def _starting_point(run: Run) -> dict[str, Any]:
@@ -190,51 +201,56 @@ def _split(about: dict[str, Any], runs: list[Run]) -> list[Condition]:
     members: dict[str, list[Run]] = defaultdict(list)
     for run, point in zip(runs, points, strict=True):
         members[json.dumps({name: point[name] for name in varying})].append(run)
-    whole = _reference_signature(runs)
-    found = []
-    for key in sorted(members):
-        own = members[key]
-        # The reference of all, where this starting point was run with it too.
-        reference = whole if any(_signature(run) == whole for run in own) else _reference_signature(own)
-        found.append(_condition(about | ({"plan": json.loads(key)} if varying else {}), own, reference))
-    return found
+    return [_condition(about | ({"plan": json.loads(key)} if varying else {}), members[key]) for key in sorted(members)]
 
 
-def _condition(about: dict[str, Any], runs: list[Run], reference: dict[str, str]) -> Condition:
-    names: dict[tuple[str, str], str] = {}
+def _condition(about: dict[str, Any], runs: list[Run]) -> Condition:
+    names: dict[str, dict[str, str]] = defaultdict(dict)  # factor -> signature -> name
     for run in runs:
         ablation, signature = run.result.get("ablation") or {}, _signature(run)
-        factor = str(ablation.get("factor"))
-        # The label is the setting's name only if this run changes nothing else that the file could mean.
-        if factor in signature:
-            names.setdefault((factor, signature[factor]), str(ablation.get("setting")))
+        factor, name = str(ablation.get("factor")), str(ablation.get("setting"))
+        # An ablation file's name is the setting's only where it means one thing.
+        if factor in signature and name not in names[factor].values():
+            names[factor].setdefault(signature[factor], name)
 
-    def named(factor: str, signature: dict[str, str]) -> str:
-        text = signature.get(factor)
-        return "default" if text is None else names.get((factor, text)) or short(json.loads(text), factor)
+    def named(factor: str, text: str) -> str:
+        return names[factor].get(text) or short(json.loads(text), factor)
 
     grouped: dict[str, Setting] = {}
     for run in runs:
         signature = _signature(run)
-        changes = {
-            f: named(f, signature)
-            for f in sorted(set(signature) | set(reference))
-            if signature.get(f) != reference.get(f)
-        }
+        changes = {factor: named(factor, signature[factor]) for factor in sorted(signature)}
         if not changes:
-            factor, name = REFERENCE, "baseline"
+            factor, name = BASELINE, BASELINE
         elif len(changes) == 1:
             ((factor, name),) = changes.items()
         else:
             factor, name = COMBINATION, combined(changes)
-        key = json.dumps({f: signature.get(f) for f in changes}, sort_keys=True)
+        key = json.dumps(signature, sort_keys=True)
         grouped.setdefault(key, Setting(factor, name, [], changes)).runs.append(run)
-    rank = {REFERENCE: 0, COMBINATION: 2}
+    rank = {BASELINE: 0, COMBINATION: 2}
     settings = sorted(grouped.values(), key=lambda s: (rank.get(s.factor, 1), s.factor, _natural(s.setting)))
     for setting in settings:
         setting.runs.sort(key=lambda run: (run.seed, str(run.path)))
-    factors = {f: named(f, reference) for f in reference}
-    return Condition(about["space"], about["dataset"], "", about, settings, factors)
+        _once(setting)
+    return Condition(about["space"], about["dataset"], "", about, settings)
+
+
+def _once(setting: Setting) -> None:
+    """Runs that only name a default repeat the run that leaves it unsaid: bit for bit, so that they count once."""
+    kept: dict[int, list[Run]] = defaultdict(list)
+    repeated = []
+    for run in sorted(setting.runs, key=_names_a_default):
+        if kept[run.seed] and _names_a_default(run):
+            repeated.append(run)
+        else:
+            kept[run.seed].append(run)
+    if repeated:
+        setting.runs = [run for run in setting.runs if run not in repeated]
+        named = sorted({f for run in repeated for f in set(run.result["heuristics"]) - set(changes_of(run))})
+        setting.note = (
+            f"{len(repeated)} runs that set {', '.join(named)} to the default repeat its seeds and count once"
+        )
 
 
 def _natural(name: str) -> list[tuple[float, str]]:
@@ -270,42 +286,45 @@ def _by_seed(setting: Setting) -> dict[int, Run]:
 
 
 def _compare(condition: Condition, replicates: int) -> None:
-    reference = _by_seed(condition.reference)
+    baseline = condition.baseline
     for setting in condition.settings:
         mine = _by_seed(setting)
         if len(mine) < len(setting.runs):
-            setting.note = f"{len(setting.runs) - len(mine)} runs repeat a seed and count in the means alone"
+            _remark(setting, f"{len(setting.runs) - len(mine)} runs repeat a seed and count in the means alone")
         predictions, truth = _paired(list(mine.values()))
         if len(truth) >= 2:
             affordable = affordable_replicates(len(truth), replicates)
             setting.level = hierarchical_bootstrap(np.array(predictions), truth, replicates=affordable)
-        if setting is condition.reference:
-            continue
-        shared = sorted(set(mine) & set(reference))
-        if not shared:
-            setting.note = "shares no seed with the reference"
-            setting.verdict = "not decided (0 seeds)"
-            continue
-        both, truth = _paired([mine[s] for s in shared] + [reference[s] for s in shared])
-        if len(truth) < 2:
-            setting.note = "shares no ranked architectures with the reference"
-            setting.verdict = "not decided (no common architectures)"
-            continue
-        half = len(shared)
-        images = [
-            sorted({str((r.result.get("evaluation") or {}).get("n_images")) for r in s.runs})
-            for s in (setting, condition.reference)
-        ]
-        if images[0] != images[1]:
-            setting.note = f"scored on {' or '.join(images[0])} images, the reference on {' or '.join(images[1])}"
-        setting.difference = hierarchical_bootstrap(
-            np.array(both[:half]),
-            truth,
-            np.array(both[half:]),
-            replicates=affordable_replicates(len(truth), replicates),
-        )
+        if baseline is not None and setting is not baseline:
+            _difference(setting, baseline, replicates)
     if any(s.factor == COMBINATION for s in condition.settings):
         condition.effects = _effects(condition)
+
+
+def _difference(setting: Setting, baseline: Setting, replicates: int) -> None:
+    mine, reference = _by_seed(setting), _by_seed(baseline)
+    shared = sorted(set(mine) & set(reference))
+    if not shared:
+        _remark(setting, "shares no seed with the baseline")
+        setting.verdict = "not decided (0 seeds)"
+        return
+    both, truth = _paired([mine[s] for s in shared] + [reference[s] for s in shared])
+    if len(truth) < 2:
+        _remark(setting, "shares no ranked architectures with the baseline")
+        setting.verdict = "not decided (no common architectures)"
+        return
+    half = len(shared)
+    images = [sorted({str((r.result.get("evaluation") or {}).get("n_images")) for r in s.runs})
+              for s in (setting, baseline)]  # fmt: skip
+    if images[0] != images[1]:
+        _remark(setting, f"scored on {' or '.join(images[0])} images, the baseline on {' or '.join(images[1])}")
+    setting.difference = hierarchical_bootstrap(
+        np.array(both[:half]), truth, np.array(both[half:]), replicates=affordable_replicates(len(truth), replicates)
+    )
+
+
+def _remark(setting: Setting, text: str) -> None:
+    setting.note = f"{setting.note}; {text}" if setting.note else text
 
 
 def _effects(condition: Condition) -> list[Effect]:
@@ -316,10 +335,10 @@ def _effects(condition: Condition) -> list[Effect]:
             for seed, run in _by_seed(setting).items():
                 tau = measure(run, "kendall_tau")
                 if not math.isnan(tau):
-                    rows.append({f: setting.changes.get(f, condition.factors.get(f, "default")) for f in varied})
+                    rows.append({f: setting.changes.get(f, "default") for f in varied})
                     values.append(tau)
                     seeds.append(seed)
-    return factorial_effects(rows, values, seeds, {f: condition.factors.get(f, "default") for f in varied})
+    return factorial_effects(rows, values, seeds, dict.fromkeys(varied, "default"))
 
 
 def _adjust(conditions: Sequence[Condition]) -> None:

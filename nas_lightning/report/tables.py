@@ -6,6 +6,7 @@ CSV holds plain numbers (accuracies as fractions) for further work; Markdown and
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from nas_lightning.report.study import MEASURES, Condition, Setting, value_of
+from nas_lightning.runs.files import write_atomically
 
 _PERCENT = {"supernet_accuracy", "final_search_performance"}
 _HEADERS = {"supernet_accuracy": "acc. (%)", "kendall_tau": "tau", "final_search_performance": "top-K acc. (%)"}
@@ -84,9 +86,9 @@ def numbers(setting: Setting) -> list[float]:
 
 def beside(condition: Condition) -> list[tuple[list[str], list[float]]]:
     """What every tau has to be read beside: printed rows (order of `HEADER`) and their numbers (order of `numbers`) of
-    the baselines and ceilings on the reference's architectures, mean over its runs."""
+    the baselines and ceilings, mean over the runs of the baseline (of the first setting, where there is none)."""
     found: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    for run in condition.reference.runs:
+    for run in condition.beside.runs:
         for name, record in (run.result.get("baselines") or {}).items():
             note = str(record.get("note")).split(",")[0].removesuffix(" architectures")
             fitted = "" if note == "no training" else f" ({note})"
@@ -107,8 +109,11 @@ def beside(condition: Condition) -> list[tuple[list[str], list[float]]]:
     return lines
 
 
+NO_BASELINE = "No run of the unchanged plan: nothing is compared."
+
+
 def rows(condition: Condition) -> list[list[str]]:
-    """All printed rows of a condition: the reference, the settings, then what they have to be read beside."""
+    """All printed rows of a condition: the baseline, the settings, then what they have to be read beside."""
     return [row(condition, s) for s in condition.settings] + [texts for texts, _ in beside(condition)]
 
 
@@ -130,7 +135,7 @@ def write_csv(path: Path, conditions: Sequence[Condition]) -> None:
         "difference_high",
     ]
     header += ["p", "p_holm", "paired_seeds", "architectures", "verdict", "note"]
-    with path.open("w", newline="", encoding="utf-8") as stream:
+    with io.StringIO(newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(header)
         for condition in conditions:
@@ -149,6 +154,7 @@ def write_csv(path: Path, conditions: Sequence[Condition]) -> None:
                 line += [d.estimate, d.low, d.high, d.p] if d else [math.nan] * 4
                 line += [s.p_holm, d.n_seeds if d else 0, d.n_architectures if d else 0, s.verdict, s.note]
                 writer.writerow("" if isinstance(v, float) and math.isnan(v) else v for v in line)
+        write_atomically(path, stream.getvalue().encode())
 
 
 def baseline_tau(result: dict[str, Any], name: str = "parameters") -> float:
@@ -167,12 +173,14 @@ def write_markdown(path: Path, conditions: Sequence[Condition]) -> None:
     parts = []
     for condition in conditions:
         parts.append(f"### {condition.label}\n\n{describe(condition)}\n")
+        if condition.baseline is None:
+            parts.append(f"{NO_BASELINE}\n")
         parts.append("| " + " | ".join(HEADER[1:]) + " |")
         parts.append("|" + "|".join(["---"] * (_TEXT - 1) + ["---:"] * (len(HEADER) - _TEXT)) + "|")
         cells = ([cell.replace("|", "\\|") for cell in line[1:]] for line in rows(condition))
         parts += ["| " + " | ".join(line) + " |" for line in cells]
         parts.append("")
-    path.write_text("\n".join(parts), encoding="utf-8")
+    write_atomically(path, "\n".join(parts).encode())
 
 
 _LATEX = {
@@ -218,7 +226,7 @@ def write_latex(path: Path, conditions: Sequence[Condition]) -> None:
             lines.append(r"\addlinespace")
             lines += [" & ".join(latex(c) for c in texts[1:]) + r" \\" for texts, _ in free]
     lines += [r"\bottomrule", r"\end{tabular}", ""]
-    path.write_text("\n".join(lines), encoding="utf-8")
+    write_atomically(path, "\n".join(lines).encode())
 
 
 def describe(condition: Condition) -> str:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 import os
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
 from nas_lightning.errors import UserError
+from nas_lightning.runs.shapes import wrong_shape
 
 SCHEMA_VERSION = 1
 _MARKS = ("result.json", "config.yaml", "error.txt", "environment.json")
@@ -29,6 +32,11 @@ class Run:
     status: str
     reason: str
     result: dict[str, Any] = field(default_factory=dict)
+    shown: str = ""
+    """The folder as a reader is told it: as it was typed, within an archive by the archive's name."""
+
+    def __post_init__(self) -> None:
+        self.shown = clean(self.shown or str(self.path))
 
     @property
     def kind(self) -> str:
@@ -74,26 +82,33 @@ class Run:
 
         try:
             table = pq.read_table(file)
-            prediction = table[column].to_numpy()
-            truth = table["standalone_accuracy"].to_numpy()
-            names = table["architecture"].to_pylist()
-        except (pa.ArrowException, OSError, KeyError, ValueError, TypeError) as error:
-            raise UserError(f"{file} cannot be read ({error}); rank this run again") from None
-        return {
-            "architecture": np.array(names, dtype=str),
-            "prediction": np.asarray(prediction, np.float64),
-            "truth": np.asarray(truth, np.float64),
-        }
+            prediction = np.asarray(table[column].to_numpy(), np.float64)
+            truth = np.asarray(table["standalone_accuracy"].to_numpy(), np.float64)
+            names = np.array([clean(str(name)) for name in table["architecture"].to_pylist()], dtype=str)
+        except KeyError as error:
+            raise UserError(f"{self._shown(file)} lacks a column ({error.args[0]}); rank this run again") from None
+        except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+            raise UserError(f"{self._shown(file)} cannot be read ({_brief(error)}); rank this run again") from None
+        if not ((np.isnan(truth) | ((truth >= 0) & (truth <= 1))).all() and not np.isposinf(prediction).any()):
+            raise UserError(
+                f"{self._shown(file)} holds an infinite score or an accuracy outside 0 to 1; rank this run again"
+            )
+        if len(np.unique(names)) < len(names):
+            raise UserError(f"{self._shown(file)} names an architecture twice; rank this run again")
+        return {"architecture": names, "prediction": prediction, "truth": truth}
+
+    def _shown(self, file: Path) -> str:
+        return f"{self.shown}/{file.name}"
 
     @cached_property
     def epochs(self) -> dict[str, np.ndarray]:
         """Numeric columns of metrics.csv, float64 [rows], NaN where a cell is empty."""
-        return _numeric_csv(self.path / "metrics.csv")
+        return self._numeric_csv("metrics.csv")
 
     @cached_property
     def search(self) -> dict[str, np.ndarray]:
         """Numeric columns of search.csv: evaluation, objective, incumbent_objective, incumbent_truth, cost, spent."""
-        return _numeric_csv(self.path / "search.csv")
+        return self._numeric_csv("search.csv")
 
     @cached_property
     def seconds(self) -> float:
@@ -102,45 +117,68 @@ class Run:
         if not file.is_file():
             return float("nan")
         try:
-            timings = json.loads(file.read_text(encoding="utf-8"))
+            timings = load_json(file)
         except ValueError as error:
-            raise UserError(f"{file} is no JSON ({error}); delete it") from None
+            raise UserError(f"{self._shown(file)} {error}; delete it") from None
         total = timings.get("total_s") if isinstance(timings, dict) else None
-        return float(total) if isinstance(total, int | float) else float("nan")
+        return float(total) if is_number(total) else float("nan")
 
-
-def _numeric_csv(file: Path) -> dict[str, np.ndarray]:
-    if not file.is_file():
-        return {}
-    try:
-        with file.open(newline="", encoding="utf-8") as stream:
-            rows = list(csv.DictReader(stream))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{file} is no CSV file ({error}); repeat this run") from None
-
-    def number(cell: str | None) -> float:
+    def _numeric_csv(self, name: str) -> dict[str, np.ndarray]:
+        file = self.path / name
+        if not file.is_file():
+            return {}
         try:
-            return float(cell) if cell else float("nan")
-        except ValueError:
-            return float("nan")
+            with file.open(newline="", encoding="utf-8") as stream:
+                rows = list(csv.DictReader(stream))
+        except (UnicodeDecodeError, csv.Error, OSError) as error:
+            raise UserError(f"{self._shown(file)} is no CSV file ({_brief(error)}); repeat this run") from None
 
-    return {name: np.array([number(row[name]) for row in rows]) for name in (rows[0] if rows else []) if name}
+        def number(cell: str | None) -> float:
+            try:
+                value = float(cell) if cell else math.nan
+            except ValueError:
+                return math.nan
+            return value if math.isfinite(value) else math.nan
+
+        return {name: np.array([number(row[name]) for row in rows]) for name in (rows[0] if rows else []) if name}
 
 
-def find_runs(folders: Iterable[str | Path]) -> list[Run]:
+def _brief(error: Exception) -> str:
+    """An error of another library in one line."""
+    return clean(str(error).splitlines()[0] if str(error) else type(error).__name__)[:160]
+
+
+def checked(run: Run) -> Run:
+    """The run, or the same as a failed one where a file beside its result.json cannot be used."""
+    if run.status != COMPLETE:
+        return run
+    try:
+        _ = run.epochs, run.seconds
+        _ = run.search if run.kind == "search" else run.ranking if run.kind == "train" else run.predictions
+    except ValueError as error:
+        return Run(run.path, FAILED, str(error), run.result, run.shown)
+    return run
+
+
+def find_runs(folders: Iterable[str | Path], shown: Sequence[str] | None = None) -> list[Run]:
     """Every run in and below `folders`, in the order of their paths; a run found twice is listed once.
 
+    `shown` says how each folder is called, where another name than its path means more: an archive's.
     Raises ValueError for a folder that does not exist, or when nothing was found.
     """
     roots = [Path(folder) for folder in folders]
     for root in roots:
         if not root.is_dir():
             raise UserError(f"{root} is no folder; give run folders or folders of a sweep")
-    paths = {path.resolve(): path for root in roots for path in _run_folders(root)}
-    if not paths:
-        names = ", ".join(str(root) for root in roots)
+    found: dict[Path, str] = {}
+    for root, name in zip(roots, shown or map(str, roots), strict=True):
+        for path in _run_folders(root):
+            below = path.relative_to(root).as_posix()
+            found.setdefault(path.resolve(), name if below == "." else f"{name.rstrip('/')}/{below}")
+    if not found:
+        names = ", ".join(shown or map(str, roots))
         raise UserError(f"no runs in {names}; a run folder holds a config.yaml and, once complete, a result.json")
-    return [read_run(paths[key]) for key in sorted(paths)]
+    return [read_run(path, found[path]) for path in sorted(found, key=lambda path: (found[path], path))]
 
 
 def _run_folders(root: Path) -> Iterable[Path]:
@@ -151,47 +189,77 @@ def _run_folders(root: Path) -> Iterable[Path]:
             yield Path(folder)
 
 
-_TYPES: dict[str, type | tuple[type, ...]] = {
-    **dict.fromkeys(("kind", "status", "space", "dataset", "run_hash"), str),
-    "seed": int,
-    **dict.fromkeys(("plan", "heuristics", "changed", "metrics", "cost", "data", "baselines", "ceiling"), dict),
-    **dict.fromkeys(("ablation", "evaluation", "benchmark", "evaluated", "algorithm"), (dict, type(None))),
-    **dict.fromkeys(("study", "recipe", "reason"), (str, type(None))),
-}
+_LARGEST = 1 << 28  # bytes of a result.json; ours have some thousand
 
 
-def _wrong_types(result: dict[str, Any]) -> str:
-    """The first entry whose type no run of ours has written, in words; empty where all are right."""
-    for name, kind in _TYPES.items():
-        if name in result and not isinstance(result[name], kind):
-            return f"{name} is of type {type(result[name]).__name__}"
-    scores = result.get("metrics", {}).items() if result["kind"] == "train" else ()
-    return next((f"metrics.{name} is of type {type(v).__name__}" for name, v in scores if not isinstance(v, dict)), "")
+def load_json(file: Path) -> Any:
+    """The content of a JSON file, its texts fit to be shown. Raises ValueError: what is wrong, in a few words."""
+    try:
+        if file.stat().st_size > _LARGEST:
+            raise ValueError("is too large")
+        return _plain(json.loads(file.read_bytes()))
+    except RecursionError:
+        raise ValueError("is nested too deeply") from None
+    except OSError as error:
+        raise ValueError(f"cannot be read ({error.strerror})") from None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise ValueError("is no JSON") from None
 
 
-def read_run(path: Path) -> Run:
+def _plain(value: Any) -> Any:
+    """The same with clean texts. Raises ValueError for numbers that JSON has no place for."""
+    if isinstance(value, dict):
+        return {clean(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, int | float) and not is_number(value) and not isinstance(value, bool):
+        raise ValueError("holds a number that is infinite, not defined or beyond 64 bits")
+    return value
+
+
+def is_number(value: Any) -> TypeGuard[int | float]:
+    """Whether a value of a JSON file is a finite number of usual size."""
+    return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) < 2**64
+
+
+def clean(text: str) -> str:
+    """Text without what no page, picture or terminal can show: lone surrogates and control characters.
+
+    >>> clean("a\\ud800b\\x1bc")
+    'a\ufffdb\ufffdc'
+    """
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]", "\ufffd", text)
+
+
+def read_run(path: Path, shown: str = "") -> Run:
     """The run in `path` with its status; a complete result outweighs an error.txt that an earlier attempt left."""
+
+    def run(status: str, reason: str, result: dict[str, Any] | None = None) -> Run:
+        return Run(path, status, reason, result or {}, shown)
+
     file = path / "result.json"
     if file.is_file():
         try:
-            result = json.loads(file.read_text(encoding="utf-8"))
-        except ValueError:
-            return Run(path, FAILED, "result.json is no JSON; delete the folder and run again")
+            result = load_json(file)
+        except ValueError as error:
+            return run(FAILED, f"result.json {error}; delete the folder and run again")
         version = result.get("schema_version") if isinstance(result, dict) else None
         if version != SCHEMA_VERSION:
-            return Run(
-                path, FAILED, f"result.json has schema version {version}, but this report reads {SCHEMA_VERSION}"
+            return run(
+                FAILED, f"result.json has schema version {version!s:.40}, but this report reads {SCHEMA_VERSION}"
             )
         if missing := [k for k in ("kind", "status", "space", "dataset", "seed", "run_hash") if k not in result]:
-            return Run(path, FAILED, f"result.json lacks {', '.join(missing)}")
-        if wrong := _wrong_types(result):
-            return Run(path, FAILED, f"in result.json {wrong}; repeat the run with force=true")
+            return run(FAILED, f"result.json lacks {', '.join(missing)}")
+        if wrong := wrong_shape(result):
+            return run(FAILED, f"in result.json {wrong}; repeat the run with force=true")
         if result["status"] == "not_applicable":
-            return Run(path, NOT_APPLICABLE, str(result.get("reason") or "no reason given"), result)
+            return run(NOT_APPLICABLE, str(result.get("reason") or "no reason given"), result)
         if result["status"] == "complete":
-            return Run(path, COMPLETE, "", result)
-        return Run(path, FAILED, f"result.json has the unknown status {result['status']!r}", result)
+            return run(COMPLETE, "", result)
+        return run(FAILED, f"result.json has the unknown status {result['status'][:40]!r}", result)
     if (path / "error.txt").is_file():
         lines = (path / "error.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return Run(path, FAILED, lines[-1].strip() if lines else "error.txt is empty")
-    return Run(path, UNFINISHED, "no result.json: still running, or interrupted")
+        return run(FAILED, clean(lines[-1].strip())[:500] if lines else "error.txt is empty")
+    return run(UNFINISHED, "no result.json: still running, or interrupted")

@@ -20,8 +20,8 @@ from nas_lightning.processes.exchange import position, summed
 from nas_lightning.ranking.architecture_sets import VERSION, architecture_set
 from nas_lightning.ranking.baselines import Baseline, free_baselines, linear_operation_counts
 from nas_lightning.ranking.fusion import FREE, check_members, rank_average
-from nas_lightning.ranking.plot import scatter
 from nas_lightning.ranking.summary import epoch_metrics, summarize
+from nas_lightning.report.scatter import score_label, write_scatter
 from nas_lightning.runs.files import write_atomically
 from nas_lightning.scoring.latency import measured_latency
 from nas_lightning.scoring.partial import PartialScores, own_chunks, score_in_chunks
@@ -275,9 +275,10 @@ class Evaluation:
         }
 
     def draw(self, path: Path, scores: Scores) -> Path:
-        """The picture of super-net against stand-alone accuracy."""
+        """The picture of the score that counts against stand-alone accuracy."""
         title = f"{self.space}, {self.data.source.name}"
-        return scatter(path, scores.accuracy, self.truth, title, self.top_k, ids=self.names)
+        values, label = scores.as_dict()[self.headline], score_label(self.headline)
+        return write_scatter(path, values, self.truth, self.names, title=title, label=label, top_k=self.top_k)
 
     def write_table(self, path: Path, scores: Scores, more: Mapping[str, np.ndarray] | None = None) -> None:
         """ranking.parquet: one row per architecture, in the order of the set, with `more` predictors [n] by column."""

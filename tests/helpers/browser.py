@@ -83,7 +83,7 @@ class Browser:
             message["sessionId"] = self._session
         os.write(self._write, json.dumps(message).encode() + b"\0")
         while True:
-            answer = self._receive(30)
+            answer = self._receive(90)
             if answer.get("id") == self._last:
                 if "error" in answer:
                     raise RuntimeError(answer["error"]["message"])
@@ -95,9 +95,15 @@ class Browser:
         while "Page.loadEventFired" not in self._events:
             self._receive(30)
 
-    def evaluate(self, expression):
-        """Value of a JavaScript expression; an exception in it fails the test."""
-        result = self._call("Runtime.evaluate", expression=expression, returnByValue=True)
+    def resize(self, width, height, scale=1):
+        """Another size of the window, as a phone's."""
+        self._call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=False
+        )
+
+    def evaluate(self, expression, wait=False):
+        """Value of a JavaScript expression, of a promise's end where asked to wait; an exception fails the test."""
+        result = self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=wait)
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
 
@@ -118,8 +124,16 @@ class Browser:
             pressed = {} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}
             self._call("Input.dispatchMouseEvent", type=kind, x=box[0], y=box[1], **pressed)
 
-    def screenshot(self, path):
-        path.write_bytes(base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"]))
+    def screenshot(self, path, whole=False):
+        """The window, or the whole page, as a PNG."""
+        more = {}
+        if whole:
+            size = self._call("Page.getLayoutMetrics")["cssContentSize"]
+            more = {
+                "captureBeyondViewport": True,
+                "clip": {"x": 0, "y": 0, **{k: size[k] for k in ("width", "height")}, "scale": 1},
+            }
+        path.write_bytes(base64.b64decode(self._call("Page.captureScreenshot", format="png", **more)["data"]))
 
     def close(self):
         self._process.terminate()

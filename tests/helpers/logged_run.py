@@ -1,6 +1,6 @@
 """What a run tells its loggers."""
 
-from nas_lightning.ranking.plot import scatter
+from nas_lightning.report.scatter import write_scatter
 
 RESULT = {
     "evaluation": {"score": "accuracy"},
@@ -15,7 +15,7 @@ RESULT = {
 
 
 def use(logger, tmp_path):
-    picture = scatter(tmp_path / "picture.png", [0.1, 0.2], [0.5, 0.6])
+    picture = write_scatter(tmp_path / "picture.png", [0.1, 0.2], [0.5, 0.6], ["a", "b"], title="digits", label="score")
     logger.log({"train_loss": 1.5}, step=9)
     logger.log({"train_loss": 1.0, "rank/kendall_tau": 0.4}, step=18)
     logger.ranking("random2_seed0", ["|a|", "|b|"], [0.1, 0.2], [0.5, float("nan")], picture)

@@ -85,7 +85,7 @@ def write_run(
         part, name = field.split(".")
         changed[field] = [plan[part][name], settings[setting]]
         plan[part][name] = settings[setting]
-        heuristics[factor] = {"value": settings[setting]}
+        heuristics[factor] = {field: settings[setting]}
     plan = extra.pop("plan", plan)
     digest = hashlib.sha256(json.dumps([space, dataset, seed, plan, n], sort_keys=True).encode()).hexdigest()[:12]
     folder = root / f"{space}-{digest}"

@@ -4,13 +4,19 @@ import json
 
 import pytest
 import wandb
+from PIL import Image
 
 from nas_lightning.logging import RunFacts
 from nas_lightning.logging.dashboard import DashboardError, build, main, publish_pictures, specification
 from nas_lightning.logging.facts import final_numbers
-from nas_lightning.ranking.plot import scatter
 from nas_lightning.report import figures
+from nas_lightning.report.costs import against_cost
+from nas_lightning.report.curves import over_epochs
+from nas_lightning.report.forest import forest
+from nas_lightning.report.matrix import matrix
 from nas_lightning.report.misranked import misranked
+from nas_lightning.report.search_curves import search_curves
+from nas_lightning.report.strip import strip
 from tests.helpers.offline import read_offline_run
 
 pytest.importorskip("wandb_workspaces", reason="wandb-workspaces is not installed (extra: dashboard)")
@@ -83,14 +89,13 @@ def test_pictures_are_figures_of_the_report_and_pass_the_workspaces_filter(tmp_p
     monkeypatch.setenv("WANDB_MODE", "offline")
     monkeypatch.chdir(tmp_path)
     described = [
-        figures.tau_per_setting([]), figures.scatters([]), figures.over_epochs([], "kendall_tau", "Kendall tau"),
-        figures.search_curves([]), figures.tau_against_cost([], "seconds", ""), figures.parallel_settings([]),
-        misranked([], [])[0],
+        forest([]), strip([]), *figures.scatters([]), over_epochs([], "kendall_tau", "Kendall tau"), search_curves([]),
+        matrix([]), *against_cost([]), misranked([], [])[0],
     ]  # fmt: skip
-    drawn = [figure["id"] for figure in described]
+    drawn = [figure.id for figure in described]
     for name in drawn:
         (tmp_path / "report" / "figures").mkdir(parents=True, exist_ok=True)
-        scatter(tmp_path / "report" / "figures" / f"{name}.png", [0.1, 0.2], [0.5, 0.6])
+        Image.new("RGB", (4, 4)).save(tmp_path / "report" / "figures" / f"{name}.png")
     keys = publish_pictures(tmp_path / "report", "nas-lightning", None, "isolated")
     wandb.teardown()
     (folder,) = (tmp_path / "wandb").glob("offline-run-*")

@@ -8,7 +8,6 @@ from rich.console import Console
 
 from nas_lightning.ranking import metrics
 from nas_lightning.ranking.baselines import Baseline
-from nas_lightning.ranking.plot import scatter
 from nas_lightning.ranking.summary import epoch_metrics, jsonable, ranking_record, render_table, summarize
 
 EVALUATION = {
@@ -145,20 +144,3 @@ def test_epoch_metrics_are_flat_numbers_equal_to_the_record(run):
 def test_jsonable_takes_every_number_and_replaces_what_json_lacks():
     value = {1: np.float32(0.5), "b": (np.bool_(True), np.int8(3), -math.inf), "c": np.array([1.0, np.nan]), "d": None}
     assert jsonable(value) == {"1": 0.5, "b": [True, 3, None], "c": [1.0, None], "d": None}
-
-
-@pytest.mark.parametrize("n", [1, 60, 5000])
-def test_scatter_writes_a_picture(tmp_path, n):
-    rng = np.random.default_rng(0)
-    truth = rng.random(n)
-    path = scatter(tmp_path / "new" / "ranking.png", truth / 2, truth, "digits", top_k=10)
-    data = path.read_bytes()
-    assert data.startswith(b"\x89PNG")
-    assert len(data) > 5000
-
-
-def test_scatter_says_what_it_leaves_out_and_marks_the_right_top(tmp_path):
-    path = scatter(tmp_path / "ranking.svg", [0.1, 0.2, 0.3, 0.4], [0.5, 0.6, 0.7, np.nan], "digits", top_k=2)
-    svg = path.read_text()
-    assert "<!-- Kendall tau 1.000, n = 3 (1 without truth) -->" in svg
-    assert "<!-- top 2 -->" in svg

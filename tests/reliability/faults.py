@@ -165,7 +165,7 @@ def attempt(
 def looks_wrong(folder: Path) -> list[str]:
     """Files below `folder` that look complete and are not, after a kill at whatever moment."""
     import pyarrow.parquet as pq
-    from matplotlib.image import imread
+    from PIL import Image
 
     from nas_lightning.training.checkpoint_file import read_checkpoint
 
@@ -173,7 +173,7 @@ def looks_wrong(folder: Path) -> list[str]:
         ".ckpt": read_checkpoint,
         ".json": lambda path: json.loads(path.read_text()),
         ".parquet": pq.read_table,
-        ".png": imread,
+        ".png": lambda path: Image.open(path).load(),
         ".yaml": lambda path: path.read_bytes().decode().index("\n"),
         ".csv": lambda path: path.read_text().splitlines()[0],
     }
@@ -313,9 +313,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="JSON of the outcomes")
     wanted = parser.parse_args()
-    for module in ("main", "search_main", "ranking.plot", "benchmarks"):  # imported once, for all children
+    for module in ("main", "search_main", "report.scatter", "benchmarks"):  # imported once, for all children
         importlib.import_module(f"nas_lightning.{module}")
-    for module in ("sklearn.datasets", "matplotlib.pyplot", "pyarrow.parquet", "scipy.stats"):
+    for module in ("sklearn.datasets", "altair", "pyarrow.parquet", "scipy.stats"):
         importlib.import_module(module)
 
     outcomes = []

@@ -36,6 +36,7 @@ def page(report):
     browser = Browser(executable)
     try:
         browser.open(report / "index.html")
+        browser.evaluate("drawAll()", wait=True)
         yield browser
     finally:
         browser.close()

@@ -14,16 +14,14 @@ def no_errors(request):
         assert request.getfixturevalue("page").errors == []
 
 
-def figure(page, key):
-    data = json.loads(page.evaluate("document.getElementById('report-data').textContent"))
-    return next(f for f in data["figures"] if f["id"] == key)
-
-
-def column(page, name):
+def column(page, name, body=None):
+    """Cells of one column of the ablation table, of all conditions or of one."""
+    bodies = "[...t.tBodies]" if body is None else f"[t.tBodies[{body}]]"
     return page.evaluate(
         f"""(() => {{ const t = document.getElementById('ablation-table');
         const i = [...t.tHead.rows[0].cells].findIndex(c => c.textContent === {json.dumps(name)});
-        return [...t.tBodies[0].rows].map(r => r.cells[i].textContent); }})()"""
+        const rows = {bodies}.flatMap(b => [...b.rows]).filter(r => r.className !== 'group');
+        return rows.map(r => r.cells[i].textContent); }})()"""
     )
 
 
@@ -31,45 +29,37 @@ def numbers(texts):
     return [float(t.split(" ")[0].replace("−", "-")) for t in texts if t != "–"]
 
 
-def test_every_plot_is_drawn(page, report, tmp_path):
-    for figure in ("tau-per-setting", "scatter", "epochs-kendall-tau", "epochs-supernet-accuracy", "search"):
-        count = page.evaluate(f"document.querySelectorAll('#figure-{figure} svg').length")
-        assert count >= 1, figure
-    assert page.evaluate("document.querySelectorAll('#figure-tau-per-setting .point').length") == 2 * 6 * 5 + 2 + 1
-    assert page.evaluate("document.querySelectorAll('#figure-scatter .cell').length") > 100, (
-        "density above 2,000 points"
+def test_every_plot_is_drawn(page, tmp_path):
+    count = page.evaluate("[...document.querySelectorAll('figure')].length")
+    assert count > 10
+    assert page.evaluate("document.querySelectorAll('.chart').length") == page.evaluate(
+        "document.querySelectorAll('.chart[data-drawn] svg').length"
     )
-    assert page.evaluate("document.querySelectorAll('#figure-settings .curve').length") == 2 * 6 * 5 + 2
-    # The parameter count's tau, in every plot of taus.
-    for name, count in (
-        ("epochs-kendall-tau", 3),
-        ("cost-passes", 3),
-        ("cost-seconds", 3),
-        ("epochs-supernet-accuracy", 0),
-    ):
-        assert page.evaluate(f"document.querySelectorAll('#figure-{name} .level').length") == count
-    # Nothing may be drawn outside its picture, or at no position at all.
+    # A point is a mark of its own, whatever the renderer: runs of the strips, cells of a density.
+    points = "#figure-tau-per-setting .mark-symbol path"
+    assert page.evaluate(f"document.querySelectorAll('{points}').length") == 2 * 6 * 5 + 2 + 1
+    assert page.evaluate("document.querySelectorAll('#figure-scatter .mark-rect path').length") > 100, "density"
+    # Nothing may be drawn at no position at all.
     assert not page.evaluate(
-        "/NaN|undefined|Infinity/.test([...document.querySelectorAll('svg')].map(s => s.innerHTML).join())"
+        "/NaN|undefined|Infinity/.test([...document.querySelectorAll('svg path')].map(s => s.outerHTML).join())"
     )
     page.screenshot(tmp_path / "page.png")
     assert (tmp_path / "page.png").stat().st_size > 30_000
 
 
 def test_the_diagnosis_is_drawn_and_another_predictor_can_be_chosen(page):
-    diagnosis = figure(page, "misranked")["panels"]
-    groups = [p["group"] for p in diagnosis]
-    assert groups[0].startswith("darts_nds")
-    assert groups[-1].startswith("mode=evaluate")
     panels = "[...document.querySelectorAll('#figure-misranked .panel')]"
-    assert page.evaluate(f"{panels}.length") == len(set(groups)) == 4
-    assert page.evaluate(f"{panels}[0].querySelectorAll('.point').length") == len(diagnosis[0]["rows"]) > 10
+    headings = page.evaluate(f"{panels}.map(p => p.querySelector('h3').textContent)")
+    assert headings[0].startswith("darts_nds")
+    assert headings[-1].startswith("mode=evaluate")
+    assert len(headings) == 4
     last = f"{panels}[3]"
     page.evaluate(f"(s => {{ s.value = '2'; s.dispatchEvent(new Event('change')); }})({last}.querySelector('select'))")
+    page.evaluate("drawAll()", wait=True)
     title = page.evaluate(f"{last}.querySelectorAll('h3')[1].textContent")
     assert title.startswith("fusion(seed0 + seed1 + parameters): mean absolute rank error")
-    page.hover("#figure-misranked .point", 0)
-    assert "explains" in page.evaluate("document.getElementById('tip').textContent")
+    page.hover("#figure-misranked .mark-symbol path", 0)
+    assert "property explains" in page.evaluate("document.getElementById('vg-tooltip-element').textContent")
 
 
 def test_the_gap_and_the_evaluations_are_tables_that_sort(page):
@@ -84,81 +74,77 @@ def test_the_gap_and_the_evaluations_are_tables_that_sort(page):
     assert cells("evaluations-table", 2)[0] == "fusion(seed0 + seed1 + parameters)"
 
 
-def test_table_sorts_on_click_both_ways_and_back(page):
+def test_table_sorts_within_its_conditions_on_click_both_ways_and_back(page):
     header = "#ablation-table th button"
     original = column(page, "setting")
     index = page.evaluate(
-        "[...document.querySelectorAll('#ablation-table th')].findIndex(c => c.textContent === 'Δ tau')"
+        "[...document.querySelectorAll('#ablation-table thead th')].findIndex(c => c.textContent === 'Δ tau')"
     )
-    page.click(header, index)
-    found = numbers(column(page, "Δ tau"))
-    assert found == sorted(found, reverse=True)
-    assert len(set(found)) > 3
-    assert column(page, "Δ tau")[-1] == "–", "missing values stay last"
-    page.click(header, index)
-    found = numbers(column(page, "Δ tau"))
-    assert found == sorted(found)
-    assert column(page, "Δ tau")[-1] == "–"
+    for expected in (lambda found: sorted(found, reverse=True), sorted):
+        page.click(header, index)
+        for body in (1, 2):
+            texts = column(page, "Δ tau", body)
+            assert numbers(texts) == expected(numbers(texts))
+            assert len(set(numbers(texts))) > 3
+            assert texts[-1] == "–", "missing values stay last"
     page.click(header, index)
     assert column(page, "setting") == original
-    page.click(header, 1)
-    factors = column(page, "factor")
-    assert factors == sorted(factors, reverse=True)
-    page.click(header, 1)
-    page.click(header, 1)
+    heads = page.evaluate("[...document.querySelectorAll('#ablation-table tr.group')].map(r => r.textContent)")
+    assert heads == ["darts_nds on digits", "nasbench101 on digits", "nasbench201 on digits"]
 
 
-def test_filter_hides_rows(page):
-    page.evaluate(
-        "(i => { i.value = 'fairnas nasbench101'; i.dispatchEvent(new Event('input')); })"
-        "(document.querySelector('input[data-table]'))"
+def test_filter_hides_rows_and_headings_without_one(page):
+    typed = (
+        "(i => {{ i.value = {}; i.dispatchEvent(new Event('input')); }})(document.querySelector('input[data-table]'))"
     )
-    shown = (
-        "[...document.querySelectorAll('#ablation-table tbody tr')]"
-        ".filter(r => !r.hidden).map(r => r.cells[2].textContent)"
-    )
-    assert page.evaluate(shown) == ["fairnas"]
-    page.evaluate(
-        "(i => { i.value = ''; i.dispatchEvent(new Event('input')); })(document.querySelector('input[data-table]'))"
-    )
-    assert len(page.evaluate(shown)) == 14 + 3 * 2, "the parameter count and the noise ceiling of three conditions too"
+    page.evaluate(typed.format("'fairnas nasbench101'"))
+    rows = "[...document.querySelectorAll('#ablation-table tbody tr')].filter(r => !r.hidden)"
+    shown = rows + ".map(r => r.cells[{}].textContent)"
+    assert page.evaluate(shown.format("Math.min(1, r.cells.length - 1)")) == ["nasbench101 on digits", "fairnas"]
+    page.evaluate(typed.format("''"))
+    assert len(page.evaluate(shown.format(0))) == 3 + 14 + 3 * 2, "headings, settings, parameter counts and ceilings"
 
 
 def test_hover_names_the_architecture(page):
-    page.hover("#figure-scatter .point", 5)
-    text = page.evaluate(
-        "document.getElementById('tip').style.display === 'block' && document.getElementById('tip').textContent"
-    )
-    assert "Genotype(" in text
+    page.hover("#figure-scatter .panel:nth-child(2) .mark-symbol path", 5)
+    text = page.evaluate("document.getElementById('vg-tooltip-element').textContent")
+    assert "architecture" in text
     assert "Stand-alone accuracy (%)" in text
+    page.hover("#figure-scatter .mark-rect path", 40)
+    assert "Genotype(" in page.evaluate("document.getElementById('vg-tooltip-element').textContent")
 
 
-def test_hover_names_an_architecture_of_a_dense_cell(page):
-    page.hover("#figure-scatter .cell", 40)
-    assert "Genotype(" in page.evaluate("document.getElementById('tip').textContent")
+def test_predictors_of_an_evaluation_and_other_runs_can_be_chosen(page):
+    for index, choice, heading, expected in (
+        (3, 2, "mode=evaluate, ", "fusion(seed0 + seed1 + parameters): Kendall tau 0."),
+        (1, 7, "nasbench101", "channels: 16, seed 3: Kendall tau 0."),
+    ):
+        panel = f"[...document.querySelectorAll('#figure-scatter .panel')][{index}]"
+        assert page.evaluate(f"{panel}.querySelector('h3').textContent").startswith(heading)
+        page.evaluate(
+            f"(s => {{ s.value = '{choice}'; s.dispatchEvent(new Event('change')); }})({panel}.querySelector('select'))"
+        )
+        page.evaluate("drawAll()", wait=True)
+        assert page.evaluate(f"{panel}.querySelectorAll('h3')[1].textContent").startswith(expected)
+        assert page.evaluate(f"{panel}.querySelectorAll('.mark-symbol path').length") == 60
 
 
-def test_predictors_of_an_evaluation_are_scatters_too(page):
-    panel = "[...document.querySelectorAll('#figure-scatter .panel')][3]"
-    assert page.evaluate(f"{panel}.querySelector('h3').textContent").startswith("mode=evaluate, ")
-    page.evaluate(f"(s => {{ s.value = '2'; s.dispatchEvent(new Event('change')); }})({panel}.querySelector('select'))")
-    title = page.evaluate(f"{panel}.querySelectorAll('h3')[1].textContent")
-    assert title.startswith("fusion(seed0 + seed1 + parameters): Kendall tau 0.")
-    assert page.evaluate(f"{panel}.querySelector('svg').textContent").endswith("Stand-alone accuracy (%)")
-
-
-def test_another_run_can_be_chosen_and_series_hidden(page):
-    panel = "[...document.querySelectorAll('#figure-scatter .panel')][1]"  # nasbench101, after darts_nds
-    title = f"{panel}.querySelectorAll('h3')[1].textContent"
-    assert page.evaluate(title).startswith("baseline, seed 1: Kendall tau 0.")
-    page.evaluate(f"(s => {{ s.value = '7'; s.dispatchEvent(new Event('change')); }})({panel}.querySelector('select'))")
-    assert page.evaluate(title).startswith("channels: 16, seed 3: Kendall tau 0.")
-    visible = f"[...{panel}.querySelectorAll('.point')].filter(p => p.style.display !== 'none').length"
-    assert page.evaluate(visible) == 60
-    page.click("#figure-scatter .panel:nth-child(2) .legend button", 0)
-    assert page.evaluate(visible) == 10, "the top alone"
-    page.click("#figure-scatter .panel:nth-child(2) .legend button", 0)
-    assert page.evaluate(visible) == 60
+def test_nothing_is_wider_than_a_phone(report):
+    executable = find_chromium()
+    if executable is None:
+        pytest.skip("no chromium on this machine (Debian: apt-get install chromium)")
+    browser = Browser(executable)
+    try:
+        browser.resize(390, 844)
+        browser.open(report / "index.html")
+        browser.evaluate("drawAll()", wait=True)
+        assert browser.evaluate("document.documentElement.scrollWidth") <= 390
+        # Tables of cells scroll within their own frame; all else is narrowed.
+        wide = "[...document.querySelectorAll('.chart')].filter(c => c.scrollWidth > c.clientWidth + 1)"
+        assert browser.evaluate(f"{wide}.map(c => c.closest('figure').id)") == ["figure-heatmap", "figure-settings"]
+        assert browser.errors == []
+    finally:
+        browser.close()
 
 
 def test_what_is_missing_is_listed(page):

@@ -38,15 +38,17 @@ def test_the_operation_that_is_over_rated_comes_first_and_reads_so(space, name, 
     truth = np.random.default_rng(0).random(300)
     counts = np.array([get_space(space).operation_counts(get_space(space).parse(n))[operation] for n in names])
     found = panel(space, names, rank_errors([truth + 0.8 * counts], truth), "seed 1")
-    assert found["rows"][0]["group"] == name
-    means = [row["mean"] for row in found["rows"] if row["group"] == name]
+    rows = found.data["rows"]
+    assert rows["property"][0] == name
+    mine = [i for i, group in enumerate(rows["property"]) if group == name]
+    means = [rows["mean"][i] for i in mine]
     assert means == sorted(means)
     assert means[0] < 0 < means[-1]
-    assert sum(row["n"] for row in found["rows"] if row["group"] == name) == 300
-    assert name in found["note"].split(",")[0]
-    for row in found["rows"]:
-        assert row["low"] <= row["mean"] <= row["high"]
-        assert row["n"] >= misranked.SMALLEST
+    assert sum(rows["n"][i] for i in mine) == 300
+    assert name in found.note.split(",")[0]
+    for low, mean, high in zip(rows["low"], rows["mean"], rows["high"], strict=True):
+        assert low <= mean <= high
+    assert min(rows["n"]) >= misranked.SMALLEST
 
 
 def test_perfect_ranks_have_no_error_and_random_ones_no_cause():
@@ -146,6 +148,6 @@ def test_an_evaluation_run_shows_every_predictor(tmp_path):
     write_evaluation(tmp_path)
     runs = find_runs([tmp_path])
     figure, remarks = misranked.misranked([], runs)
-    assert [p["choice"] for p in figure["panels"]] == list(runs[0].predictions)
+    assert [p.choice for p in figure.panels] == list(runs[0].predictions)
     assert remarks == []
     assert runs[0].record["kendall_tau"] == runs[0].result["metrics"]["seed0 accuracy"]["kendall_tau"]

@@ -13,7 +13,9 @@ import pytest
 from nas_lightning.ranking.metrics import kendall_tau
 from nas_lightning.report import study, tables
 from nas_lightning.report.__main__ import main
-from nas_lightning.report.figures import all_figures, over_epochs, scatters, tau_against_cost
+from nas_lightning.report.costs import against_cost
+from nas_lightning.report.curves import over_epochs
+from nas_lightning.report.figures import all_figures, scatters
 from nas_lightning.report.page import render
 from nas_lightning.report.search_curves import search_curves
 from nas_lightning.report.study import conditions_of
@@ -80,7 +82,7 @@ def test_conditions_references_and_settings(compared):
     ]
     assert remarks == []
     found = by_label(conditions, "nasbench101 on digits")
-    assert (found.reference.factor, found.reference.setting) == ("reference", "baseline")
+    assert found.baseline.name == "baseline"
     assert {(s.factor, s.setting) for s in found.settings[1:]} == {(f, s) for f, (_, v) in FACTORS.items() for s in v}
     assert all(s.seeds == [1, 2, 3, 4, 5] for s in found.settings)
     assert sorted(["b128", "b64", "0.1", "0.025"], key=study._natural) == ["0.025", "0.1", "b64", "b128"]
@@ -95,7 +97,7 @@ def test_differences_and_verdicts(compared):
         [
             kendall_tau(a.ranking["prediction"], a.ranking["truth"])
             - kendall_tau(b.ranking["prediction"], b.ranking["truth"])
-            for a, b in zip(worse.runs, found.reference.runs, strict=True)
+            for a, b in zip(worse.runs, found.baseline.runs, strict=True)
         ]
     )
     assert worse.difference.estimate == pytest.approx(expected)
@@ -103,7 +105,7 @@ def test_differences_and_verdicts(compared):
     assert settings["sampling", "fairnas"].verdict == "helps"
     assert settings["channels", "16"].verdict == "no difference"
     assert worse.p_holm >= worse.difference.p
-    assert found.reference.verdict == ""
+    assert found.baseline.verdict == ""
     combined = settings["combination", "learning_rate: 0.1 + sampling: fairnas"]
     assert combined.verdict == "not decided (2 seeds)"
 
@@ -117,15 +119,51 @@ def test_factorial_effects_are_computed_where_settings_are_combined(compared):
     assert by_label(conditions, "nasbench101 on digits").effects == []
 
 
-def test_without_a_labelled_baseline_the_modal_settings_are_the_reference(tmp_path):
+def test_the_baseline_is_the_unchanged_plan_whatever_it_is_labelled(tmp_path):
     for factor, (_, settings) in FACTORS.items():
         for setting in settings:
-            write_run(tmp_path, changes={factor: setting})
+            write_run(tmp_path, changes={factor: setting}, ablation={"factor": "baseline", "setting": "baseline"})
     write_run(tmp_path)
     (condition,), _ = conditions_of(find_runs([tmp_path]), replicates=100)
-    assert condition.reference.runs[0].result["heuristics"] == {}
+    assert condition.baseline.runs[0].result["heuristics"] == {}
     assert len(condition.settings) == 6
+    assert {s.name for s in condition.settings if "baseline" in s.name} == {"baseline"}
     assert condition.settings[1].verdict == "not decided (1 seed)"
+
+
+def test_a_study_without_the_unchanged_plan_compares_with_nothing_and_says_so_first(tmp_path):
+    for seed in (1, 2):
+        write_run(tmp_path / "runs", seed=seed, changes={"sampling": "fairnas"})
+        write_run(tmp_path / "runs", seed=seed, changes={"sampling": "random_a", "channels": "16"})
+    (condition,), _ = conditions_of(find_runs([tmp_path / "runs"]), replicates=100)
+    assert condition.baseline is None
+    assert [s.name for s in condition.settings] == ["sampling: fairnas", "channels: 16 + sampling: random_a"]
+    assert all(s.difference is None and s.verdict == "" for s in condition.settings)
+    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--replicates", "100"]) == 0
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert page.index("This study has no baseline") < page.index('class="tiles"') < page.index("<table")
+    assert "No run of the unchanged plan" in (tmp_path / "out" / "ablation.md").read_text()
+    assert not (tmp_path / "out" / "figures" / "forest.png").exists()
+    rows = list(csv.DictReader((tmp_path / "out" / "ablation.csv").open()))
+    assert [row["difference"] for row in rows] == ["", ""]
+    assert "baseline" not in [row["setting"] for row in rows]
+
+
+def test_a_default_that_is_named_changes_nothing(tmp_path):
+    """``ablation=sampling_random_nas`` trains the plan's own sampling: it is the baseline, and counts once."""
+    for seed in (1, 2):
+        write_run(tmp_path, seed=seed)
+        write_run(tmp_path, seed=seed, changes={"sampling": "fairnas"})
+    for seed in (2, 3):
+        folder = write_run(tmp_path / "named", seed=seed)
+        result = json.loads((folder / "result.json").read_text())
+        result |= {"heuristics": {"sampling": {"protocol.sampling": "random_nas"}}, "run_hash": f"named{seed}"}
+        result["ablation"] = {"factor": "sampling", "setting": "random_nas"}
+        (folder / "result.json").write_text(json.dumps(result))
+    (condition,), _ = conditions_of(find_runs([tmp_path]), replicates=100)
+    assert [s.name for s in condition.settings] == ["baseline", "sampling: fairnas"]
+    assert condition.baseline.seeds == [1, 2, 3]
+    assert condition.baseline.note == "1 runs that set sampling to the default repeat its seeds and count once"
 
 
 def test_other_plans_and_evaluations_are_not_mixed(tmp_path):
@@ -205,7 +243,7 @@ def test_one_run_in_two_folders_counts_once_and_is_said(tmp_path):
     write_run(tmp_path / "a")
     write_run(tmp_path / "b")
     (condition,), remarks = conditions_of(find_runs([tmp_path]), replicates=100)
-    assert len(condition.reference.runs) == 1
+    assert len(condition.baseline.runs) == 1
     assert "counted once" in remarks[0]
 
 
@@ -233,13 +271,13 @@ def test_tables_agree_with_the_runs(report, compared):
         if r.kind == "train"
         and r.status == "complete"
         and r.result["space"] == "nasbench101"
-        and r.result["heuristics"] == {"sampling": {"value": "fairnas"}}
+        and r.result["heuristics"] == {"sampling": {"protocol.sampling": "fairnas"}}
     ]
     assert float(row["kendall_tau_mean"]) == pytest.approx(np.mean(found))
     assert float(row["kendall_tau_std"]) == pytest.approx(np.std(found, ddof=1))
     assert row["kendall_tau_n"] == "5"
     assert row["verdict"] == "helps"
-    record = by_label(conditions, "nasbench101 on digits").reference.runs[0].result
+    record = by_label(conditions, "nasbench101 on digits").baseline.runs[0].result
     free, noise = record["baselines"]["parameters"], record["ceiling"]["noise"]["tau"]
     assert float(row["parameters_kendall_tau"]) == pytest.approx(free["kendall_tau"])
     assert float(row["noise_ceiling"]) == pytest.approx(noise)
@@ -263,45 +301,66 @@ def test_tables_agree_with_the_runs(report, compared):
 def test_pictures_of_every_figure(report, compared):
     runs, conditions, _ = compared
     for figure in all_figures(conditions, runs):
-        assert (report / "figures" / f"{figure['id']}.png").read_bytes().startswith(b"\x89PNG")
-        assert "<svg" in (report / "figures" / f"{figure['id']}.svg").read_text()
+        assert (report / "figures" / f"{figure.id}.png").read_bytes().startswith(b"\x89PNG")
+        assert "<svg" in (report / "figures" / f"{figure.id}.svg").read_text()
+        assert (report / "figures" / f"{figure.id}.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_every_specification_is_valid_and_titles_are_broken(compared):
+    import altair as alt
+
+    runs, conditions, _ = compared
+    for figure in all_figures(conditions, runs):
+        for panel in figure.pictured():
+            alt.Chart.from_dict(panel.specification(), validate=True)
+            lines = panel.whole()["title"]["text"]
+            assert max(map(len, lines)) <= 62, figure.id
 
 
 def test_the_page_is_self_contained_and_escapes(compared):
     runs, conditions, _ = compared
     figures = all_figures(conditions, runs)
     text = render(conditions, runs, figures, ["</script><b>"], title="a < b & c")
-    assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
-    assert "https://" not in text
-    assert "src=" not in text
+    assert "<link" not in text.replace('<link rel="icon" href="data:,">', "")
+    assert " src=" not in text.split('id="report-data">')[0]
     assert "<title>a &lt; b &amp; c</title>" in text
-    assert text.count("</script>") == 2
-    level = by_label(conditions, "nasbench101 on digits").reference.level
+    assert text.count("</script>") == 3
+    level = by_label(conditions, "nasbench101 on digits").baseline.level
     hint = f"95 % interval over seeds and architectures: {level.low:.3f} to {level.high:.3f}"
     assert f'title="{hint}" data-value=' in text
-    data = text.split('id="report-data">')[1].split("</script>")[0].replace("<\\/", "</")
-    assert json.loads(data)["figures"] == figures
+    held = text.split('id="report-data">')[1].split("</script>")[0]
+    assert "<" not in held
+    data = json.loads(held)
+    assert [f["id"] for f in data["figures"]] == [f.id for f in figures]
+    for packed, figure in zip(data["figures"], figures, strict=True):
+        for small, panel in zip(packed["panels"], figure.panels, strict=True):
+            assert data["specs"][small["spec"]] == panel.specification()
+            for name, table in panel.data.items():
+                columns = {k: data["columns"][v] if isinstance(v, int) else v for k, v in small["data"][name].items()}
+                assert columns == {k: list(v) for k, v in table.items()}
 
 
 def test_scatter_turns_into_density_and_keeps_the_title(compared):
     _, conditions, _ = compared
-    figure = scatters(conditions)
-    large = next(p for p in figure["panels"] if p["group"] == "darts_nds on digits")
-    density = large["density"]
-    assert np.sum(density["counts"]) == 2500
-    run = next(c for c in conditions if c.space == "darts_nds").reference.runs[0]
+    values, ranks = scatters(conditions)
+    large = next(p for p in values.panels if p.group == "darts_nds on digits")
+    cells = large.data["cells"]
+    assert sum(cells["count"]) == 2500
+    run = next(c for c in conditions if c.space == "darts_nds").baseline.runs[0]
     accuracies = dict(zip(run.ranking["architecture"].tolist(), 100 * run.ranking["truth"], strict=True))
-    for i, j in zip(*np.nonzero(density["counts"]), strict=True):
-        assert density["y"][j] - 1e-5 <= accuracies[density["names"][i][j]] <= density["y"][j + 1] + 1e-5
-    assert [n for row, c in zip(density["names"], density["counts"], strict=True) for n, m in zip(row, c, strict=True)
-            if bool(n) != bool(m)] == []  # fmt: skip
-    assert [s["label"] for s in large["series"]] == ["top 10"]
-    small = next(p for p in figure["panels"] if p["group"] == "nasbench101 on digits")
-    assert "density" not in small
-    assert sum(len(s["x"]) for s in small["series"]) == 60
-    record = by_label(conditions, "nasbench101 on digits").reference.runs[0].result
-    free = record["baselines"]["parameters"]["kendall_tau"]
-    assert f"Kendall tau {small['tau']:.3f} (parameters {free:.3f}), n = 60" in small["title"]
+    for name, low, high in zip(cells["name"], cells["y"], cells["y2"], strict=True):
+        assert low - 1e-3 <= accuracies[name] <= high + 1e-3
+    assert large.data["rows"]["top"] == [1] * 10
+    small = next(p for p in values.panels if p.group == "nasbench101 on digits")
+    assert "cells" not in small.data
+    assert len(small.data["rows"]["x"]) == 60
+    assert sum(small.data["rows"]["top"]) == 10
+    record = by_label(conditions, "nasbench101 on digits").baseline.runs[0].result
+    free, tau = (record[k][n]["kendall_tau"] for k, n in (("baselines", "parameters"), ("metrics", "accuracy")))
+    assert f"Kendall tau {tau:.3f} (parameters {free:.3f}), n = 60" in small.title
+    by_rank = next(p for p in ranks.panels if p.group == "nasbench101 on digits").data["rows"]
+    assert sorted(by_rank["y"]) == list(range(1, 61))
+    assert kendall_tau(by_rank["x"], by_rank["y"]) == pytest.approx(tau)
 
 
 def test_another_score_may_be_the_one_that_counts(tmp_path):
@@ -312,45 +371,83 @@ def test_another_score_may_be_the_one_that_counts(tmp_path):
     result["metrics"]["negative_cross_entropy"]["kendall_tau"] = 0.125
     (folder / "result.json").write_text(json.dumps(result))
     (condition,), _ = conditions_of(find_runs([tmp_path]), replicates=100)
-    assert condition.reference.values("kendall_tau").tolist() == [0.125]
-    assert condition.reference.values("supernet_accuracy")[0] == result["metrics"]["accuracy"]["supernet_accuracy"]
-    (panel,) = scatters([condition])["panels"]
-    assert panel["x"] == "Super-net negative cross entropy"
-    assert max(x for s in panel["series"] for x in s["x"]) < 0
+    assert condition.baseline.values("kendall_tau").tolist() == [0.125]
+    assert condition.baseline.values("supernet_accuracy")[0] == result["metrics"]["accuracy"]["supernet_accuracy"]
+    panel = scatters([condition])[0].panels[0]
+    assert panel.specification()["layer"][0]["encoding"]["x"]["title"] == "Super-net negative cross entropy"
+    assert max(panel.data["rows"]["x"]) < 0
 
 
 def test_curves_over_epochs_are_medians_at_evaluated_epochs(compared):
     _, conditions, _ = compared
-    figure = over_epochs(conditions, "kendall_tau", "Kendall tau")
-    line = figure["panels"][0]["series"][0]
-    assert line["x"] == [2, 4, 6, 8, 10], "epochs without an evaluation are no points"
-    condition = next(c for c in conditions if c.label == figure["panels"][0]["title"])
-    assert line["y"][-1] == pytest.approx(np.median(condition.reference.values("kendall_tau")))
-    assert line["low"][-1] <= line["y"][-1] <= line["high"][-1]
-    free = condition.reference.runs[0].result["baselines"]["parameters"]["kendall_tau"]
-    assert figure["panels"][0]["levels"] == [{"value": pytest.approx(free), "label": f"parameter count {free:.3f}"}]
-    assert over_epochs(conditions, "supernet_accuracy", "Super-net accuracy (%)")["panels"][0]["levels"] == []
+    panel = next(p for p in over_epochs(conditions, "kendall_tau", "Kendall tau").panels if "nasbench101" in p.title)
+    rows = panel.data["rows"]
+    mine = [i for i, name in enumerate(rows["series"]) if name == "baseline (5)"]
+    assert [rows["x"][i] for i in mine] == [2, 4, 6, 8, 10], "epochs without an evaluation are no points"
+    condition = by_label(conditions, "nasbench101 on digits")
+    assert rows["y"][mine[-1]] == pytest.approx(np.median(condition.baseline.values("kendall_tau")), abs=1e-4)
+    assert rows["low"][mine[-1]] <= rows["y"][mine[-1]] <= rows["high"][mine[-1]]
+    free = condition.baseline.runs[0].result["baselines"]["parameters"]["kendall_tau"]
+    assert panel.data["levels"]["y"] == [pytest.approx(free, abs=1e-4)]
+    assert panel.note == f"Dashed: parameter count {free:.3f}."
+    accuracy = over_epochs(conditions, "supernet_accuracy", "Super-net accuracy (%)").panels[0]
+    assert accuracy.data["levels"]["y"] == []
 
 
-def test_search_curves_hold_their_incumbent_and_end_with_the_shortest(tmp_path):
+def test_many_curves_become_one_plot_a_factor_with_the_others_grey(tmp_path):
+    for i in range(30):
+        plan = json.loads(json.dumps(DEFAULTS))
+        folder = write_run(tmp_path / str(i), n=20, noise=0.02 * (i + 1))
+        result = json.loads((folder / "result.json").read_text())
+        if i:
+            name = ("protocol.learning_rate", "protocol.batch_size", "mapping.channels")[i % 3]
+            part, leaf = name.split(".")
+            value = 1000 + i
+            plan = json.loads(json.dumps(DEFAULTS))
+            plan[part][leaf] = value
+            result |= {
+                "heuristics": {leaf: {name: value}},
+                "changed": {name: [DEFAULTS[part][leaf], value]},
+                "plan": plan,
+            }
+        (folder / "result.json").write_text(json.dumps(result | {"run_hash": str(i)}))
+    conditions, _ = conditions_of(find_runs([tmp_path]), replicates=100)
+    panels = over_epochs(conditions, "kendall_tau", "Kendall tau").panels
+    assert {p.group for p in panels} == {"nasbench201 on digits"}
+    for panel in panels:
+        shown, grey = set(panel.data["rows"]["series"]), set(panel.data["rest"]["series"])
+        assert len(shown) <= 8
+        assert len(shown | grey) == 30
+        assert not shown & grey
+        heights = sorted(panel.data["ends"]["y"])
+        low, high = panel.specification()["layer"][3]["encoding"]["y"]["scale"]["domain"]
+        assert min(np.diff(heights)) * 270 / (high - low) > 13, "names do not overlap"
+
+
+def test_search_curves_are_regret_and_end_with_the_shortest(tmp_path):
     write_search(tmp_path, seed=1, evaluations=50)
     write_search(tmp_path, seed=2, evaluations=30)
     runs = find_runs([tmp_path])
-    (panel,) = search_curves(runs)["panels"]
-    (line,) = panel["series"]
-    assert line["label"] == "random_search (2)"
-    assert line["x"] == list(range(1, 31))
-    assert panel["y"].startswith("Stand-alone accuracy")
-    expected = [np.median([100 * run.search["incumbent_truth"][i] for run in runs]) for i in range(30)]
-    assert line["y"] == pytest.approx(expected)
+    (panel,) = search_curves(runs).panels
+    rows = panel.data["rows"]
+    assert set(rows["series"]) == {"random search (2)"}
+    assert rows["x"] == list(range(1, 31))
+    best = max(run.search["incumbent_truth"].max() for run in runs)
+    assert panel.title.endswith(f"best {100 * best:.2f} %, of all these searches")
+    regret = [
+        np.median([max(100 * (best - run.search["incumbent_truth"][i]), 0.01) for run in runs]) for i in range(30)
+    ]
+    assert rows["y"] == pytest.approx(regret, rel=1e-3)
+    assert panel.specification()["layer"][3]["encoding"]["y"]["scale"]["type"] == "log"
 
 
 def test_cost_is_passes_and_seconds(compared):
     _, conditions, _ = compared
-    for cost, scale in (("passes", 450), ("seconds", 450 / 8 + 1)):
-        figure = tau_against_cost(conditions, cost, cost)
-        series = {s["label"]: s for p in figure["panels"] for s in p["series"]}
-        assert min(series["sampling: fairnas"]["x"]) == pytest.approx(scale)
+    _, passes, seconds = against_cost(conditions)
+    for figure, expected in ((passes, 450), (seconds, 450 / 8 + 3)):
+        rows = next(p for p in figure.panels if p.title == "nasbench101 on digits").data["rows"]
+        assert rows["x"][rows["setting"].index("sampling: fairnas")] == pytest.approx(expected)
+        assert rows["baseline"][rows["setting"].index("baseline")] is True
 
 
 def test_bad_input_is_one_sentence_and_writes_nothing(tmp_path, capsys):
@@ -362,8 +459,13 @@ def test_bad_input_is_one_sentence_and_writes_nothing(tmp_path, capsys):
     assert not out.exists()
     folder = write_run(tmp_path / "runs")
     (folder / "ranking.parquet").write_bytes(b"PAR1 cut off")
-    assert main([str(tmp_path / "runs"), "--out", str(out)]) == 2
-    assert "ranking.parquet cannot be read" in capsys.readouterr().err
+    assert main([str(tmp_path / "runs"), "--out", str(out)]) == 0, "one broken run is one listed failure"
+    page = (out / "index.html").read_text()
+    assert "ranking.parquet cannot be read" in page
+    assert "1 failed" in capsys.readouterr().out
+    (tmp_path / "file").write_text("")
+    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "file")]) == 2
+    assert "is a file; name a folder" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main([str(folder), "--replicates", "5"])
 
@@ -379,7 +481,8 @@ def test_the_command_needs_neither_torch_nor_lightning(tmp_path):
     code = (
         "import sys; from nas_lightning.report.__main__ import main; "
         f"status = main([{str(tmp_path / 'study')!r}, '--out', {str(tmp_path / 'out')!r}, '--replicates', '100']); "
-        "print([m for m in ('torch', 'pytorch_lightning', 'sklearn', 'pandas') if m in sys.modules]); sys.exit(status)"
+        "heavy = ('torch', 'pytorch_lightning', 'sklearn', 'pandas', 'matplotlib'); "
+        "print([m for m in heavy if m in sys.modules]); sys.exit(status)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=os.environ, timeout=120)
     assert done.returncode == 0, done.stderr
