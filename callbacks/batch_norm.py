@@ -6,7 +6,8 @@ from nas_lightning.heuristic import Heuristic
 
 
 class BatchNorm(Heuristic):
-    """Two switches on every batch-norm, `track` and `affine`, and what `evaluation` normalises with.
+    """Two switches on every batch-norm, `track` and `affine`, and what `evaluation` normalises with. Where the starting
+    point sets mapping.bn_affine_outside, `affine` speaks of the cells alone.
 
     Mechanism: training always normalises with the batch; `track` adds running averages (momentum 0.1) on the side, so
     that tracked and untracked runs have bit-identical weights. Evaluation uses ``batch`` (the evaluation batch's own

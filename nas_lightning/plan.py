@@ -66,9 +66,17 @@ class Mapping:
     """Who owns the candidate operations: every edge its own, or the target node one set for its incoming edges."""
     bn_affine: bool = True
     """Whether batch-norm layers learn scale and shift."""
+    bn_affine_outside: bool | None = None
+    """The same for those outside the cells (stem, reduction blocks between stages, head); null follows bn_affine. The
+    published search networks of NAS-Bench-201 and DARTS switch it off inside the cells alone."""
     few_shot_edge: int | None = None
     """One whole set of shared weights per operation of this edge (a gene, in the order of the space's encoding),
     each for the architectures that have it there; null shares one set among all."""
+
+    @property
+    def affine_outside(self) -> bool:
+        """Whether batch-norms outside the cells learn scale and shift."""
+        return self.bn_affine if self.bn_affine_outside is None else self.bn_affine_outside
 
     def __post_init__(self) -> None:
         _in_range("mapping.channels", self.channels, 1, 4096)
@@ -104,6 +112,9 @@ class Protocol:
     """Exponent e of the per-step factor (params(sampled path) / mean params)^e on the learning rate; 0 is off."""
     momentum: float = 0.9
     """SGD momentum; paths that were not sampled do not move."""
+    nesterov: bool = False
+    """Nesterov's momentum: the step is the gradient plus momentum times the new velocity (Sutskever et al. 2013, in
+    PyTorch's form), in place of the velocity."""
     weight_decay: float = 5e-4
     """L2 penalty, applied to the sampled parameters alone."""
     gradient_clip: float = 5.0
@@ -130,7 +141,8 @@ class Protocol:
     """Mass of the target distribution spread over all classes."""
     initialization: str = "kaiming_normal"
     """Convolution kernels at the start: kaiming_normal (fan-out), or kaiming_uniform with PyTorch's a = √5, √6 times
-    smaller at equal fans; before batch-norm the effective learning rate grows with the inverse square of the norm."""
+    smaller at equal fans, which is how the benchmarks' PyTorch code starts (NAS-Bench-201, DARTS: `nn.Conv2d` left as
+    it is); before batch-norm the effective learning rate grows with the inverse square of the norm."""
 
     def __post_init__(self) -> None:
         _in_range("protocol.epochs", self.epochs, 0, 1_000_000)
@@ -141,6 +153,11 @@ class Protocol:
         _in_range("protocol.warmup_epochs", self.warmup_epochs, 0, 1_000_000)
         _in_range("protocol.complexity_aware", self.complexity_aware, -4, 4)
         _in_range("protocol.momentum", self.momentum, 0, 0.9999)
+        if self.nesterov and not self.momentum:
+            raise PlanError(
+                "protocol.nesterov=true looks ahead along a momentum, and protocol.momentum=0 has none; set a "
+                "momentum or drop nesterov"
+            )
         _in_range("protocol.weight_decay", self.weight_decay, 0, 10)
         _in_range("protocol.gradient_clip", self.gradient_clip, 0, 1e9)
         _in_range("protocol.train_portion", self.train_portion, 0, 1, open_low=True)
@@ -208,11 +225,17 @@ class Plan:
         return {name: getattr(getattr(self, name.split(".")[0]), name.split(".")[1]) for name in FIELDS}
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
-        """Plain nested dict of numbers, strings and booleans: what checkpoints and result files hold."""
-        return {
-            part: {f.name: getattr(getattr(self, part), f.name) for f in fields(getattr(self, part))}
-            for part in ("mapping", "protocol")
-        }
+        """Plain nested dict of numbers, strings and booleans: what hashes, checkpoints and result files hold.
+
+        A field of `LATER` at its default is left out, so that a plan from before it has the dict, and a run the name,
+        that it always had; `from_dict` puts the default back.
+        """
+        found: dict[str, dict[str, Any]] = {"mapping": {}, "protocol": {}}
+        for name, value in self.flat().items():
+            if name not in LATER or value != DEFAULTS[name]:
+                part, leaf = name.split(".")
+                found[part][leaf] = value
+        return found
 
     @classmethod
     def from_dict(cls, data: AbstractMapping[str, AbstractMapping[str, Any]]) -> Plan:
@@ -223,3 +246,7 @@ class Plan:
 FIELDS: tuple[str, ...] = tuple(f"mapping.{f.name}" for f in fields(Mapping)) + tuple(
     f"protocol.{f.name}" for f in fields(Protocol)
 )
+DEFAULTS: dict[str, Any] = Plan().flat()
+LATER = ("mapping.bn_affine_outside", "protocol.nesterov")
+"""Fields younger than the first runs that anyone kept. Every new field joins them: its default must mean what was done
+before it existed."""

@@ -219,7 +219,7 @@ class DartsNetwork(Network):
         width = mapping.channels
         reductions = {mapping.layers // 3, 2 * mapping.layers // 3}
         self.stem = SharedKernel(3 * width, in_channels, (3,))
-        self.stem_norm = BatchNorm(3 * width, mapping.bn_affine, track)
+        self.stem_norm = BatchNorm(3 * width, mapping.affine_outside, track)
         self.cells = nn.ModuleList()
         before_last = last = 3 * width
         reduced = False

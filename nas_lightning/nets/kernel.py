@@ -11,7 +11,12 @@ from nas_lightning.nets.channels import ChannelCut
 
 
 def new_kernel(out_channels: int, in_channels: int, size: int) -> nn.Parameter:
-    """Kaiming-normal kernel [out, in, size, size], fan-out, as the benchmarks' networks are initialised."""
+    """Kaiming-normal kernel [out, in, size, size], fan-out: standard deviation √(2 / (out·size²)).
+
+    This is `protocol.initialization=kaiming_normal`. The published PyTorch networks of NAS-Bench-201 and DARTS keep
+    `nn.Conv2d`'s own start, kaiming_uniform with standard deviation 1/√(3·in·size²), √6 = 2.45 times smaller at equal
+    fans: see `redraw_kernels`.
+    """
     weight = torch.empty(out_channels, in_channels, size, size)
     nn.init.kaiming_normal_(weight, mode="fan_out", nonlinearity="relu")
     return nn.Parameter(weight)

@@ -234,7 +234,7 @@ class NB101Network(Network):
                 f"up to {MAX_INTERIOR} vertices; choose at least {MAX_INTERIOR}"
             )
         self.stem = SharedKernel(width, in_channels, (3,))
-        self.stem_norm = BatchNorm(width, mapping.bn_affine, track)
+        self.stem_norm = BatchNorm(width, mapping.affine_outside, track)
         self.cells = nn.ModuleList()
         previous = width
         for index in range(3 * mapping.layers):

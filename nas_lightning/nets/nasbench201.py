@@ -203,15 +203,15 @@ class NB201Network(Network):
         mapping = self.mapping
         width = mapping.channels
         self.stem = SharedKernel(width, in_channels, (3,))
-        self.stem_norm = BatchNorm(width, mapping.bn_affine, track)
+        self.stem_norm = BatchNorm(width, mapping.affine_outside, track)
         self.cells = nn.ModuleList()
         self.reductions = nn.ModuleList()
         for stage in range(3):
             if stage:
-                self.reductions.append(ReductionBlock(width, 2 * width, mapping.bn_affine, track))
+                self.reductions.append(ReductionBlock(width, 2 * width, mapping.affine_outside, track))
                 width *= 2
             self.cells.extend(Cell(width, mapping, track, arch) for _ in range(mapping.layers))
-        self.last_norm = BatchNorm(width, mapping.bn_affine, track)
+        self.last_norm = BatchNorm(width, mapping.affine_outside, track)
         self.classifier = new_linear(width, num_classes)
 
     def features(self, x: Tensor, arch: Any = None, stages: list[Tensor] | None = None) -> Tensor:

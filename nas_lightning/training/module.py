@@ -158,6 +158,7 @@ class NetworkModule(pl.LightningModule):
             lr=protocol.learning_rate,
             momentum=protocol.momentum,
             weight_decay=protocol.weight_decay,
+            nesterov=protocol.nesterov,
             foreach=True,
         )
 

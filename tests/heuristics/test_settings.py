@@ -48,11 +48,9 @@ def test_a_setting_trains_and_scores_with_finite_loss(path, space):
     assert -20 < loss_after_two_steps(space, plan) < 0
 
 
-@pytest.mark.parametrize(("path", "space"), CASES)
+@pytest.mark.parametrize(("path", "space"), [case for case in CASES if not build(case.values[0]).changes_draws])
 def test_two_runs_that_differ_in_one_heuristic_draw_the_same(path, space):
     heuristic = build(path)
-    if heuristic.changes_draws:
-        return
     base = start_for(path, space)
     before, after = draws(space, base), draws(space, fold(base, space, [heuristic]))
     assert all(

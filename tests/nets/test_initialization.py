@@ -35,7 +35,8 @@ def test_kaiming_uniform_is_what_pytorch_layers_start_from(space):
 @pytest.mark.parametrize("space", SMALL)
 def test_the_scheme_changes_kernels_alone(space):
     normal, uniform = network(space), network(space, initialization="kaiming_uniform")
-    same = [name for name, value in normal.state_dict().items() if torch.equal(value, uniform.state_dict()[name])]
+    before, after = normal.state_dict(), uniform.state_dict()
+    same = {name for name, value in before.items() if torch.equal(value, after[name])}
     kernels = {
         f"{name}.weights.{size}"
         for name, module in normal.named_modules()
@@ -43,7 +44,7 @@ def test_the_scheme_changes_kernels_alone(space):
         for size in module.weights
     }
     assert kernels
-    assert set(same) == set(normal.state_dict()) - kernels
+    assert same == set(before) - kernels
     again = network(space, initialization="kaiming_uniform")
     assert all(torch.equal(a, b) for a, b in zip(uniform.parameters(), again.parameters(), strict=True))
 
