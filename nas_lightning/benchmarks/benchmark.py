@@ -123,12 +123,30 @@ class Benchmark:
             for m in self.columns.values()
             if m["quantity"].endswith(("_accuracy", "_score")) and m["kind"] in ("value", "seeds")
         ]
+        pairs += [(metric, self._curve_length(metric)) for metric in self._curve_metrics]
         return sorted(set(pairs), key=lambda pair: (pair[0], pair[1] or 0))
 
+    @cached_property
+    def _curve_metrics(self) -> tuple[str, ...]:
+        return tuple(m["quantity"] for m in self.columns.values() if m["kind"] == "curve")
+
+    def _curve_length(self, metric: str) -> int:
+        return self._column(self._curve_column(metric)).shape[1]
+
+    def _curve_column(self, metric: str) -> str:
+        return next(
+            name
+            for name, m in self._header["columns"].items()
+            if m["quantity"] == metric and m["kind"] == "curve" and m.get("dataset") in (None, self.dataset)
+        )
+
     def epochs(self, metric: str | None = None) -> tuple[int, ...]:
-        """Training budgets at which the metric is known, ascending: the fidelity axis."""
+        """Training budgets at which the metric is known, ascending: the fidelity axis; every epoch of a curve."""
         metric = self.default_metric if metric is None else metric
-        return tuple(e for m, e in self.metrics if m == metric and e is not None)
+        known = {e for m, e in self.metrics if m == metric and e is not None}
+        if metric in self._curve_metrics:
+            known |= set(range(1, self._curve_length(metric) + 1))
+        return tuple(sorted(known))
 
     @cached_property
     def default_metric(self) -> str:
@@ -165,6 +183,8 @@ class Benchmark:
         if key not in self._cache:
             name, kind = self._metric_column(metric, epochs)
             column = self._column(name)
+            if kind == "curve":
+                column = column[:, (len(column[0]) if epochs is None else epochs) - 1]
             if kind == "seeds":
                 column = _mean_over_seeds(column)
             self._cache[key] = column.astype(np.float64, copy=False)
@@ -179,6 +199,8 @@ class Benchmark:
             and m["kind"] in ("value", "seeds")
             and (epochs is None or m.get("epochs") == epochs)
         ]
+        if not found and metric in self._curve_metrics and 1 <= (epochs or 1) <= self._curve_length(metric):
+            return self._curve_column(metric), "curve"
         if not found:
             known = ", ".join(m if e is None else f"{m} at {e} epochs" for m, e in self.metrics) or "none"
             raise BenchmarkError(

@@ -67,7 +67,8 @@ def benchmark_objective(
     if table is None:
         raise SearchError("objective=benchmark needs a table: choose benchmark=embedded, or another one")
     known = {metric for metric, _ in table.metrics}
-    value = value or ("validation_accuracy" if "validation_accuracy" in known else table.default_metric)
+    guides = [metric for metric in ("validation_accuracy", "validation_score") if metric in known]
+    value = value or (guides[0] if guides else table.default_metric)
     truth = truth or table.default_metric
     guide = _guide(table, value, truth, fidelity, epochs)
     reported = _reported(table, truth, guide)
@@ -94,7 +95,7 @@ def benchmark_objective(
         find,
         guide.values,
         np.where(complete, reported, np.nan),
-        Fidelities(guide.unit, guide.levels, continuous=guide.unit == "seeds"),
+        Fidelities(guide.unit, guide.levels, continuous=guide.levels == tuple(range(1, len(guide.levels) + 1))),
         costs=costs,
         cost_unit=cost_unit,
         measures=columns,

@@ -65,6 +65,7 @@ class Fidelities:
     def rungs(self, eta: float) -> tuple[int, ...]:
         """Levels about a factor `eta` apart, from the full fidelity downwards, returned ascending.
 
+        There are floor(log(full / lowest) / log(eta)) + 1 of them, as in Hyperband's paper, rounded to whole levels.
         Where only certain levels exist, each rung is the highest level that is at most 1/eta of the one above it.
         """
         if eta <= 1:
@@ -75,7 +76,7 @@ class Fidelities:
             if self.continuous:
                 exact /= eta
                 level = round(exact)
-                if level < self.levels[0] or level >= rungs[-1]:
+                if exact < self.levels[0] * (1 - 1e-9) or level >= rungs[-1]:
                     break
             else:
                 lower = [level for level in self.levels if level * eta <= rungs[-1] * (1 + 1e-9)]

@@ -21,7 +21,14 @@ _BUILT_IN: dict[str, str] = {
     "darts_nds": f"{_PACKAGE}.darts.DartsSpace",
 }
 SPACES: tuple[str, ...] = tuple(_BUILT_IN)
-"""The names of the package's own spaces."""
+"""The names of the package's own spaces of networks."""
+_BUILT_IN |= {
+    "fcnet": f"{_PACKAGE}.fcnet.FCNetSpace",
+    "hpobench_mlp": f"{_PACKAGE}.hpobench_mlp.HPOBenchMLPSpace",
+    "taskset_adam8p": f"{_PACKAGE}.taskset_adam8p.TaskSetSpace",
+}
+TABLE_SPACES: tuple[str, ...] = tuple(name for name in _BUILT_IN if name not in SPACES)
+"""The names of the package's own spaces that only tables know."""
 _ALIASES = {"darts": "darts_nds"}
 _given: dict[str, type[Space[Any]]] = {}
 """The spaces that were asked for by a dotted path, by name: this process reads their tables and checkpoints."""
@@ -53,7 +60,7 @@ def target_of(space: str | Space[Any]) -> str | None:
 
 def known_names() -> tuple[str, ...]:
     """All names that `get_space` reads now."""
-    return tuple(dict.fromkeys([*SPACES, *_entry_points(), *_given]))
+    return tuple(dict.fromkeys([*_BUILT_IN, *_entry_points(), *_given]))
 
 
 def _class_of(name: str, target: str | None) -> type[Space[Any]]:

@@ -62,7 +62,8 @@ def test_a_sweep_over_algorithms_and_seeds_and_its_repetition(folder):
     before = {path: path.stat().st_mtime_ns for path in (folder / "runs").rglob("*.*")}
     again = command(folder, "-m", "algorithm=glob(*)", "seed=1", *SMALL)
     assert again.returncode == 0
-    assert "10 jobs: 10 complete. To run: 0" in again.stdout
+    n = len(packaged_algorithms())
+    assert f"{n} jobs: {n} complete. To run: 0" in again.stdout
     assert before == {path: path.stat().st_mtime_ns for path in before}
     summary = command(folder, "runs/search", script="nas_lightning.search")
     assert all(name in summary.stdout for name in packaged_algorithms())

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from nas_lightning.benchmarks.column import Column
+from nas_lightning.benchmarks.convert.hyperparameters import fcnet, hpobench_mlp, taskset
 from nas_lightning.benchmarks.encoding import encode
 from nas_lightning.benchmarks.errors import BenchmarkError
 from nas_lightning.benchmarks.registry import KNOWN
@@ -177,6 +178,14 @@ _LAYOUTS: dict[str, tuple[str, set[str], _Reader, str]] = {
         "nasbench201",
     ),
     "nasbench201_hw": ("nasbench201", {"index", "c10_edgegpu_latency"}, _nasbench201_hardware, "hw_nas_bench"),
+    "fcnet_hpolib": ("fcnet", {"activation_fn_1", "n_units_2", "protein_structure_run3"}, fcnet, "fcnet_hpolib"),
+    "hpobench_mlp": ("hpobench_mlp", {"learning_rate_init", "width", "car_run4"}, hpobench_mlp, "hpobench_mlp"),
+    "taskset_adam8p_imdb12": (
+        "taskset_adam8p",
+        {"exponential_decay", "linear_decay", "patch32_GRU128_bs128_valid_loss"},
+        taskset,
+        "taskset_adam8p_imdb12",
+    ),
     "nasbench360_nb201": (
         "nasbench201",
         {"index", "ninapro_acc_e200_seed777", "darcy_one_minus_rel_l2_e200_seed777"},
