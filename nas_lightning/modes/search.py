@@ -19,6 +19,7 @@ from nas_lightning.search.benchmark_objective import benchmark_objective, open_t
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.objective import Objective
 from nas_lightning.search.runner import SearchPlan, run_search
+from nas_lightning.search.summary import is_score
 from nas_lightning.search.trial import SearchError
 from nas_lightning.spaces import get_space
 
@@ -60,7 +61,8 @@ def _search(cfg: DictConfig) -> dict[str, Any]:
         log_search(config, result, folder)
     if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
         found = result["metrics"]["found"]["truth"]
-        accuracy = "accuracy not known" if found is None else f"{100 * found:.2f} %"
+        shown = f"{found:.6g}" if found is not None and is_score(result["objective"]) else None
+        accuracy = shown or ("accuracy not known" if found is None else f"{100 * found:.2f} %")
         state = "was complete" if was_there else "done"
         console.print(f"{folder}: {accuracy}, {state}", highlight=False, soft_wrap=True, markup=False)
     else:
@@ -146,10 +148,16 @@ def make_objective(config: dict[str, Any], plan: SearchPlan) -> Objective:
 
 
 def report(result: dict[str, Any], folder: Path, was_there: bool) -> None:
-    """The end of a search in the terminal; accuracies in percent."""
+    """The end of a search in the terminal; accuracies in percent, scores of other kinds as they are."""
+    plain = is_score(result["objective"])
 
     def percent(value: float | None) -> str:
-        return "not known" if value is None else f"{100 * value:.2f} %"
+        if value is None:
+            return "not known"
+        return f"{value:.6g}" if plain else f"{100 * value:.2f} %"
+
+    def spread_of(value: float) -> str:
+        return f"{value:.3g}" if plain else f"{100 * value:.2f}"
 
     def line(text: str) -> None:
         console.print(text, highlight=False, soft_wrap=True, markup=False)
@@ -165,12 +173,15 @@ def report(result: dict[str, Any], folder: Path, was_there: bool) -> None:
         f"{result['algorithm']['name']}, seed {result['seed']}: {metrics['evaluations']} evaluations of "
         f"{metrics['distinct_architectures']} architectures, {cost['spent']:.6g} of {cost['budget']:g} {cost['unit']}"
     )
-    value = "failed" if found["objective"] is None else f"{found['objective']:.4f}"
+    value = "failed" if found["objective"] is None else format(found["objective"], ".6g" if plain else ".4f")
     line(f"Found: {found['architecture']}")
-    line(f"  objective {value}, stand-alone accuracy {percent(found['truth'])} (source: {metrics['truth']})")
+    line(
+        f"  objective {value}, stand-alone {'score' if plain else 'accuracy'} {percent(found['truth'])} "
+        f"(source: {metrics['truth']})"
+    )
     if performance["mean"] is not None:
         line(
-            f"Top {performance['k']}: {percent(performance['mean'])} ± {100 * performance['std']:.2f} (known for "
+            f"Top {performance['k']}: {percent(performance['mean'])} ± {spread_of(performance['std'])} (known for "
             f"{performance['known']}), best {percent(performance['best'])}"
         )
     beats = metrics["probability_beats_random"]
@@ -185,7 +196,7 @@ def report(result: dict[str, Any], folder: Path, was_there: bool) -> None:
         line(f"Blind draws: mean {percent(draws['mean'])}, expected best of {draws['k']} {best}")
     if equal is not None:
         deviation = equal["found"]["std"]
-        spread = "" if deviation is None else f" ± {100 * deviation:.2f}"
+        spread = "" if deviation is None else f" ± {spread_of(deviation)}"
         line(
             f"Random search at equal budget: found {percent(equal['found']['mean'])}{spread}, best of its top "
             f"{equal['k']} {percent(equal['best_of_top_k']['mean'])} ({equal['seeds']} seeds)"

@@ -63,6 +63,10 @@ class Objective(ABC):
         """For each measure a value that no architecture exceeds: the corner of the hypervolume. Empty where unknown."""
         return {}
 
+    def worst_value(self) -> float:
+        """A value that no architecture falls below: the other corner of the hypervolume."""
+        return 0.0
+
     def benchmark_record(self) -> dict[str, str] | None:
         """Name and SHA-256 of the stand-alone table that is used; None without one."""
         return None

@@ -122,7 +122,8 @@ def _describe(record: Record, objective: Objective, truth: float, row: int) -> d
 def pareto(records: Sequence[Record], objective: Objective, measures: Sequence[str]) -> dict[str, Any]:
     """The Pareto front of the fully evaluated records (value up, measures down) and its hypervolume.
 
-    The reference corner is value 0 and, for each measure, the largest value of the table, or of the search without one.
+    The reference corner is value 0 (the worst of the table where that is lower) and, for each measure, the largest
+    value of the table, or of the search without one.
     """
     full = [r for r in records if r.trial.fidelity == objective.fidelities.full and np.isfinite(r.measurement.value)]
     points = np.array([[-r.measurement.value, *(r.measurement.measures[name] for name in measures)] for r in full])
@@ -131,12 +132,13 @@ def pareto(records: Sequence[Record], objective: Objective, measures: Sequence[s
     source = "table" if reference else "search"
     if not reference and len(full):
         reference = dict(zip(measures, points[:, 1:].max(axis=0).tolist(), strict=True))
-    corner = np.array([0.0, *(reference.get(name, 0.0) for name in measures)])
+    worst = min(0.0, objective.worst_value())  # an accuracy is never below 0, a negative loss always is
+    corner = np.array([-worst, *(reference.get(name, 0.0) for name in measures)])
     front = [full[i] for i in pareto_front(points)] if full else []
     front.sort(key=lambda r: -r.measurement.value)
     return {
         "measures": list(measures),
-        "reference": {"objective": 0.0, **reference, "from": source},
+        "reference": {"objective": worst, **reference, "from": source},
         # The reference itself belongs to the dominated region's edge: an architecture as large as it adds no volume.
         "hypervolume": hypervolume(points, corner) if full else 0.0,
         "front": [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,7 @@ def summarise(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
                 "space": first["space"],
                 "dataset": first["dataset"],
                 "objective": first["objective"]["name"],
+                "is_score": is_score(first["objective"]),
                 "budget": first["cost"]["budget"],
                 "unit": first["cost"]["unit"],
                 "seeds": len(members),
@@ -76,9 +77,17 @@ def _spread(values: list[float | None]) -> dict[str, float | None]:
     return {"mean": float(np.mean(known)), "std": float(np.std(known, ddof=1)) if len(known) > 1 else None}
 
 
-def _percent(spread: dict[str, float | None] | None) -> str:
+def is_score(objective: Mapping[str, Any]) -> bool:
+    """Whether a search's truth is a score of its own unit (a negative loss), and not an accuracy, read in percent."""
+    return str(objective.get("truth", "")).endswith("_score")
+
+
+def _percent(spread: dict[str, float | None] | None, plain: bool = False) -> str:
+    """Mean ± deviation in percent, or as they are where `plain`."""
     if not spread or spread["mean"] is None:
         return "not known"
+    if plain:
+        return f"{spread['mean']:.6g}" + ("" if spread["std"] is None else f" ± {spread['std']:.3g}")
     deviation = "" if spread["std"] is None else f" ± {100 * spread['std']:.2f}"
     return f"{100 * spread['mean']:.2f}{deviation}"
 
@@ -93,17 +102,27 @@ def print_summary(rows: list[dict[str, Any]]) -> None:
     console.width = max(console.width, 110)  # numbers that are cut off are of no use in a log file
     groups: dict[tuple[Any, ...], list[dict[str, Any]]] = {}
     for row in rows:
-        place = (row["space"], row["dataset"], row["objective"], row["budget"], row["unit"], row["top_k"])
+        place = (
+            row["space"],
+            row["dataset"],
+            row["objective"],
+            row["budget"],
+            row["unit"],
+            row["top_k"],
+            row["is_score"],
+        )
         groups.setdefault(place, []).append(row)
-    for (space, dataset, objective, budget, unit, k), members in groups.items():
+    for (space, dataset, objective, budget, unit, k, plain), members in groups.items():
         draws, search = members[0]["random_draws"], members[0]["random_search"]
         beside = []
         if search:
-            beside.append(f"random search at equal budget finds {_percent(search)}")
+            beside.append(f"random search at equal budget finds {_percent(search, plain)}")
         if draws:
-            beside.append(f"{k} blind draws: mean {100 * draws['mean']:.2f}, best {100 * draws['expected_best']:.2f}")
+            mean, best = (_percent({"mean": draws[name], "std": None}, plain) for name in ("mean", "expected_best"))
+            beside.append(f"{k} blind draws: mean {mean}, best {best}")
         table = Table(
-            title=f"{space} on {dataset}, objective {objective}, {budget:g} {unit}: stand-alone accuracy in percent",
+            title=f"{space} on {dataset}, objective {objective}, {budget:g} {unit}: stand-alone "
+            + ("score" if plain else "accuracy in percent"),
             caption="; ".join(["mean ± standard deviation over seeds", *beside]),
             box=SIMPLE,
         )
@@ -115,9 +134,9 @@ def print_summary(rows: list[dict[str, Any]]) -> None:
                 row["algorithm"],
                 str(row["seeds"]) if row["n"] == row["seeds"] else f"{row['n']} of {row['seeds']}",
                 f"{row['evaluations']['mean']:.1f}",
-                _percent(row["found"]),
-                _percent(row["best_of_top_k"]),
-                _percent(row["mean_of_top_k"]),
+                _percent(row["found"], plain),
+                _percent(row["best_of_top_k"], plain),
+                _percent(row["mean_of_top_k"], plain),
                 "not known" if beats is None else f"{beats:.3f}",
             )
         console.print(table)

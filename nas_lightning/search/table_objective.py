@@ -94,6 +94,9 @@ class TableObjective(Objective):
     def reference_measures(self, names: Sequence[str]) -> dict[str, float]:
         return {name: float(np.nanmax(self._measures[name])) for name in names}
 
+    def worst_value(self) -> float:
+        return float(np.nanmin(self._values))
+
     def identity(self) -> dict[str, Any]:
         return self._identity
 

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from nas_lightning.spaces.base import Space
+from nas_lightning.spaces.encoding import Columns
 from nas_lightning.spaces.errors import ArchitectureError
 
 
@@ -160,6 +161,23 @@ class HyperparameterSpace(Space[C]):
     def decode(self, genome: Sequence[int] | np.ndarray) -> C:
         return self._of([int(gene) for gene in genome])
 
+    def table_columns(self, archs: Sequence[C]) -> dict[str, Any]:
+        """``code``: the genome as a mixed-radix number; no two configurations are isomorphic."""
+        return {"code": self.codes(archs).astype(np.int32)}
+
+    def open_encoding(self, columns: Columns) -> CodeEncoding:
+        return CodeEncoding(self, columns.array("code"))
+
+    def codes(self, archs: Sequence[C]) -> np.ndarray:
+        """Genomes as mixed-radix numbers, int64 [n], first parameter first."""
+        genomes = np.array([arch.choices for arch in archs], np.int64).reshape(len(archs), len(self.cardinalities))
+        return genomes @ self.places
+
+    @property
+    def places(self) -> np.ndarray:
+        """What one step of each gene adds to the code, int64 [genes]."""
+        return np.append(np.cumprod(self.cardinalities[:0:-1])[::-1], 1).astype(np.int64)
+
     def operation_counts(self, arch: C) -> np.ndarray:
         """There are no operations, int64 [0]."""
         return np.zeros(0, np.int64)
@@ -171,3 +189,28 @@ class HyperparameterSpace(Space[C]):
     def enumerate(self) -> Iterator[C]:
         """All configurations in lexicographic order of the choices."""
         return (self._of(choices) for choices in product(*map(range, self.cardinalities)))
+
+
+class CodeEncoding:
+    """Rows by the code of a configuration: one look-up in an array as long as the space."""
+
+    def __init__(self, space: HyperparameterSpace[Any], codes: np.ndarray) -> None:
+        self._space, self._codes = space, codes
+        self._places = tuple(space.places.tolist())
+        self._row = np.full(space.size, -1, np.int64)
+        self._row[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)  # the first of duplicates
+
+    def architecture(self, row: int) -> Any:
+        code = int(self._codes[row])
+        return self._space.decode(
+            [code // place % n for place, n in zip(self._places, self._space.cardinalities, strict=True)]
+        )
+
+    def row(self, arch: Any) -> int:
+        return int(self._row[sum(c * place for c, place in zip(arch.choices, self._places, strict=True))])
+
+    def rows(self, archs: Sequence[Any]) -> np.ndarray:
+        return self.find(self._space.codes(archs)) if len(archs) else np.zeros(0, np.int64)
+
+    def find(self, codes: np.ndarray) -> np.ndarray:
+        return self._row[codes]
