@@ -68,7 +68,7 @@ class HyperparameterSpace(Space[C]):
     operations: ClassVar[tuple[str, ...]] = ()
     architecture_type: ClassVar[type]
     published: ClassVar[Mapping[str, int]] = {"channels": 1, "layers": 1}  # there is no network to size
-    parameters: ClassVar[tuple[Parameter, ...]]
+    hyperparameters: ClassVar[tuple[Parameter, ...]]
     ordered_genes: ClassVar[tuple[bool, ...]]
     """Which genes count an ordered scale: the numbers do, words do not."""
     _index: ClassVar[dict[str, dict[str, int]]]
@@ -76,7 +76,7 @@ class HyperparameterSpace(Space[C]):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         parameters: tuple[Parameter, ...] = cls.architecture_type.parameters  # type: ignore[attr-defined]
-        cls.parameters = parameters
+        cls.hyperparameters = parameters
         cls.cardinalities = tuple(len(p.values) for p in parameters)
         cls.ordered_genes = tuple(not isinstance(p.values[0], str) for p in parameters)
         cls.size = cls.unique_size = prod(cls.cardinalities)
@@ -91,7 +91,7 @@ class HyperparameterSpace(Space[C]):
         if unknown := [name for name in values if name not in self._index]:
             raise ArchitectureError(f"{self.name} has no {unknown[0][:40]}; it has {', '.join(self._index)}")
         choices = []
-        for parameter in self.parameters:
+        for parameter in self.hyperparameters:
             if parameter.name not in values:
                 raise ArchitectureError(f"a configuration of {self.name} needs a value of {parameter.name}")
             choices.append(self._choice(parameter, values[parameter.name]))
@@ -115,7 +115,7 @@ class HyperparameterSpace(Space[C]):
         """Reads ``name=value,name=value,…``, in any order."""
         parts = [part.partition("=") for part in text.strip().split(",")]
         if any(not middle for _, middle, _ in parts):
-            example = ",".join(f"{p.name}={p.values[0]}" for p in self.parameters)
+            example = ",".join(f"{p.name}={p.values[0]}" for p in self.hyperparameters)
             raise ArchitectureError(f"{text[:99]!r} is no configuration of {self.name}; expected {example}")
         names = [name.strip() for name, _, _ in parts]
         if len(set(names)) < len(names):

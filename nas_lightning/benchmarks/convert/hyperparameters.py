@@ -20,7 +20,7 @@ Parts = tuple[dict[str, Any], list[Column]]
 
 
 def _configurations(table: pa.Table, space: Any) -> list[Any]:
-    columns = {p.name: table[p.name].to_pylist() for p in space.parameters}
+    columns = {p.name: table[p.name].to_pylist() for p in space.hyperparameters}
     return [
         space.from_values(dict(zip(columns, values, strict=True))) for values in zip(*columns.values(), strict=True)
     ]
