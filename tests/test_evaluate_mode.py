@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from nas_lightning.config.schema import TrainerSchema
 from nas_lightning.modes import evaluate as mode
 from nas_lightning.modes.main import train
 from nas_lightning.scoring import partial
@@ -247,7 +248,7 @@ def test_bad_input_is_one_sentence(tmp_path, trained):
 
 
 def test_the_device_is_the_one_asked_for():
-    assert mode.device_of({"accelerator": "cpu", "devices": "1"}) == torch.device("cpu")
+    assert mode.device_of(TrainerSchema(accelerator="cpu")) == torch.device("cpu")
     if not torch.cuda.is_available():
         with pytest.raises(ValueError, match=r"asks for GPU 2, but this machine has 0"):
-            mode.device_of({"accelerator": "gpu", "devices": "[2]"})
+            mode.device_of(TrainerSchema(accelerator="gpu", devices="[2]"))

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields, make_dataclass
+from dataclasses import asdict, dataclass, field, fields, make_dataclass
 from typing import Any, get_type_hints
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 from nas_lightning import plan
 
@@ -14,7 +14,9 @@ from nas_lightning import plan
 def _unfrozen(kind: type) -> type:
     """The dataclass without `frozen`, which OmegaConf would take for read-only."""
     hints = get_type_hints(kind)
-    return make_dataclass(kind.__name__ + "Schema", [(f.name, hints[f.name], f.default) for f in fields(kind)])
+    leaves = [(f.name, hints[f.name], f.default) for f in fields(kind)]
+    # Of this module, so that a configuration can travel to another process.
+    return make_dataclass(kind.__name__ + "Schema", leaves, namespace={"__module__": __name__})
 
 
 MappingSchema = _unfrozen(plan.Mapping)
@@ -190,6 +192,21 @@ class TrainConfig:
     """Only print the jobs, which of them are done, and the estimated cost; start nothing, write nothing."""
     runs: str = "runs"
     """Folder of the run folders."""
+
+    @property
+    def changed_factor(self) -> dict[str, str] | None:
+        """The factor and setting that an ablation file names; None without one."""
+        return None if self.ablation is None else {"factor": self.ablation.factor, "setting": self.ablation.setting}
+
+
+def plan_of(section: PlanSchema) -> plan.Plan:
+    """The starting point as a value. Raises PlanError where it contradicts itself."""
+    return plan.Plan.from_dict({"mapping": asdict(section.mapping), "protocol": asdict(section.protocol)})
+
+
+def typed(cfg: DictConfig) -> Any:
+    """The composed configuration as the dataclasses that it was declared by, every interpolation resolved."""
+    return OmegaConf.to_object(cfg)
 
 
 def register() -> None:

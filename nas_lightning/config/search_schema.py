@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, make_dataclass
+from dataclasses import asdict, dataclass, field, make_dataclass
 from functools import partial
 from typing import Any
 
@@ -132,6 +132,23 @@ OBJECTIVES = {
     "supernet": SupernetObjectiveSchema,
     "training": TrainingObjectiveSchema,
 }
+
+
+ObjectiveSchema = BenchmarkObjectiveSchema | SupernetObjectiveSchema | TrainingObjectiveSchema
+
+
+def as_dict(section: Any) -> dict[str, Any]:
+    """A section as a plain dict, whether a schema or a file of the user's own declared it."""
+    return dict(section) if isinstance(section, Mapping) else asdict(section)
+
+
+def typed_objective(section: Any) -> ObjectiveSchema:
+    """The ``objective`` section as its schema. Raises SearchError for a name that does not exist."""
+    settings = as_dict(section)
+    name = settings.get("name")
+    if name not in OBJECTIVES:
+        raise SearchError(f"objective {name} is unknown: choose {', '.join(OBJECTIVES)}")
+    return OmegaConf.to_object(OmegaConf.merge(OmegaConf.structured(OBJECTIVES[name]), settings))  # type: ignore[return-value]
 
 
 def algorithm_schema(name: str, target: str | None = None) -> type:

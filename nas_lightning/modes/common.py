@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from dataclasses import asdict
 from typing import Any
 
 import pytorch_lightning as pl
@@ -18,15 +19,16 @@ from nas_lightning.logging.facts import RunFacts
 from nas_lightning.logging.loggers import RunLogger, open_logger
 from nas_lightning.modes.job import Job
 from nas_lightning.nets.norm import synchronise
+from nas_lightning.objectives.candidate import images_of
 from nas_lightning.processes.ranks import current
 from nas_lightning.processes.strategy import connect, strategy_of
 from nas_lightning.runs.environment import environment, environment_changes
 from nas_lightning.runs.files import to_json, write_atomically
 from nas_lightning.runs.folder import SCHEMA_VERSION
-from nas_lightning.training.checkpoints import FINAL, FOLDER, AtomicCheckpointIO, Checkpoints, resume_point, steps_saved
+from nas_lightning.training.checkpoints import FINAL, FOLDER, Checkpoints, resume_point, steps_saved
 from nas_lightning.training.module import NetworkModule
 from nas_lightning.training.progress import RunProgress
-from nas_lightning.training.trainer import quiet_lightning
+from nas_lightning.training.trainer import new_trainer, quiet_lightning
 
 for name in ("pytorch_lightning", "lightning_fabric"):  # their start-up hints say nothing about the run
     logging.getLogger(name).setLevel(logging.WARNING)
@@ -34,71 +36,52 @@ for name in ("pytorch_lightning", "lightning_fabric"):  # their start-up hints s
 
 def data_module(job: Job) -> ImageClassification:
     """The images with the plan's batch size and train portion."""
-    data, protocol = job.config["data"], job.plan.protocol
-    return ImageClassification(
-        data["name"],
-        data["root"],
-        protocol.batch_size,
-        protocol.train_portion,
-        job.config["seed"],
-        data["split_seed"],
-        data["max_train_images"],
-        data["augment"],
-        data["download"],
-        data["image_size"],
-    )
+    return images_of(job.config.data, job.plan, job.config.seed)
 
 
 def logger_of(job: Job, kind: str) -> RunLogger:
     """The logger that the configuration names. Raises ValueError where it cannot keep the checkpoint asked for."""
     config = job.config
-    if config["logger"]["checkpoint"] and (config["logger"]["name"] != "wandb" or kind != "train"):
+    if config.logger.checkpoint and (config.logger.name != "wandb" or kind != "train"):
         raise UserError(
-            f"logger.checkpoint=true does not go with logger={config['logger']['name']} and mode={config['mode']}; "
+            f"logger.checkpoint=true does not go with logger={config.logger.name} and mode={config.mode}; "
             "W&B keeps the checkpoint of a trained super-net (logger=wandb mode=supernet)"
         )
     facts = RunFacts(
-        job.folder,
-        job.hash,
-        kind,
-        config["space"]["name"],
-        config["data"]["name"],
-        config["seed"],
-        job.plan.as_dict(),
-        {h.factor: h.settings(job.base) for h in job.heuristics if h.active},
-        config["ablation"],
-        config["study"],
-        config["recipe"],
-        {"evaluation": config["evaluation"]},
+        folder=job.folder,
+        run_hash=job.hash,
+        kind=kind,
+        space=config.space.name,
+        dataset=config.data.name,
+        seed=config.seed,
+        plan=job.plan.as_dict(),
+        heuristics={h.factor: h.settings(job.base) for h in job.heuristics if h.active},
+        ablation=config.changed_factor,
+        study=config.study,
+        recipe=config.recipe,
+        extra={"evaluation": asdict(config.evaluation)},
     )
-    return open_logger(config["logger"]["name"], facts, project=config["logger"]["project"])
+    return open_logger(config.logger.name, facts, project=config.logger.project)
 
 
 def build_trainer(job: Job, callbacks: list[pl.Callback], logger: RunLogger) -> pl.Trainer:
     """Lightning's Trainer with our callbacks and checkpoints."""
-    wanted = job.config["trainer"]
-    devices: Any = wanted["devices"]
-    devices = json.loads(devices) if devices.startswith("[") else int(devices)
+    wanted = job.config.trainer
     checkpoints = Checkpoints(
-        job.folder / FOLDER, wanted["checkpoint_every"], wanted["checkpoint_every_steps"], wanted["checkpoint_minutes"]
+        job.folder / FOLDER, wanted.checkpoint_every, wanted.checkpoint_every_steps, wanted.checkpoint_minutes
     )
-    return pl.Trainer(
-        accelerator=wanted["accelerator"],
-        devices=devices,
-        strategy=strategy_of(wanted),
-        num_nodes=wanted["num_nodes"],
-        precision=wanted["precision"],
-        deterministic=wanted["deterministic"],
-        max_epochs=job.plan.protocol.epochs,
-        logger=logger.lightning,
+    return new_trainer(
+        epochs=job.plan.protocol.epochs,
+        accelerator=wanted.accelerator,
+        devices=json.loads(wanted.devices) if wanted.devices.startswith("[") else int(wanted.devices),
+        precision=wanted.precision,
+        deterministic=wanted.deterministic,
         callbacks=[*callbacks, checkpoints],
-        plugins=[AtomicCheckpointIO()],
-        enable_model_summary=False,
-        enable_progress_bar=True,
-        limit_val_batches=0,
-        num_sanity_val_steps=0,
-        default_root_dir=job.folder,
-        inference_mode=False,
+        folder=job.folder,
+        logger=logger.lightning,
+        strategy=strategy_of(wanted),
+        num_nodes=wanted.num_nodes,
+        progress_bar=True,
     )
 
 
@@ -107,9 +90,9 @@ def fit(
 ) -> pl.Trainer:
     """Train from the last checkpoint of the run folder, or from the start; saves the final state."""
     progress = RunProgress()
-    if not job.config["trainer"]["progress_bar"]:
+    if not job.config.trainer.progress_bar:
         progress.disable()
-    if job.config["trainer"]["sync_batchnorm"] and current().size > 1:
+    if job.config.trainer.sync_batchnorm and current().size > 1:
         synchronise(module.network)
     trainer = build_trainer(job, [progress, *callbacks], logger)
     with quiet_lightning():
@@ -133,16 +116,16 @@ def result_of(job: Job, kind: str, data: ImageClassification, passes: int, steps
         "status": "complete",
         "reason": None,
         "run_hash": job.hash,
-        "space": config["space"]["name"],
-        "dataset": config["data"]["name"],
-        "seed": config["seed"],
-        **({} if config["init_seed"] is None else {"init_seed": config["init_seed"]}),
+        "space": config.space.name,
+        "dataset": config.data.name,
+        "seed": config.seed,
+        **({} if config.init_seed is None else {"init_seed": config.init_seed}),
         "plan": job.plan.as_dict(),
         "heuristics": {h.factor: h.settings(job.base) for h in job.heuristics if h.active},
         "changed": {name: list(values) for name, values in changed(job.base, job.plan).items()},
-        "ablation": config["ablation"],
-        "study": config["study"],
-        "recipe": config["recipe"],
+        "ablation": config.changed_factor,
+        "study": config.study,
+        "recipe": config.recipe,
         "data": data.record(),
         "cost": {
             "epochs": job.plan.protocol.epochs,
@@ -153,11 +136,16 @@ def result_of(job: Job, kind: str, data: ImageClassification, passes: int, steps
     }
 
 
+def config_yaml(config: Any) -> str:
+    """The resolved configuration as YAML, in the order of the schema."""
+    return OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
+
+
 def open_folder(job: Job, data: ImageClassification) -> None:
     """Create the run folder with its configuration and environment; rank 0 does."""
     if not current().is_first:
         return
-    write_atomically(job.folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(job.config)).encode())
+    write_atomically(job.folder / "config.yaml", config_yaml(job.config).encode())
     now = environment(data.record(), torch.get_num_threads())
     changes = environment_changes(job.folder, now) if steps_saved(job.folder / FOLDER) else []
     if changes:

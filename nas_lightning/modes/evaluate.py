@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +18,7 @@ from nas_lightning.errors import UserError
 from nas_lightning.modes.common import data_module, logger_of, open_folder
 from nas_lightning.modes.job import Job
 from nas_lightning.modes.supernet import evaluation_of, open_benchmark
+from nas_lightning.processes.launch import TrainerSettings
 from nas_lightning.report.scatter import score_label, write_scatter
 from nas_lightning.runs.files import to_json, write_atomically
 from nas_lightning.runs.folder import RESULT, SCHEMA_VERSION
@@ -28,14 +29,14 @@ from nas_lightning.training.module import load_network
 from nas_lightning.training.progress import counted
 
 
-def device_of(trainer: Mapping[str, Any]) -> torch.device:
+def device_of(trainer: TrainerSettings) -> torch.device:
     """The one device that ``trainer.accelerator`` and ``trainer.devices`` name. Raises ValueError for an absent GPU."""
-    if trainer["accelerator"] == "cpu" or (trainer["accelerator"] == "auto" and not torch.cuda.is_available()):
+    if trainer.accelerator == "cpu" or (trainer.accelerator == "auto" and not torch.cuda.is_available()):
         return torch.device("cpu")
-    index = json.loads(trainer["devices"])[0] if trainer["devices"].startswith("[") else 0
+    index = json.loads(trainer.devices)[0] if trainer.devices.startswith("[") else 0
     if index >= torch.cuda.device_count():
         raise UserError(
-            f"trainer.accelerator={trainer['accelerator']} asks for GPU {index}, but this machine has "
+            f"trainer.accelerator={trainer.accelerator} asks for GPU {index}, but this machine has "
             f"{torch.cuda.device_count()}; use trainer.accelerator=cpu or another index"
         )
     return torch.device("cuda", index)
@@ -50,10 +51,10 @@ def evaluations_of(job: Job, benchmark: Benchmark | None) -> list[Evaluation]:
     modules: dict[tuple[float, int, int | None], ImageClassification] = {}
     found = []
     for trained in job.checkpoints:
-        images = trained.scored_on(job.config["data"])
-        part = replace(job, plan=trained.plan, config={**job.config, "data": images})
+        images = replace(job.config.data, image_size=trained.scored_on(asdict(job.config.data))["image_size"])
+        part = replace(job, plan=trained.plan, config=replace(job.config, data=images))
         protocol = trained.plan.protocol
-        key = (protocol.train_portion, protocol.batch_size, images["image_size"])
+        key = (protocol.train_portion, protocol.batch_size, images.image_size)
         data = modules.setdefault(key, data_module(part))
         data.setup()
         evaluation = evaluation_of(part, data, benchmark)
@@ -92,7 +93,7 @@ def combined(
 def evaluate(job: Job) -> dict[str, Any]:
     """Score, rank and write a run folder of kind ``evaluation``; result.json comes last. Interrupted, it goes on."""
     config, started = job.config, time.perf_counter()
-    benchmark, device = open_benchmark(job), device_of(config["trainer"])
+    benchmark, device = open_benchmark(job), device_of(config.trainer)
     evaluations = evaluations_of(job, benchmark)
     first = evaluations[0]
     open_folder(job, first.data)
@@ -103,9 +104,9 @@ def evaluate(job: Job) -> dict[str, Any]:
             network, _ = load_network(trained.path, device)
             module = SimpleNamespace(network=network, device=device)
             title = f"Ranking {evaluation.label}".strip()
-            with counted(title, len(evaluation.architectures), config["trainer"]["progress_bar"]) as progress:
+            with counted(title, len(evaluation.architectures), config.trainer.progress_bar) as progress:
                 scores.append(evaluation.scores(module, progress))
-            if config["evaluation"]["diagnostics"]:
+            if config.evaluation.diagnostics:
                 name = ".".join(filter(None, ["diagnostics", evaluation.label, "parquet"]))
                 evaluation.write_diagnostics(job.folder / name, scores[-1], module)
         predictions, columns = combined(job.checkpoints, evaluations, scores)
@@ -119,7 +120,7 @@ def evaluate(job: Job) -> dict[str, Any]:
                 predictions[shown],
                 first.truth,
                 first.names,
-                title=f"{first.space}, {config['data']['name']}",
+                title=f"{first.space}, {config.data.name}",
                 label=score_label(shown),
                 top_k=first.top_k,
             )
@@ -134,18 +135,16 @@ def evaluate(job: Job) -> dict[str, Any]:
             "reason": None,
             "run_hash": job.hash,
             "space": first.space,
-            "dataset": config["data"]["name"],
+            "dataset": config.data.name,
             "seed": job.checkpoints[0].seed,
             "seeds": [t.seed for t in job.checkpoints],
-            "study": config["study"],
+            "study": config.study,
             "checkpoints": [
                 {**t.record(), "n_images": e.scored_images, "batch_norm": e.batch_norm, "data": e.data.record()}
                 for t, e in zip(job.checkpoints, evaluations, strict=True)
             ],
             "evaluation": {**first.record(), "headline": next(iter(predictions)), "predictors": columns},
-            "benchmark": None
-            if benchmark is None
-            else {"name": config["benchmark"]["name"], "sha256": benchmark.sha256},
+            "benchmark": None if benchmark is None else {"name": config.benchmark.name, "sha256": benchmark.sha256},
             "cost": {"images": images},
             **summary,
         }

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from nas_lightning.config.schema import EvaluationSchema, TrainConfig, TrainerSchema, plan_of, typed
 from nas_lightning.heuristic import Heuristic, fold
 from nas_lightning.nets.build import check_mapping
 from nas_lightning.plan import Plan, PlanError
@@ -25,9 +26,9 @@ MODES = ("supernet", "standalone", "table", "evaluate")
 
 @dataclass
 class Job:
-    """One run, fully decided: `config` is the resolved configuration as plain dicts and lists."""
+    """One run, fully decided."""
 
-    config: dict[str, Any]
+    config: TrainConfig
     base: Plan
     plan: Plan
     heuristics: list[Heuristic]
@@ -41,24 +42,24 @@ class Job:
         return run_hash(self.determining)
 
 
-def refuse_double_choice(config: dict[str, Any], overrides: list[str]) -> None:
+def refuse_double_choice(config: TrainConfig, overrides: list[str]) -> None:
     """A heuristic given both by the ablation file and on the command line: the second would silently win."""
-    if not config["ablation"]:
+    if not config.ablation:
         return
-    factor = config["ablation"]["factor"]
+    factor = config.ablation.factor
     for override in overrides:
         name = override.split("=")[0].lstrip("+~")
         if name == f"heuristics/{factor}" or name.startswith(f"heuristics.{factor}"):
             raise PlanError(
-                f"{override} and ablation={factor}_{config['ablation']['setting']} both set heuristic {factor}; "
+                f"{override} and ablation={factor}_{config.ablation.setting} both set heuristic {factor}; "
                 "give only one of them"
             )
 
 
-def build_heuristics(config: dict[str, Any]) -> list[Heuristic]:
+def build_heuristics(config: TrainConfig) -> list[Heuristic]:
     """The callbacks of conf/heuristics; a key set to null removes one. Raises PlanError for what is no heuristic."""
     found = []
-    for name, entry in config["heuristics"].items():
+    for name, entry in config.heuristics.items():
         if entry is None:
             continue
         heuristic = instantiate(entry, _convert_="all")
@@ -71,18 +72,18 @@ def build_heuristics(config: dict[str, Any]) -> list[Heuristic]:
     return found
 
 
-def check_ranks(config: dict[str, Any], plan: Plan) -> int:
+def check_ranks(config: TrainConfig, plan: Plan) -> int:
     """The number of processes that train together; PlanError for what several of them cannot do."""
-    trainer, mode, batch_size = config["trainer"], config["mode"], plan.protocol.batch_size
+    trainer, mode, batch_size = config.trainer, config.mode, plan.protocol.batch_size
     size = world_size(trainer)
-    if trainer["strategy"] == "ddp" and mode not in ("supernet", "standalone"):
+    if trainer.strategy == "ddp" and mode not in ("supernet", "standalone"):
         instead = "table.workers sets its processes" if mode == "table" else "it scores on one device"
         raise PlanError(f"trainer.strategy=ddp trains one network together, which mode={mode} does not; {instead}")
     if batch_size % size:
         raise PlanError(
             f"protocol.batch_size={batch_size} is global and does not divide by {size} processes; choose a multiple"
         )
-    if trainer["sync_batchnorm"] and plan.mapping.wsbn != "off":
+    if trainer.sync_batchnorm and plan.mapping.wsbn != "off":
         raise PlanError(
             f"trainer.sync_batchnorm=true and heuristics/wsbn={plan.mapping.wsbn} exclude each other: layers share "
             "their moments between the processes, and WSBN keeps a bank for every pattern of inputs; switch one off"
@@ -90,23 +91,24 @@ def check_ranks(config: dict[str, Any], plan: Plan) -> int:
     return size
 
 
-def determining_evaluation(evaluation: dict[str, Any]) -> dict[str, Any]:
+def determining_evaluation(evaluation: EvaluationSchema) -> dict[str, Any]:
     """The settings of an evaluation that its numbers depend on; later ones count where they are set, so that runs from
     before keep their names."""
     later = ("fuse", "batch_norm", "probe_images", "skip")
-    counting = {k: v for k, v in evaluation.items() if k != "diagnostics" and (v or k not in later)}
-    return identity(evaluation["architectures"]) | counting
+    counting = {k: v for k, v in asdict(evaluation).items() if k != "diagnostics" and (v or k not in later)}
+    return identity(evaluation.architectures) | counting
 
 
-def check_checkpoints(trainer: dict[str, Any]) -> None:
+def check_checkpoints(trainer: TrainerSchema) -> None:
     """Refuse intervals that no clock has."""
     for name, unit in (
         ("checkpoint_every", "epochs"),
         ("checkpoint_every_steps", "steps"),
         ("checkpoint_minutes", "minutes"),
     ):
-        if trainer[name] is not None and not trainer[name] > 0:
-            raise PlanError(f"trainer.{name}={trainer[name]} is no number of {unit}; give one above 0")
+        value = getattr(trainer, name)
+        if value is not None and not value > 0:
+            raise PlanError(f"trainer.{name}={value} is no number of {unit}; give one above 0")
 
 
 def compose(cfg: DictConfig) -> Job:
@@ -114,63 +116,63 @@ def compose(cfg: DictConfig) -> Job:
 
     Raises PlanError (one sentence) for contradictions and ValueError for an unknown space or mode.
     """
-    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    if config["mode"] not in MODES:
-        raise PlanError(f"mode={config['mode']} is unknown; choose one of {', '.join(MODES)}")
-    space = config["space"]["name"]
+    config: TrainConfig = typed(cfg)
+    if config.mode not in MODES:
+        raise PlanError(f"mode={config.mode} is unknown; choose one of {', '.join(MODES)}")
+    space = config.space.name
     get_space(space)
     overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
-    if config["mode"] == "evaluate":
+    if config.mode == "evaluate":
         return compose_evaluation(config, overrides)
-    if config["checkpoint"] is not None:
-        raise PlanError(f"checkpoint belongs to mode=evaluate, not to mode={config['mode']}; drop one of the two")
+    if config.checkpoint is not None:
+        raise PlanError(f"checkpoint belongs to mode=evaluate, not to mode={config.mode}; drop one of the two")
     refuse_double_choice(config, overrides)
     heuristics = build_heuristics(config)
-    base = Plan.from_dict(config["plan"])
+    base = plan_of(config.plan)
     plan = fold(base, space, heuristics)
     check_mapping(space, plan)
     size = check_ranks(config, plan)
-    check_checkpoints(config["trainer"])
-    if config["seed"] < 0:
-        raise PlanError(f"seed={config['seed']} is negative; seeds are 0 or larger")
-    if config["init_seed"] is not None:
-        if config["init_seed"] < 0:
-            raise PlanError(f"init_seed={config['init_seed']} is negative; seeds are 0 or larger")
-        if config["mode"] == "table":
+    check_checkpoints(config.trainer)
+    if config.seed < 0:
+        raise PlanError(f"seed={config.seed} is negative; seeds are 0 or larger")
+    if config.init_seed is not None:
+        if config.init_seed < 0:
+            raise PlanError(f"init_seed={config.init_seed} is negative; seeds are 0 or larger")
+        if config.mode == "table":
             raise PlanError("init_seed does not go with mode=table, whose trainings have seeds of their own; drop it")
-    data = {k: v for k, v in config["data"].items() if k not in ("root", "download")}
-    benchmark = {k: v for k, v in config["benchmark"].items() if k != "root"}
+    data = {k: v for k, v in asdict(config.data).items() if k not in ("root", "download")}
+    benchmark = {k: v for k, v in asdict(config.benchmark).items() if k != "root"}
     determining = {
-        "mode": config["mode"],
+        "mode": config.mode,
         "space": space,
         "plan": plan.as_dict(),
         "data": data,
         "benchmark": benchmark,
-        "evaluation": determining_evaluation(config["evaluation"]),
-        "seed": config["seed"],
-        **({} if config["init_seed"] is None else {"init_seed": config["init_seed"]}),
-        "precision": config["trainer"]["precision"],
+        "evaluation": determining_evaluation(config.evaluation),
+        "seed": config.seed,
+        **({} if config.init_seed is None else {"init_seed": config.init_seed}),
+        "precision": config.trainer.precision,
         "world_size": size,  # results depend on it: every rank normalises its own shard
-        **({"sync_batchnorm": True} if config["trainer"]["sync_batchnorm"] and size > 1 else {}),
-        "architecture": config["architecture"],
-        "ablation": config["ablation"],
+        **({"sync_batchnorm": True} if config.trainer.sync_batchnorm and size > 1 else {}),
+        "architecture": config.architecture,
+        "ablation": config.changed_factor,
         **({"options": options} if (options := {h.factor: h.options for h in heuristics if h.options}) else {}),
     }
-    if config["mode"] == "table":
-        determining["table"] = {k: v for k, v in config["table"].items() if k not in ("workers", "out", "seeds")}
+    if config.mode == "table":
+        determining["table"] = {k: v for k, v in asdict(config.table).items() if k not in ("workers", "out", "seeds")}
     label = "_".join(
         filter(
             None,
             [
-                config["mode"] if config["mode"] != "supernet" else "",
+                config.mode if config.mode != "supernet" else "",
                 space,
-                config["data"]["name"],
-                f"{config['ablation']['factor']}-{config['ablation']['setting']}" if config["ablation"] else "",
-                f"seed{config['seed']}",
+                config.data.name,
+                f"{config.ablation.factor}-{config.ablation.setting}" if config.ablation else "",
+                f"seed{config.seed}",
             ],
         )
     )
-    folder = Path(config["runs"]) / (config["study"] or "") / f"{label}_{run_hash(determining)}"
+    folder = Path(config.runs) / (config.study or "") / f"{label}_{run_hash(determining)}"
     return Job(config, base, plan, heuristics, determining, folder)
 
 
@@ -178,7 +180,7 @@ DECIDED = ("plan", "heuristics", "ablation", "recipe", "starting_point", "seed",
 """What mode=evaluate takes from the checkpoint, or has no use for."""
 
 
-def compose_evaluation(config: dict[str, Any], overrides: list[str]) -> Job:
+def compose_evaluation(config: TrainConfig, overrides: list[str]) -> Job:
     """A job of mode=evaluate: plan and seed come from the checkpoints, the run is named by their weights.
 
     Raises ValueError, in one sentence, for what the checkpoints decide or contradict.
@@ -187,22 +189,22 @@ def compose_evaluation(config: dict[str, Any], overrides: list[str]) -> Job:
         name = override.split("=")[0].lstrip("+~")
         if re.split("[./@]", name)[0] in DECIDED:
             raise PlanError(f"{override} has no effect in mode=evaluate, where the checkpoint decides; drop it")
-    space, found = config["space"]["name"], find_trained(config["checkpoint"])
+    space, found = config.space.name, find_trained(config.checkpoint)
     check_ranks(config, found[0].plan)
     for trained in found:
         if trained.identity["space"] != space:
             held = trained.identity["space"]
             raise PlanError(f"{trained.path} holds a super-net of {held}, not of {space}: say space={held}")
-        trained.scored_on(config["data"])  # refuses other images than its run's
+        trained.scored_on(asdict(config.data))  # refuses other images than its run's
     determining = {
         "mode": "evaluate",
         "space": space,
-        "data": {k: v for k, v in config["data"].items() if k not in ("root", "download")},
-        "benchmark": {k: v for k, v in config["benchmark"].items() if k != "root"},
-        "evaluation": determining_evaluation(config["evaluation"]),
-        "precision": config["trainer"]["precision"],
+        "data": {k: v for k, v in asdict(config.data).items() if k not in ("root", "download")},
+        "benchmark": {k: v for k, v in asdict(config.benchmark).items() if k != "root"},
+        "evaluation": determining_evaluation(config.evaluation),
+        "precision": config.trainer.precision,
         "checkpoints": [[t.weights_sha256, t.plan.as_dict(), t.seed] for t in found],
     }
-    label = "_".join(["evaluate", space, config["data"]["name"], *(t.label for t in found[:4])])
-    folder = Path(config["runs"]) / (config["study"] or "") / f"{label}_{run_hash(determining)}"
+    label = "_".join(["evaluate", space, config.data.name, *(t.label for t in found[:4])])
+    folder = Path(config.runs) / (config.study or "") / f"{label}_{run_hash(determining)}"
     return Job(config, found[0].plan, found[0].plan, [], determining, folder, found)

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 
+from nas_lightning.config.schema import TrainConfig, typed
 from nas_lightning.heuristic import NotApplicableError
 from nas_lightning.modes.evaluate import evaluate
 from nas_lightning.modes.job import Job, compose
@@ -43,11 +44,11 @@ def train(cfg: DictConfig) -> dict[str, Any]:
         if not cfg.ablation:
             raise
         return record_not_applicable(cfg, str(refusal))
-    if job.config["trainer"]["threads"]:
-        torch.set_num_threads(job.config["trainer"]["threads"])
-    ask_for_determinism(job.config["trainer"])
-    result = None if job.config["force"] else finished(job.folder)
-    if rank_of(job.config["trainer"]) != 0:
+    if job.config.trainer.threads:
+        torch.set_num_threads(job.config.trainer.threads)
+    ask_for_determinism(job.config.trainer.deterministic, job.config.trainer.accelerator)
+    result = None if job.config.force else finished(job.folder)
+    if rank_of(job.config.trainer) != 0:
         return result or run(job)
     if result is not None:
         console.print("This run is complete; repeat it with force=true.", highlight=False)
@@ -63,14 +64,14 @@ def run(job: Job) -> dict[str, Any]:
     A full disk, a folder that cannot be written or has vanished is a RunError: one sentence, and the same command goes
     on once it is mended.
     """
-    with stoppable(), ranks_of(job.config["trainer"], job.folder.name) as ranks, ExitStack() as stack:
+    with stoppable(), ranks_of(job.config.trainer, job.folder.name) as ranks, ExitStack() as stack:
         try:
             if ranks.is_first:
                 stack.enter_context(held(job.folder))
-                if job.config["force"]:
+                if job.config.force:
                     discard(job.folder)
                 (job.folder / ERROR).unlink(missing_ok=True)
-            return MODES[job.config["mode"]](job)
+            return MODES[job.config.mode](job)
         except Exception as error:
             ranks.leave()
             # The rank that fails first says why; the others only notice that it is gone.
@@ -108,17 +109,17 @@ def discard(folder: Path) -> None:
         partial.unlink()
 
 
-def not_applicable_folder(config: dict[str, Any]) -> Path:
+def not_applicable_folder(config: TrainConfig) -> Path:
     """Where an ablation is recorded that its space does not have; the seed makes no difference."""
-    ablation = config["ablation"]
-    where = f"{config['space']['name']}_{config['data']['name']}_{ablation['factor']}-{ablation['setting']}"
-    return Path(config["runs"]) / (config["study"] or "") / f"{where}_not-applicable"
+    ablation = config.ablation
+    assert ablation is not None
+    where = f"{config.space.name}_{config.data.name}_{ablation.factor}-{ablation.setting}"
+    return Path(config.runs) / (config.study or "") / f"{where}_not-applicable"
 
 
 def record_not_applicable(cfg: DictConfig, reason: str) -> dict[str, Any]:
     """An ablation whose setting the space does not have: a result file that says so, and no training."""
-    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
-    ablation, space = config["ablation"], config["space"]["name"]
+    config: TrainConfig = typed(cfg)
     folder = not_applicable_folder(config)
     result = {
         "schema_version": SCHEMA_VERSION,
@@ -126,11 +127,11 @@ def record_not_applicable(cfg: DictConfig, reason: str) -> dict[str, Any]:
         "status": "not_applicable",
         "reason": reason,
         "run_hash": run_hash({"not_applicable": folder.name}),
-        "space": space,
-        "dataset": config["data"]["name"],
-        "seed": config["seed"],
-        "ablation": ablation,
-        "study": config["study"],
+        "space": config.space.name,
+        "dataset": config.data.name,
+        "seed": config.seed,
+        "ablation": config.changed_factor,
+        "study": config.study,
     }
     write_atomically(folder / RESULT, to_json(result))
     console.print(f"Not applicable: {reason}", highlight=False)

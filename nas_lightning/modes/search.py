@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,15 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
-from nas_lightning.config.search_schema import typed_algorithm
+from nas_lightning.config.schema import typed
+from nas_lightning.config.search_schema import (
+    BenchmarkObjectiveSchema,
+    SearchConfig,
+    SupernetObjectiveSchema,
+    as_dict,
+    typed_algorithm,
+    typed_objective,
+)
 from nas_lightning.errors import UserError
 from nas_lightning.runs.files import refused_by_disk
 from nas_lightning.search.algorithm import packaged_target
@@ -44,7 +53,7 @@ def search(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _search(cfg: DictConfig) -> dict[str, Any]:
-    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
+    config: SearchConfig = typed(cfg)
     plan = plan_of(config)
     objective = make_objective(config, plan)
     result, folder, was_there = run_search(
@@ -53,11 +62,11 @@ def _search(cfg: DictConfig) -> dict[str, Any]:
         study_folder(config),
         dataset=objective.dataset,
         benchmark=objective.benchmark_record(),
-        config_yaml=OmegaConf.to_yaml(OmegaConf.create(config)),
-        force=config["force"],
-        progress=config["progress_bar"],
+        config_yaml=OmegaConf.to_yaml(cfg, resolve=True),
+        force=config.force,
+        progress=config.progress_bar,
     )
-    if not was_there and config["logger"]["name"] != "none":
+    if not was_there and config.logger.name != "none":
         log_search(config, result, folder)
     if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
         found = result["metrics"]["found"]["truth"]
@@ -70,52 +79,52 @@ def _search(cfg: DictConfig) -> dict[str, Any]:
     return result
 
 
-def plan_of(config: dict[str, Any]) -> SearchPlan:
+def plan_of(config: SearchConfig) -> SearchPlan:
     """The search that the configuration asks for. Raises SearchError for settings that contradict each other."""
-    settings = typed_algorithm(config["algorithm"])
+    settings = typed_algorithm(as_dict(config.algorithm))
     name, target = settings.pop("name"), settings.pop("_target_")
-    space = get_space(config["space"]["name"]).name
+    space = get_space(config.space.name).name
     return SearchPlan(
         algorithm=name,
         target=None if target == packaged_target(name) else target,
-        budget=Budget(config["budget"]["unit"], config["budget"]["amount"]),
-        seed=config["seed"],
+        budget=Budget(config.budget.unit, config.budget.amount),
+        seed=config.seed,
         settings=settings,
-        single_fidelity=config["single_fidelity"],
-        parallel=config["parallel"],
-        deterministic=config["deterministic"],
-        top_k=get_space(space).top_k if config["top_k"] is None else config["top_k"],
-        baseline_seeds=config["baseline_seeds"],
-        study=config["study"],
+        single_fidelity=config.single_fidelity,
+        parallel=config.parallel,
+        deterministic=config.deterministic,
+        top_k=get_space(space).top_k if config.top_k is None else config.top_k,
+        baseline_seeds=config.baseline_seeds,
+        study=config.study,
     )
 
 
-def study_folder(config: dict[str, Any]) -> Path:
+def study_folder(config: SearchConfig) -> Path:
     """The folder of the run folders."""
-    return Path(config["runs"]) / (config["study"] or "search")
+    return Path(config.runs) / (config.study or "search")
 
 
-def describe_search(config: dict[str, Any]) -> Path:
+def describe_search(config: SearchConfig) -> Path:
     """The run folder of the search that the configuration asks for, found without searching."""
     plan = plan_of(config)
     return study_folder(config) / plan.run_name(make_objective(config, plan))
 
 
-def log_search(config: dict[str, Any], result: dict[str, Any], folder: Path) -> None:
+def log_search(config: SearchConfig, result: dict[str, Any], folder: Path) -> None:
     """Show a finished search in the logger: its incumbents over the evaluations, and the final numbers."""
     from nas_lightning.logging import RunFacts, open_logger  # imports Lightning
 
     facts = RunFacts(
-        folder,
-        result["run_hash"],
-        "search",
-        result["space"],
-        result["dataset"],
-        result["seed"],
+        folder=folder,
+        run_hash=result["run_hash"],
+        kind="search",
+        space=result["space"],
+        dataset=result["dataset"],
+        seed=result["seed"],
         study=result["study"],
         extra={name: result[name] for name in ("algorithm", "objective", "benchmark")},
     )
-    with open_logger(config["logger"]["name"], facts, project=config["logger"]["project"]) as logger:
+    with open_logger(config.logger.name, facts, project=config.logger.project) as logger:
         with (folder / "search.csv").open(newline="", encoding="utf-8") as stream:
             for row in csv.DictReader(stream):
                 shown = {
@@ -125,26 +134,27 @@ def log_search(config: dict[str, Any], result: dict[str, Any], folder: Path) -> 
         logger.finish(result)
 
 
-def make_objective(config: dict[str, Any], plan: SearchPlan) -> Objective:
+def make_objective(config: SearchConfig, plan: SearchPlan) -> Objective:
     """The objective that the configuration asks for. Imports PyTorch only where it is needed."""
-    wanted = dict(config["objective"])
-    name = wanted.pop("name")
-    unit, space = plan.budget.unit, config["space"]["name"]
-    if config["checkpoint"] is not None and name != "supernet":
-        raise SearchError(f"checkpoint belongs to objective=supernet, not to objective={name}: drop one of the two")
+    wanted = typed_objective(config.objective)
+    unit, space = plan.budget.unit, config.space.name
+    if config.checkpoint is not None and not isinstance(wanted, SupernetObjectiveSchema):
+        raise SearchError(
+            f"checkpoint belongs to objective=supernet, not to objective={wanted.name}: drop one of the two"
+        )
     measures = tuple(plan.settings.get("minimise", ()))
-    if name == "benchmark":
-        return benchmark_objective(config["benchmark"], space, unit, measures, **wanted)
+    if isinstance(wanted, BenchmarkObjectiveSchema):
+        settings = asdict(wanted)
+        settings.pop("name")
+        return benchmark_objective(asdict(config.benchmark), space=space, cost_unit=unit, measures=measures, **settings)
     from nas_lightning.objectives.supernet import supernet_objective
     from nas_lightning.objectives.training import training_objective
 
-    if name == "supernet":
-        if config["checkpoint"] is None:
+    if isinstance(wanted, SupernetObjectiveSchema):
+        if config.checkpoint is None:
             raise SearchError("objective=supernet needs checkpoint=…, the .ckpt file of a trained super-net")
-        return supernet_objective(config, wanted, unit, open_table(config["benchmark"], space), measures)
-    if name == "training":
-        return training_objective(config, wanted, unit, plan.seed, measures)
-    raise SearchError(f"objective {name} is unknown: choose benchmark, supernet or training")
+        return supernet_objective(config, wanted, unit, open_table(asdict(config.benchmark), space), measures=measures)
+    return training_objective(config, wanted, unit, measures)
 
 
 def report(result: dict[str, Any], folder: Path, was_there: bool) -> None:

@@ -19,19 +19,19 @@ from nas_lightning.training.module import StandaloneModule
 def train_standalone(job: Job) -> dict[str, Any]:
     """mode=standalone: train one architecture from scratch; accuracies on held-out and test images."""
     config, started = job.config, time.perf_counter()
-    if not config["architecture"]:
+    if not config.architecture:
         raise UserError("mode=standalone needs architecture='…', in the field's string form of the space")
-    arch = get_space(config["space"]["name"]).parse(config["architecture"])
+    arch = get_space(config.space.name).parse(config.architecture)
     data = data_module(job)
     data.setup()
     module = StandaloneModule(
-        config["space"]["name"],
-        job.plan,
-        data.source.num_classes,
-        data.source.in_channels,
-        config["seed"],
-        arch,
-        config["init_seed"],
+        space=config.space.name,
+        plan=job.plan,
+        num_classes=data.num_outputs,
+        in_channels=data.in_channels,
+        seed=config.seed,
+        arch=arch,
+        init_seed=config.init_seed,
     )
     open_folder(job, data)
     with logger_of(job, "standalone") as logger:
@@ -40,7 +40,7 @@ def train_standalone(job: Job) -> dict[str, Any]:
             return {}
         module.to(trainer.strategy.root_device)
         metrics = {
-            split: standalone_accuracy(module, data, split, config["evaluation"]["batch_size"])
+            split: standalone_accuracy(module, data, split, config.evaluation.batch_size)
             for split in ("validation", "test")
             if split == "test" or len(data.validation_set)
         }

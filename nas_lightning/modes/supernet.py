@@ -23,15 +23,13 @@ from nas_lightning.training.progress import counted
 
 def open_benchmark(job: Job) -> Benchmark | None:
     """The table to rank against, checked against space and data set; None for benchmark=none."""
-    wanted = job.config["benchmark"]
-    if wanted["name"] is None:
+    wanted = job.config.benchmark
+    if wanted.name is None:
         return None
-    table = Benchmark.open(
-        wanted["name"], space=job.config["space"]["name"], root=wanted["root"], dataset=wanted["dataset"]
-    )
-    if table.dataset != job.config["data"]["name"]:
+    table = Benchmark.open(wanted.name, space=job.config.space.name, root=wanted.root, dataset=wanted.dataset)
+    if table.dataset != job.config.data.name:
         raise UserError(
-            f"table {wanted['name']} holds {table.dataset} accuracies but data={job.config['data']['name']}; "
+            f"table {wanted.name} holds {table.dataset} accuracies but data={job.config.data.name}; "
             "choose a benchmark of the same data set, or benchmark=none"
         )
     return table
@@ -39,25 +37,25 @@ def open_benchmark(job: Job) -> Benchmark | None:
 
 def evaluation_of(job: Job, data: ImageClassification, benchmark: Benchmark | None) -> Evaluation:
     """What is scored, and how; refuses early what could only fail after the training."""
-    wanted, space = job.config["evaluation"], job.config["space"]["name"]
-    evaluation_batches(data.held_out(), data.normalize, wanted["batch_size"], wanted["images"], "cpu", wanted["skip"])
+    wanted, space = job.config.evaluation, job.config.space.name
+    evaluation_batches(data.held_out(), data.normalize, wanted.batch_size, wanted.images, "cpu", wanted.skip)
     evaluation = Evaluation(
-        space,
-        job.plan,
-        data,
-        wanted["architectures"],
-        wanted["batch_size"],
-        wanted["images"],
-        wanted["score"],
-        wanted["threshold"],
-        wanted["top_k"] or get_space(space).top_k,
-        benchmark,
-        statistics=wanted["batch_norm"],
-        precision=job.config["trainer"]["precision"],
-        fuse=wanted["fuse"],
+        space=space,
+        plan=job.plan,
+        data=data,
+        architecture_set=wanted.architectures,
+        batch_size=wanted.batch_size,
+        n_images=wanted.images,
+        headline=wanted.score,
+        threshold=wanted.threshold,
+        top_k=wanted.top_k or get_space(space).top_k,
+        benchmark=benchmark,
+        statistics=wanted.batch_norm,
+        precision=job.config.trainer.precision,
+        fuse=wanted.fuse,
         folder=job.folder,
-        probe_images=wanted["probe_images"],
-        skip=wanted["skip"],
+        probe_images=wanted.probe_images,
+        skip=wanted.skip,
     )
     evaluation.probe_batches("cpu")
     return evaluation
@@ -69,20 +67,20 @@ def train_supernet(job: Job) -> dict[str, Any]:
     data, benchmark = data_module(job), open_benchmark(job)
     data.setup()
     module = SuperNetModule(
-        config["space"]["name"],
-        job.plan,
-        data.source.num_classes,
-        data.source.in_channels,
-        config["seed"],
-        init_seed=config["init_seed"],
+        space=config.space.name,
+        plan=job.plan,
+        num_classes=data.num_outputs,
+        in_channels=data.in_channels,
+        seed=config.seed,
+        init_seed=config.init_seed,
     )
-    if config["evaluation"]["batch_norm"]:
+    if config.evaluation.batch_norm:
         raise UserError(
-            f"evaluation.batch_norm={config['evaluation']['batch_norm']} belongs to mode=evaluate; when training, "
+            f"evaluation.batch_norm={config.evaluation.batch_norm} belongs to mode=evaluate; when training, "
             "choose the statistics by heuristics/batch_norm"
         )
     evaluation = evaluation_of(job, data, benchmark)
-    ranking = RankingCallback(evaluation, config["evaluation"]["every"], keep=config["evaluation"]["snapshots"])
+    ranking = RankingCallback(evaluation, config.evaluation.every, keep=config.evaluation.snapshots)
     open_folder(job, data)
     passes = module.sampler.passes_per_step() + sum(h.extra_passes for h in job.heuristics if h.active)
     with logger_of(job, "train") as logger:
@@ -95,7 +93,7 @@ def train_supernet(job: Job) -> dict[str, Any]:
         trainer = fit(job, module, data, callbacks, logger)
         trained = time.perf_counter()
         n_here = evaluation.count_here()
-        with counted("Ranking", n_here, config["trainer"]["progress_bar"]) as progress:
+        with counted("Ranking", n_here, config.trainer.progress_bar) as progress:
             scores = evaluation.scores(module.to(trainer.strategy.root_device), progress)
         if not trainer.is_global_zero:
             return {}
@@ -103,7 +101,7 @@ def train_supernet(job: Job) -> dict[str, Any]:
         summary = evaluation.summary_of(evaluation.predictions(scores) | snapshots, float(scores.accuracy.mean()))
         column = dict(zip(["snapshots"], snapshots.values(), strict=False))
         evaluation.write_table(job.folder / "ranking.parquet", scores, column)
-        if config["evaluation"]["diagnostics"]:
+        if config.evaluation.diagnostics:
             evaluation.write_diagnostics(job.folder / "diagnostics.parquet", scores, module)
         picture = evaluation.draw(job.folder / "ranking.png", scores) if benchmark is not None else None
         logger.ranking("final", evaluation.names, scores.accuracy.tolist(), evaluation.truth.tolist(), picture)
@@ -112,7 +110,7 @@ def train_supernet(job: Job) -> dict[str, Any]:
             job.folder / "timings.json",
             to_json({"training_s": trained - started, "evaluation_s": ended - trained, "total_s": ended - started}),
         )
-        table = None if benchmark is None else {"name": config["benchmark"]["name"], "sha256": benchmark.sha256}
+        table = None if benchmark is None else {"name": config.benchmark.name, "sha256": benchmark.sha256}
         result = {
             **result_of(job, "train", data, trainer.global_step * passes, trainer.global_step),
             "evaluation": evaluation.record(),
@@ -120,7 +118,7 @@ def train_supernet(job: Job) -> dict[str, Any]:
             **summary,
         }
         logger.finish(result)
-        if config["logger"]["checkpoint"]:
+        if config.logger.checkpoint:
             logger.artifact(job.folder / FOLDER / FINAL)
         write_atomically(job.folder / RESULT, to_json(result))
         evaluation.forget()

@@ -33,7 +33,7 @@ from nas_lightning.search.journal import seal, unseal
 from nas_lightning.spaces import get_space
 from nas_lightning.training.module import StandaloneModule
 from nas_lightning.training.progress import new_progress
-from nas_lightning.training.trainer import quiet_lightning
+from nas_lightning.training.trainer import new_trainer, quiet_lightning
 
 JOURNAL = "journal.jsonl"
 
@@ -90,28 +90,27 @@ def train_one(job: Job, data: Any, arch: Any, seed: int, devices: int | list[int
     started = time.perf_counter()
     data.seed = seed
     module = StandaloneModule(
-        job.config["space"]["name"], job.plan, data.source.num_classes, data.source.in_channels, seed, arch
+        space=job.config.space.name,
+        plan=job.plan,
+        num_classes=data.num_outputs,
+        in_channels=data.in_channels,
+        seed=seed,
+        arch=arch,
     )
-    trainer = pl.Trainer(
-        accelerator=job.config["trainer"]["accelerator"],
+    trainer = new_trainer(
+        epochs=job.plan.protocol.epochs,
+        accelerator=job.config.trainer.accelerator,
         devices=devices,
-        logger=False,
+        precision=job.config.trainer.precision,
+        deterministic=job.config.trainer.deterministic,
         callbacks=[EndsWithParent()],
-        max_epochs=job.plan.protocol.epochs,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        limit_val_batches=0,
-        num_sanity_val_steps=0,
-        precision=job.config["trainer"]["precision"],
-        deterministic=job.config["trainer"]["deterministic"],
-        default_root_dir=job.folder,
+        folder=job.folder,
     )
     trainer.fit(module, datamodule=data)
     module.to(trainer.strategy.root_device)
     row: dict[str, Any] = {"architecture": str(arch), "seed": seed}
     for split in ("validation", "test"):
-        row[split] = standalone_accuracy(module, data, split, job.config["evaluation"]["batch_size"])["accuracy"]
+        row[split] = standalone_accuracy(module, data, split, job.config.evaluation.batch_size)["accuracy"]
     return {**row, "seconds": round(time.perf_counter() - started, 3)}
 
 
@@ -120,8 +119,8 @@ def work(job: Job, worker: int, tasks: list[tuple[str, int]], show: Callable[[],
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
-    gpus = torch.cuda.device_count() if job.config["trainer"]["accelerator"] in ("auto", "gpu", "cuda") else 0
-    space, data = get_space(job.config["space"]["name"]), data_module(job)
+    gpus = torch.cuda.device_count() if job.config.trainer.accelerator in ("auto", "gpu", "cuda") else 0
+    space, data = get_space(job.config.space.name), data_module(job)
     with quiet_lightning():
         for text, seed in tasks:
             append_row(job.folder, train_one(job, data, space.parse(text), seed, [worker % gpus] if gpus else 1))
@@ -152,9 +151,9 @@ def share_out(job: Job, tasks: list[tuple[str, int]], workers: int, show: Callab
 
 def chosen_architectures(job: Job) -> list[Any]:
     """The table's architectures: isomorphism classes drawn uniformly, canonical members."""
-    wanted = job.config["table"]
-    name = f"random{wanted['architectures']}_seed{wanted['sample_seed']}"
-    return architecture_set(name, get_space(job.config["space"]["name"]))
+    wanted = job.config.table
+    name = f"random{wanted.architectures}_seed{wanted.sample_seed}"
+    return architecture_set(name, get_space(job.config.space.name))
 
 
 def build_table(job: Job) -> dict[str, Any]:
@@ -163,17 +162,17 @@ def build_table(job: Job) -> dict[str, Any]:
     Every finished training is one journal line in the run folder: the command can be killed at any moment, and goes on
     with what is missing. Seeds are the outer loop, so that an unfinished table already covers all architectures.
     """
-    wanted, architectures = job.config["table"], chosen_architectures(job)
+    wanted, architectures = job.config.table, chosen_architectures(job)
     data = data_module(job)
     data.setup()
     open_folder(job, data)
     done = finished_tasks(job.folder)
     tasks = [
-        (str(arch), seed) for seed in range(wanted["seeds"]) for arch in architectures if (str(arch), seed) not in done
+        (str(arch), seed) for seed in range(wanted.seeds) for arch in architectures if (str(arch), seed) not in done
     ]
-    workers = max(1, min(wanted["workers"], len(tasks)))
+    workers = max(1, min(wanted.workers, len(tasks)))
     with new_progress(Console(stderr=True)) as progress:
-        bar = progress.add_task("Training", total=len(architectures) * wanted["seeds"], completed=len(done), note="")
+        bar = progress.add_task("Training", total=len(architectures) * wanted.seeds, completed=len(done), note="")
 
         def show() -> None:
             progress.update(bar, completed=len(finished_tasks(job.folder)))
@@ -195,13 +194,13 @@ def build_table(job: Job) -> dict[str, Any]:
 def merge(job: Job, architectures: list[Any], data: Any) -> dict[str, Any]:
     """One row per architecture with every seed kept; writes the table and the run's result."""
     rows = {(row["architecture"], row["seed"]): row for row in journal_rows(job.folder)}
-    seeds, names = range(job.config["table"]["seeds"]), [str(a) for a in architectures]
+    seeds, names = range(job.config.table.seeds), [str(a) for a in architectures]
     test, validation = (
         [[rows[name, seed][split] for seed in seeds] for name in names] for split in ("test", "validation")
     )
     seconds = sum(rows[name, seed]["seconds"] for name in names for seed in seeds)
     test_mean = np.mean(test, axis=1)
-    space, mapping = get_space(job.config["space"]["name"]), job.plan.mapping
+    space, mapping = get_space(job.config.space.name), job.plan.mapping
     params, macs = space.costs(
         architectures,
         channels=mapping.channels,
@@ -219,9 +218,9 @@ def merge(job: Job, architectures: list[Any], data: Any) -> dict[str, Any]:
         "noise_ceiling_tau": None if ceiling is None else round(ceiling.tau, 4),
         "noise_ceiling_seeds_per_half": None if ceiling is None else ceiling.seeds_per_half,
         "test_accuracy_quantiles_0_5_50_95_100": [round(float(q), 4) for q in spread],
-        "architectures": f"random{len(names)}_seed{job.config['table']['sample_seed']} of unique classes",
+        "architectures": f"random{len(names)}_seed{job.config.table.sample_seed} of unique classes",
     }
-    out = Path(job.config["table"]["out"] or job.folder / "table.parquet")
+    out = Path(job.config.table.out or job.folder / "table.parquet")
     write_table(
         out,
         space=space.name,

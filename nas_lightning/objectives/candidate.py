@@ -7,24 +7,19 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-import pytorch_lightning as pl
 
+from nas_lightning.config.schema import DataSchema, TrainerSchema
 from nas_lightning.data.module import ImageClassification
 from nas_lightning.plan import Plan
 from nas_lightning.scoring.standalone import standalone_accuracy
 from nas_lightning.search.trial import NO_MEASURES, SearchError
 from nas_lightning.spaces import Space
 from nas_lightning.training.checkpoint_file import DamagedCheckpointError, read_checkpoint
-from nas_lightning.training.checkpoints import AtomicCheckpointIO
 from nas_lightning.training.module import StandaloneModule
-from nas_lightning.training.trainer import quiet_lightning
-
-if TYPE_CHECKING:
-    pass
-
+from nas_lightning.training.trainer import new_trainer, quiet_lightning
 
 FINAL_SEED = 1_000  # stand-alone seeds of the top K, which no search with a small seed has used
 
@@ -86,7 +81,7 @@ class StandaloneTrainer:
         space: str,
         plan: Plan,
         data: ImageClassification,
-        trainer: dict[str, Any],
+        trainer: TrainerSchema,
         batch_size: int,
         final_seeds: int,
     ):
@@ -103,7 +98,14 @@ class StandaloneTrainer:
         self.data.setup()
         self.data.seed = seed
         source = self.data.source
-        module = StandaloneModule(self.space, self.plan, source.num_classes, source.in_channels, seed, arch)
+        module = StandaloneModule(
+            space=self.space,
+            plan=self.plan,
+            num_classes=source.num_classes,
+            in_channels=source.in_channels,
+            seed=seed,
+            arch=arch,
+        )
         folder = self.folder / hashlib.sha256(f"{arch} {seed}".encode()).hexdigest()[:16]
         done, checkpoint = last_intact(folder, epochs)
         if done < epochs:
@@ -125,20 +127,12 @@ class StandaloneTrainer:
         return f"stand-alone training, {epochs} epochs, test accuracy, mean of {self.final_seeds} seeds"
 
     def _fit(self, module: StandaloneModule, epochs: int, folder: Path, resume: Path | None) -> None:
-        trainer = pl.Trainer(
-            accelerator=self.trainer["accelerator"],
-            devices=1,
-            precision=self.trainer["precision"],
-            deterministic=self.trainer["deterministic"],
-            max_epochs=epochs,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            limit_val_batches=0,
-            num_sanity_val_steps=0,
-            default_root_dir=folder,
-            plugins=[AtomicCheckpointIO()],
+        trainer = new_trainer(
+            epochs=epochs,
+            accelerator=self.trainer.accelerator,
+            precision=self.trainer.precision,
+            deterministic=self.trainer.deterministic,
+            folder=folder,
         )
         with quiet_lightning():
             trainer.fit(module, datamodule=self.data, ckpt_path=resume, weights_only=True)
@@ -151,24 +145,23 @@ class StandaloneTrainer:
         return {
             "plan": self.plan.as_dict(),
             "data": self.data.record(),
-            "precision": self.trainer["precision"],
+            "precision": self.trainer.precision,
             "batch_size": self.batch_size,
             "final_seeds": self.final_seeds,
         }
 
 
-def data_module(config: dict[str, Any], plan: Plan, data: dict[str, Any]) -> ImageClassification:
+def images_of(data: DataSchema, plan: Plan, seed: int) -> ImageClassification:
     """The images of a ``data`` section with the plan's batch size and train portion."""
-    protocol = plan.protocol
     return ImageClassification(
-        data["name"],
-        config["data"]["root"],
-        protocol.batch_size,
-        protocol.train_portion,
-        config["seed"],
-        data["split_seed"],
-        data["max_train_images"],
-        data["augment"],
-        config["data"]["download"],
-        data.get("image_size"),
+        name=data.name,
+        root=data.root,
+        batch_size=plan.protocol.batch_size,
+        train_portion=plan.protocol.train_portion,
+        seed=seed,
+        split_seed=data.split_seed,
+        max_train_images=data.max_train_images,
+        augment=data.augment,
+        download=data.download,
+        image_size=data.image_size,
     )

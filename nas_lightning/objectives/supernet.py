@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,11 @@ import numpy as np
 import torch
 
 from nas_lightning.benchmarks.locate import sha256_of
+from nas_lightning.config.schema import TrainerSchema, plan_of
+from nas_lightning.config.search_schema import SearchConfig, SupernetObjectiveSchema
 from nas_lightning.data.module import ImageClassification
 from nas_lightning.errors import UserError
-from nas_lightning.objectives.candidate import CostMeasures, StandaloneTrainer
+from nas_lightning.objectives.candidate import CostMeasures, StandaloneTrainer, images_of
 from nas_lightning.plan import Plan
 from nas_lightning.scoring.score import Batches, check_score, evaluation_batches, score
 from nas_lightning.scoring.trained import check_same_images
@@ -25,7 +28,6 @@ from nas_lightning.training.module import load_network
 
 if TYPE_CHECKING:
     from nas_lightning.benchmarks import Benchmark
-from nas_lightning.objectives.candidate import data_module
 
 
 class SupernetObjective(Objective):
@@ -44,8 +46,8 @@ class SupernetObjective(Objective):
         checkpoint: Path,
         space: str,
         data: Callable[[Plan], ImageClassification],
-        trainer: dict[str, Any],
-        settings: dict[str, Any],
+        trainer: TrainerSchema,
+        settings: SupernetObjectiveSchema,
         cost_unit: str,
         benchmark: Benchmark | None,
         standalone: StandaloneTrainer | None = None,
@@ -53,10 +55,10 @@ class SupernetObjective(Objective):
     ):
         check_cost_unit(cost_unit, ("evaluations",), self.name)
         try:
-            check_score(settings["score"], settings["probe_images"])
+            check_score(settings.score, settings.probe_images)
         except UserError as error:
             raise SearchError(f"objective.{error}") from None
-        device = torch.device("cuda" if trainer["accelerator"] != "cpu" and torch.cuda.is_available() else "cpu")
+        device = torch.device("cuda" if trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
         self.network, about = load_network(checkpoint, device)
         if about["architecture"] is not None:
             raise SearchError(f"{checkpoint} holds one stand-alone network: give the checkpoint of a super-net")
@@ -66,18 +68,18 @@ class SupernetObjective(Objective):
         self.plan = Plan.from_dict(about["plan"])
         self.data = data(self.plan)
         self.data.setup()
-        size = settings["batch_size"]
-        self._batches = evaluation_batches(self.data.held_out(), self.data.normalize, size, settings["images"], device)
-        low = min(max(1, settings["screening_batches"]), len(self._batches))
+        size = settings.batch_size
+        self._batches = evaluation_batches(self.data.held_out(), self.data.normalize, size, settings.images, device)
+        low = min(max(1, settings.screening_batches), len(self._batches))
         self.fidelities = Fidelities("images", tuple(size * n for n in range(low, len(self._batches) + 1)))
         self._size, self.settings, self.cost_unit = size, settings, cost_unit
-        self._precision = trainer["precision"]
+        self._precision = trainer.precision
         self.benchmark, self.standalone = benchmark, standalone
         protocol = self.plan.protocol
         recalibrate = protocol.bn_evaluation == "recalibrate"
         loader = self.data.loader(device) if recalibrate else None
         self._calibration = [loader.batch(i)[0] for i in range(protocol.bn_recalibration_batches)] if loader else []
-        self._probe = self._probe_batches(settings["probe_images"], device)
+        self._probe = self._probe_batches(settings.probe_images, device)
         self.dataset = self.data.source.name
         self._measures = CostMeasures(get_space(space), self.plan, self.data, measures)
         self._checkpoint_sha256 = sha256_of(checkpoint)
@@ -95,7 +97,7 @@ class SupernetObjective(Objective):
     def _searched_space(self, name: str) -> Any:
         whole = get_space(name)
         admits = partial(whole.admits, mapping=self.plan.mapping)
-        wanted = self.settings["architectures"]
+        wanted = self.settings.architectures
         if wanted == "space":
             return AdmissibleSpace(whole, admits)
         if wanted != "table":
@@ -118,7 +120,7 @@ class SupernetObjective(Objective):
                 precision=self._precision,
                 probe=self._probe,
             )
-            for i, value in zip(chosen, scores.as_dict()[self.settings["score"]].tolist(), strict=True):
+            for i, value in zip(chosen, scores.as_dict()[self.settings.score].tolist(), strict=True):
                 out[i] = Measurement(value, fidelity / self.fidelities.full, measures[i])
         return [out[i] for i in range(len(trials))]
 
@@ -156,9 +158,9 @@ class SupernetObjective(Objective):
             "images": self.fidelities.full,
             "batch_size": self._size,
             "batch_norm": self.plan.protocol.bn_evaluation,
-            "score": self.settings["score"],
-            **({"probe_images": self.settings["probe_images"]} if self.settings["probe_images"] else {}),
-            "architectures": self.settings["architectures"],
+            "score": self.settings.score,
+            **({"probe_images": self.settings.probe_images} if self.settings.probe_images else {}),
+            "architectures": self.settings.architectures,
             "levels": list(self.fidelities.levels),
             "measures": list(self._measures.names),
             "truth": self._truth_identity(),
@@ -173,8 +175,8 @@ class SupernetObjective(Objective):
 
 
 def supernet_objective(
-    config: dict[str, Any],
-    settings: dict[str, Any],
+    config: SearchConfig,
+    settings: SupernetObjectiveSchema,
     cost_unit: str,
     benchmark: Benchmark | None,
     measures: Sequence[str] = (),
@@ -184,30 +186,31 @@ def supernet_objective(
     The images are split as the super-net's run was, so that no image scores weights that it trained. Raises SearchError
     where the configuration names other images than that run.
     """
-    checkpoint, given = Path(config["checkpoint"]), config["data"]
+    assert config.checkpoint is not None
+    checkpoint, given = Path(config.checkpoint), config.data
     try:
-        check_same_images(checkpoint, given)
+        check_same_images(checkpoint, asdict(given))
     except UserError as error:
         raise SearchError(str(error)) from None
     standalone = None
-    if settings["train_top_k"]:
-        plan = Plan.from_dict(config["plan"])
+    if settings.train_top_k:
+        plan = plan_of(config.plan)
         standalone = StandaloneTrainer(
-            config["space"]["name"],
-            plan,
-            data_module(config, plan, given),
-            config["trainer"],
-            settings["batch_size"],
-            settings["final_seeds"],
+            space=config.space.name,
+            plan=plan,
+            data=images_of(given, plan, config.seed),
+            trainer=config.trainer,
+            batch_size=settings.batch_size,
+            final_seeds=settings.final_seeds,
         )
     return SupernetObjective(
-        checkpoint,
-        config["space"]["name"],
-        lambda plan: data_module(config, plan, given),
-        config["trainer"],
-        settings,
-        cost_unit,
-        benchmark,
-        standalone,
-        measures,
+        checkpoint=checkpoint,
+        space=config.space.name,
+        data=lambda plan: images_of(given, plan, config.seed),
+        trainer=config.trainer,
+        settings=settings,
+        cost_unit=cost_unit,
+        benchmark=benchmark,
+        standalone=standalone,
+        measures=measures,
     )

@@ -6,19 +6,16 @@ import shutil
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from nas_lightning.objectives.candidate import CostMeasures, StandaloneTrainer
-from nas_lightning.plan import Plan
+from nas_lightning.config.schema import plan_of
+from nas_lightning.config.search_schema import SearchConfig, TrainingObjectiveSchema
+from nas_lightning.objectives.candidate import CostMeasures, StandaloneTrainer, images_of
 from nas_lightning.search.objective import Objective, check_cost_unit
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces import get_space
-
-if TYPE_CHECKING:
-    pass
-from nas_lightning.objectives.candidate import data_module
 
 
 class TrainingObjective(Objective):
@@ -88,16 +85,18 @@ class TrainingObjective(Objective):
 
 
 def training_objective(
-    config: dict[str, Any], settings: dict[str, Any], cost_unit: str, seed: int, measures: Sequence[str] = ()
+    config: SearchConfig, settings: TrainingObjectiveSchema, cost_unit: str, measures: Sequence[str] = ()
 ) -> TrainingObjective:
     """The objective of ``objective=training``: the plan of the configuration is the stand-alone recipe."""
-    plan = Plan.from_dict(config["plan"])
+    plan = plan_of(config.plan)
     standalone = StandaloneTrainer(
-        config["space"]["name"],
-        plan,
-        data_module(config, plan, config["data"]),
-        config["trainer"],
-        settings["batch_size"],
-        settings["final_seeds"],
+        space=config.space.name,
+        plan=plan,
+        data=images_of(config.data, plan, config.seed),
+        trainer=config.trainer,
+        batch_size=settings.batch_size,
+        final_seeds=settings.final_seeds,
     )
-    return TrainingObjective(standalone, seed, settings["min_epochs"], cost_unit, measures)
+    return TrainingObjective(
+        standalone, seed=config.seed, min_epochs=settings.min_epochs, cost_unit=cost_unit, measures=measures
+    )

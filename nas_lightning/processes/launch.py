@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal, Protocol
 
 from nas_lightning.errors import UserError
 
@@ -18,7 +17,14 @@ LAUNCH_VARIABLES = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MAS
 """What a launch puts into the environment; the next job of a sweep must not take it for its own."""
 
 
-TrainerSettings = Mapping[str, Any]
+class TrainerSettings(Protocol):
+    """What decides which processes there are: the ``trainer`` section of either configuration."""
+
+    accelerator: str
+    devices: str
+    strategy: str
+    num_nodes: int
+    threads: int | None
 
 
 class RankFailedError(RuntimeError):
@@ -30,7 +36,7 @@ def device_count(trainer: TrainerSettings) -> int:
 
     Raises ValueError for anything else.
     """
-    text = str(trainer["devices"])
+    text = str(trainer.devices)
     try:
         devices = json.loads(text)
     except ValueError:
@@ -46,19 +52,19 @@ def device_count(trainer: TrainerSettings) -> int:
 
 def world_size(trainer: TrainerSettings) -> int:
     """Number of ranks. Raises ValueError for contradictions within the settings, or with who started this process."""
-    size = int(trainer["num_nodes"]) * device_count(trainer)
-    strategy = trainer["strategy"]
+    size = int(trainer.num_nodes) * device_count(trainer)
+    strategy = trainer.strategy
     if strategy not in ("single", "ddp"):
         raise UserError(f"trainer.strategy={strategy} is unknown; choose single or ddp")
-    if trainer["num_nodes"] < 1:
-        raise UserError(f"trainer.num_nodes={trainer['num_nodes']} is no number of machines; it is 1 or larger")
+    if trainer.num_nodes < 1:
+        raise UserError(f"trainer.num_nodes={trainer.num_nodes} is no number of machines; it is 1 or larger")
     if strategy == "single" and size > 1:
         raise UserError(
-            f"trainer.devices={trainer['devices']} and trainer.num_nodes={trainer['num_nodes']} ask for {size} "
+            f"trainer.devices={trainer.devices} and trainer.num_nodes={trainer.num_nodes} ask for {size} "
             "processes, and trainer.strategy=single is one; say trainer=ddp"
         )
-    if str(trainer["devices"]).startswith("[") and trainer["accelerator"] == "cpu":
-        raise UserError(f"trainer.devices={trainer['devices']} lists GPUs, but trainer.accelerator=cpu; give a number")
+    if str(trainer.devices).startswith("[") and trainer.accelerator == "cpu":
+        raise UserError(f"trainer.devices={trainer.devices} lists GPUs, but trainer.accelerator=cpu; give a number")
     started = started_outside(strategy)
     if started is not None and started != size:
         who = "SLURM" if launcher(strategy) == "slurm" else "torchrun"
@@ -88,7 +94,7 @@ def started_outside(strategy: str) -> int | None:
 
 def rank_of(trainer: TrainerSettings) -> int:
     """The global rank of this process."""
-    if trainer["strategy"] != "ddp":
+    if trainer.strategy != "ddp":
         return 0
     name = {"torchrun": "RANK", "slurm": "SLURM_PROCID"}.get(launcher())
     if name is not None:

@@ -134,7 +134,7 @@ def ranks_of(trainer: TrainerSettings, job: str) -> Iterator[Ranks]:
     Every rank but the first is quiet meanwhile. job: a name of the run, the same on all ranks.
     """
     global _current
-    outside = launcher(trainer["strategy"]) != "lightning"
+    outside = launcher(trainer.strategy) != "lightning"
     _visits[job] += 1
     before, ranks = _current, Ranks(rank_of(trainer), world_size(trainer), outside, f"{job} {_visits[job]}")
     if ranks.size == 1:
@@ -248,7 +248,7 @@ def _threads_divided(trainer: TrainerSettings) -> Iterator[None]:
     import torch
 
     before = torch.get_num_threads()
-    if not trainer["threads"] and "OMP_NUM_THREADS" not in os.environ:
+    if not trainer.threads and "OMP_NUM_THREADS" not in os.environ:
         torch.set_num_threads(max(1, len(os.sched_getaffinity(0)) // device_count(trainer)))
     try:
         yield

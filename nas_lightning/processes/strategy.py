@@ -77,7 +77,7 @@ class RanksLauncher(_SubprocessScriptLauncher):
 
 def strategy_of(trainer: TrainerSettings) -> str | DDPStrategy:
     """What Lightning's Trainer is to take as its strategy."""
-    if trainer["strategy"] == "single":
+    if trainer.strategy == "single":
         return "auto"
     return SharedWeightsStrategy(cluster_environment=cluster_environment())
 

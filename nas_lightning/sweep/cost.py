@@ -18,35 +18,35 @@ ALL = {"nasbench201": 15_625}
 def train_seconds(job: Job) -> float | None:
     """Estimated seconds of a job of train.py on one CPU core, or on one GPU where it would use one; None if unknown."""
     config, plan = job.config, job.plan
-    data, evaluation, mode = config["data"], config["evaluation"], config["mode"]
-    if data["name"] not in IMAGES:
+    data, evaluation, mode = config.data, config.evaluation, config.mode
+    if data.name not in IMAGES:
         return None
-    images, side = IMAGES[data["name"]]
-    images = min(images, data["max_train_images"] or images)
+    images, side = IMAGES[data.name]
+    images = min(images, data.max_train_images or images)
     n_train = int(images * plan.protocol.train_portion)
-    architectures = _architectures(evaluation["architectures"], config["space"]["name"])
+    architectures = _architectures(evaluation.architectures, config.space.name)
     if architectures is None and mode in ("supernet", "evaluate"):
         return None
-    passes = plan.protocol.epochs // evaluation["every"] if evaluation["every"] else 1
+    passes = plan.protocol.epochs // evaluation.every if evaluation.every else 1
     held_out = images - n_train
     found = estimate_seconds(
         plan,
-        config["space"]["name"],
+        config.space.name,
         n_train,
-        data["image_size"] or side,
+        data.image_size or side,
         (architectures or 0) * max(1, passes),
-        min(held_out, evaluation["images"] or held_out),
-        H100 if visible_gpus() and config["trainer"]["accelerator"] != "cpu" else CPU_CORE,
-        evaluation["batch_size"],
+        min(held_out, evaluation.images or held_out),
+        H100 if visible_gpus() and config.trainer.accelerator != "cpu" else CPU_CORE,
+        evaluation.batch_size,
     )
     if mode == "standalone":
         return found["training_s"]
     if mode == "evaluate":
         return found["evaluation_s"]
     if mode == "table":
-        table = config["table"]
-        trainings = table["architectures"] * table["seeds"]
-        return found["training_s"] * math.ceil(trainings / table["workers"])
+        table = config.table
+        trainings = table.architectures * table.seeds
+        return found["training_s"] * math.ceil(trainings / table.workers)
     return found["total_s"]
 
 

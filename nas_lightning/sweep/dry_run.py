@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from nas_lightning.sweep import summary
 from nas_lightning.sweep.jobs import Job, describe, refused_folder
@@ -13,11 +11,8 @@ from nas_lightning.sweep.jobs import Job, describe, refused_folder
 
 def dry_run(cfg: DictConfig) -> None:
     """Print what the command would do. Starts nothing, writes nothing."""
-    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     found = describe(cfg)
     typed = tuple(HydraConfig.get().overrides.task)
-    job = Job(
-        typed, " ".join(typed), found.folder, found.seconds, found.refusal, refused_folder(config), config["force"]
-    )
+    job = Job(typed, " ".join(typed), found.folder, found.seconds, found.refusal, refused_folder(cfg), cfg.force)
     summary.print_jobs([job], 1)
     print(f"Run folder: {job.folder}")

@@ -81,21 +81,22 @@ def count_states(runs: Iterable[Run]) -> dict[str, int]:
 
 def describe(cfg: DictConfig) -> Description:
     """What train.py or search.py would do with `cfg`; search.py's has an algorithm. Never raises for bad input."""
-    config: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
     try:
-        return _search(config) if "algorithm" in config else _train(cfg, config)
+        return _search(cfg) if "algorithm" in cfg else _train(cfg)
     except Exception as error:  # the job itself will raise it again, and keep the traceback
-        return Description(refused_folder(config), refusal=f"{error}" or type(error).__name__)
+        return Description(refused_folder(cfg), refusal=f"{error}" or type(error).__name__)
 
 
-def refused_folder(config: dict[str, Any]) -> Path:
+def refused_folder(config: DictConfig) -> Path:
     """Folder for the error of a configuration that is refused before it has a run folder."""
-    important = {key: value for key, value in config.items() if key not in UNIMPORTANT}
-    name = f"refused_{config['space']['name']}_{config['data']['name']}_seed{config['seed']}_{run_hash(important)}"
-    return Path(config["runs"]) / (config["study"] or ("search" if "algorithm" in config else "")) / name
+    plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
+    important = {key: value for key, value in plain.items() if key not in UNIMPORTANT}
+    name = f"refused_{config.space.name}_{config.data.name}_seed{config.seed}_{run_hash(important)}"
+    return Path(config.runs) / (config.study or ("search" if "algorithm" in config else "")) / name
 
 
-def _train(cfg: DictConfig, config: dict[str, Any]) -> Description:
+def _train(cfg: DictConfig) -> Description:
+    from nas_lightning.config.schema import typed
     from nas_lightning.heuristic import NotApplicableError
     from nas_lightning.modes.job import compose
     from nas_lightning.modes.main import not_applicable_folder
@@ -104,13 +105,14 @@ def _train(cfg: DictConfig, config: dict[str, Any]) -> Description:
     try:
         job = compose(cfg)
     except NotApplicableError:
-        if config["ablation"] is None:
+        if cfg.ablation is None:
             raise
-        return Description(not_applicable_folder(config), 0.0)
+        return Description(not_applicable_folder(typed(cfg)), 0.0)
     return Description(job.folder, train_seconds(job))
 
 
-def _search(config: dict[str, Any]) -> Description:
+def _search(cfg: DictConfig) -> Description:
+    from nas_lightning.config.schema import typed
     from nas_lightning.modes.search import describe_search
 
-    return Description(describe_search(config))
+    return Description(describe_search(typed(cfg)))

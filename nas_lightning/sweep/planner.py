@@ -129,18 +129,17 @@ class Planner:
             with read_write(cfg), open_dict(cfg):
                 del cfg["hydra"]
             found = describe(cfg)
-            plain: dict[str, Any] = OmegaConf.to_container(cfg, resolve=True)  # type: ignore[assignment]
         finally:
             HydraConfig.instance().cfg = before
         entry = {
             "folder": str(found.folder),
             "seconds": found.seconds,
             "refusal": found.refusal,
-            "refused_folder": str(refused_folder(plain)),
-            "force": plain["force"],
+            "refused_folder": str(refused_folder(cfg)),
+            "force": bool(cfg.force),
         }
         # A search's folder also depends on the content of a table or a checkpoint.
-        return entry, found.refusal is None and "algorithm" not in plain and plain.get("mode") != "evaluate"
+        return entry, found.refusal is None and "algorithm" not in cfg and cfg.get("mode") != "evaluate"
 
 
 def fingerprint(master: DictConfig, environment: Mapping[str, str] = os.environ) -> str:

@@ -54,7 +54,7 @@ def test_an_ablation_file_composes_to_its_setting_and_binds(path):
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_composes_and_its_header_says_what_it_reproduces(recipe):
     job = compose_job(composed(f"recipe={recipe}", f"space={space_of(recipe)}"))
-    assert job.config["recipe"] == (None if recipe == "none" else recipe)
+    assert job.config.recipe == (None if recipe == "none" else recipe)
     text = (CONF / "recipe" / f"{recipe}.yaml").read_text()
     header = [line for line in text.splitlines()[1:] if line.startswith("#")]
     if recipe != "none":

@@ -46,10 +46,10 @@ def settings():
 @pytest.mark.parametrize("gpu", [True, False])
 def test_determinism_says_what_it_costs_where_it_costs_something(settings, monkeypatch, capsys, gpu):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
-    ask_for_determinism({"deterministic": True, "accelerator": "auto"})
+    ask_for_determinism(True, "auto")
     assert torch.are_deterministic_algorithms_enabled()
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     assert ("it costs speed" in capsys.readouterr().out) == gpu
-    ask_for_determinism({"deterministic": False, "accelerator": "auto"})
+    ask_for_determinism(False, "auto")
     assert not torch.are_deterministic_algorithms_enabled()
     assert capsys.readouterr().out == ""

@@ -1,6 +1,7 @@
 """The objectives that need PyTorch, on a few hundred digits."""
 
 import io
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,16 @@ import pytest
 import pytorch_lightning as pl
 import torch
 
-from nas_lightning.objectives.candidate import StandaloneTrainer, data_module
+from nas_lightning.config.schema import (
+    DataSchema,
+    MappingSchema,
+    PlanSchema,
+    ProtocolSchema,
+    SpaceSchema,
+    TrainerSchema,
+)
+from nas_lightning.config.search_schema import SearchConfig, SupernetObjectiveSchema, TrainingObjectiveSchema
+from nas_lightning.objectives.candidate import StandaloneTrainer, images_of
 from nas_lightning.objectives.supernet import supernet_objective
 from nas_lightning.objectives.training import training_objective
 from nas_lightning.plan import Plan
@@ -26,20 +36,13 @@ PLAN = {
     "mapping": {"channels": 4, "layers": 1},
     "protocol": {"epochs": 3, "batch_size": 40, "train_portion": 0.5, "learning_rate": 0.1},
 }
-CONFIG = {
-    "space": {"name": "nasbench201"},
-    "data": {
-        "name": "digits", "root": "data", "split_seed": 0, "max_train_images": 240, "augment": True, "download": False,
-    },
-    "plan": PLAN,
-    "trainer": {"accelerator": "cpu", "precision": "32-true", "deterministic": False},
-    "seed": 0,
-    "checkpoint": None,
-}  # fmt: skip
-SUPERNET = {
-    "score": "accuracy", "images": None, "screening_batches": 2, "batch_size": 30, "architectures": "space",
-    "train_top_k": False, "final_seeds": 1, "probe_images": 0,
-}  # fmt: skip
+CONFIG = SearchConfig(
+    space=SpaceSchema("nasbench201"),
+    data=DataSchema("digits", root="data", max_train_images=240),
+    plan=PlanSchema(MappingSchema(**PLAN["mapping"]), ProtocolSchema(**PLAN["protocol"])),
+    trainer=TrainerSchema(accelerator="cpu"),
+)
+SUPERNET = SupernetObjectiveSchema(batch_size=30)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -51,8 +54,8 @@ def one_thread():
 
 
 def training(folder, **settings):
-    wanted = {"min_epochs": 1, "batch_size": 40, "final_seeds": 1} | settings
-    objective = training_objective(CONFIG, wanted, "epochs", 0)
+    wanted = TrainingObjectiveSchema(**{"min_epochs": 1, "batch_size": 40} | settings)
+    objective = training_objective(CONFIG, wanted, "epochs")
     objective.open_folder(folder)
     return objective
 
@@ -62,7 +65,7 @@ def checkpoint(tmp_path_factory):
     """A super-net trained for one epoch, in a run folder that says with which images."""
     folder = tmp_path_factory.mktemp("supernet")
     plan = Plan.from_dict(PLAN)
-    data = data_module(CONFIG, plan, CONFIG["data"])
+    data = images_of(CONFIG.data, plan, 0)
     data.setup()
     module = SuperNetModule("nasbench201", plan, 10, 1, 0)
     trainer = pl.Trainer(
@@ -78,8 +81,8 @@ def checkpoint(tmp_path_factory):
 
 
 def supernet(checkpoint, benchmark=None, config=None, **settings):
-    config = CONFIG | {"checkpoint": str(checkpoint)} | (config or {})
-    return supernet_objective(config, SUPERNET | settings, "evaluations", benchmark)
+    config = replace(CONFIG, checkpoint=str(checkpoint), **(config or {}))
+    return supernet_objective(config, replace(SUPERNET, **settings), "evaluations", benchmark)
 
 
 def some_architectures(n):
@@ -123,7 +126,7 @@ def test_a_damaged_training_is_set_aside_and_the_one_before_it_goes_on(tmp_path,
 
 
 def test_a_search_by_real_training_ends_with_the_top_k_trained(tmp_path):
-    objective = training_objective(CONFIG, {"min_epochs": 1, "batch_size": 40, "final_seeds": 1}, "epochs", 0)
+    objective = training_objective(CONFIG, TrainingObjectiveSchema(min_epochs=1, batch_size=40), "epochs")
     plan = SearchPlan("successive_halving", Budget("epochs", 5), top_k=1)
     result, folder, _ = run_search(plan, objective, tmp_path, progress=False)
     assert result["fidelities"] == {"unit": "epochs", "levels": [1, 3]}
@@ -150,7 +153,7 @@ def test_supernet_scores_are_those_of_the_shared_weights(checkpoint):
     trials = [Trial(archs[0], 120), Trial(archs[1], 60), Trial(archs[2], 120)]
     got = objective.evaluate(trials)
     network, _ = load_network(checkpoint)
-    data = data_module(CONFIG, Plan.from_dict(PLAN), CONFIG["data"])
+    data = images_of(CONFIG.data, Plan.from_dict(PLAN), 0)
     batches = evaluation_batches(data.held_out(), data.normalize, 30, None, "cpu")
     expected = [score(network, [t.architecture], batches[: t.fidelity // 30]).accuracy[0] for t in trials]
     assert [measurement.value for measurement in got] == expected
@@ -161,7 +164,7 @@ def test_supernet_scores_are_those_of_the_shared_weights(checkpoint):
 
 def test_cost_measures_are_those_of_the_stand_alone_network(checkpoint):
     arch = some_architectures(1)[0]
-    config = CONFIG | {"checkpoint": str(checkpoint)}
+    config = replace(CONFIG, checkpoint=str(checkpoint))
     objective = supernet_objective(config, SUPERNET, "evaluations", None, ("macs", "params"))
     alone = StandaloneModule("nasbench201", Plan.from_dict(PLAN), 10, 1, 0, arch)
     measures = objective.evaluate([Trial(arch, 60)])[0].measures
@@ -202,9 +205,9 @@ def test_a_table_restricts_the_search_and_knows_the_truth(checkpoint):
 
 def test_checkpoints_that_do_not_fit_are_refused(checkpoint, tmp_path):
     with pytest.raises(SearchError, match="holds a super-net of nasbench201, not of nasbench101: say"):
-        supernet(checkpoint, config={"space": {"name": "nasbench101"}})
+        supernet(checkpoint, config={"space": SpaceSchema("nasbench101")})
     with pytest.raises(SearchError, match=r"was trained with data.max_train_images=240, not None"):
-        supernet(checkpoint, config={"data": CONFIG["data"] | {"max_train_images": None}})
+        supernet(checkpoint, config={"data": replace(CONFIG.data, max_train_images=None)})
     with pytest.raises(SearchError, match="score=f1 is unknown"):
         supernet(checkpoint, score="f1")
     with pytest.raises(SearchError, match=r"objective.probe_images=9999 but \d+ images train"):
@@ -223,6 +226,6 @@ def test_checkpoints_that_do_not_fit_are_refused(checkpoint, tmp_path):
 
 
 def test_a_supernet_counts_evaluations_only(checkpoint):
-    config = CONFIG | {"checkpoint": str(checkpoint)}
+    config = replace(CONFIG, checkpoint=str(checkpoint))
     with pytest.raises(SearchError, match=r"cannot count seconds here: choose budget.unit from evaluations"):
         supernet_objective(config, SUPERNET, "seconds", None)
