@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from nas_lightning.spaces.base import Space
-from nas_lightning.spaces.darts import DartsArchitecture, DartsSpace
+from nas_lightning.spaces.darts_nds import DartsArchitecture, DartsSpace
 from nas_lightning.spaces.errors import ArchitectureError, SpaceError
-from nas_lightning.spaces.find import SPACES, get_space, target_of
+from nas_lightning.spaces.find import get_space, packaged, target_of
 from nas_lightning.spaces.nasbench101 import NB101Architecture, NB101Space
 from nas_lightning.spaces.nasbench201 import NB201Architecture, NB201Space
 
+if TYPE_CHECKING:
+    SPACES: tuple[str, ...]
+
 __all__ = [
-    "SPACES",
     "ArchitectureError",
     "DartsArchitecture",
     "DartsSpace",
@@ -23,3 +27,10 @@ __all__ = [
     "get_space",
     "target_of",
 ]
+
+
+def __getattr__(name: str) -> tuple[str, ...]:
+    """`SPACES`, the names of the package's own spaces of networks, looked up when asked for."""
+    if name == "SPACES":
+        return tuple(space for space in packaged() if get_space(space).network)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

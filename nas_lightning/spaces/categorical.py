@@ -59,7 +59,9 @@ class CategoricalSpace(Space[C]):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         cls.cardinalities = cls.architecture_type.cardinalities  # type: ignore[attr-defined]
-        cls.size = cls.unique_size = prod(cls.cardinalities)
+        cls.size = prod(cls.cardinalities)
+        if "unique_size" not in vars(cls):
+            cls.unique_size = cls.size
 
     def _of(self, choices: Sequence[int]) -> C:
         made: C = self.architecture_type(tuple(choices))
@@ -95,7 +97,7 @@ class CategoricalSpace(Space[C]):
                 f"{shortened(part)} in {shortened(text)} is no operation of {self.name}; the operations are "
                 f"{', '.join(self.operations)}"
             )
-        return whole(part, f"a choice of {self.name}")
+        return int(part) if isinstance(part, str) else whole(part, f"a choice of {self.name}")
 
     def canonical(self, arch: C) -> C:
         return arch

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import importlib.util
+import pkgutil
 from functools import lru_cache
 from importlib import metadata
 from typing import Any
@@ -15,20 +17,6 @@ GROUP = "nas_lightning.spaces"
 """Entry points: ``name = module:Class`` in an installed package's metadata."""
 
 _PACKAGE = "nas_lightning.spaces"
-_BUILT_IN: dict[str, str] = {
-    "nasbench101": f"{_PACKAGE}.nasbench101.NB101Space",
-    "nasbench201": f"{_PACKAGE}.nasbench201.NB201Space",
-    "darts_nds": f"{_PACKAGE}.darts.DartsSpace",
-}
-SPACES: tuple[str, ...] = tuple(_BUILT_IN)
-"""The names of the package's own spaces of networks."""
-_BUILT_IN |= {
-    "fcnet": f"{_PACKAGE}.fcnet.FCNetSpace",
-    "hpobench_mlp": f"{_PACKAGE}.hpobench_mlp.HPOBenchMLPSpace",
-    "taskset_adam8p": f"{_PACKAGE}.taskset_adam8p.TaskSetSpace",
-}
-TABLE_SPACES: tuple[str, ...] = tuple(name for name in _BUILT_IN if name not in SPACES)
-"""The names of the package's own spaces that only tables know."""
 _ALIASES = {"darts": "darts_nds"}
 _given: dict[str, type[Space[Any]]] = {}
 """The spaces that were asked for by a dotted path, by name: this process reads their tables and checkpoints."""
@@ -54,21 +42,41 @@ def get_space(name: str | Space[Any], target: str | None = None) -> Space[Any]:
 def target_of(space: str | Space[Any]) -> str | None:
     """Dotted path of a space from outside the package; None for the package's own, which need none."""
     found = type(get_space(space))
-    path = f"{found.__module__}.{found.__qualname__}"
-    return None if _BUILT_IN.get(found.name) == path else path
+    return None if _packaged(found.name) is found else _path(found)
+
+
+def _path(found: type[Space[Any]]) -> str:
+    return f"{found.__module__}.{found.__qualname__}"
+
+
+def packaged() -> tuple[str, ...]:
+    """Names of the package's own spaces: the modules of this folder that hold a space of their name."""
+    import nas_lightning.spaces
+
+    return tuple(sorted(m.name for m in pkgutil.iter_modules(nas_lightning.spaces.__path__) if _packaged(m.name)))
+
+
+@lru_cache(maxsize=256)
+def _packaged(name: str) -> type[Space[Any]] | None:
+    """The space in the module of this name, None where there is no such module, or no such space in it."""
+    if not name.isidentifier() or importlib.util.find_spec(f"{_PACKAGE}.{name}") is None:
+        return None
+    module = importlib.import_module(f"{_PACKAGE}.{name}")
+    spaces = (v for v in vars(module).values() if isinstance(v, type) and issubclass(v, Space))
+    return next((v for v in spaces if getattr(v, "name", None) == name), None)
 
 
 def known_names() -> tuple[str, ...]:
     """All names that `get_space` reads now."""
-    return tuple(dict.fromkeys([*_BUILT_IN, *_entry_points(), *_given]))
+    return tuple(dict.fromkeys([*packaged(), *_entry_points(), *_given]))
 
 
 def _class_of(name: str, target: str | None) -> type[Space[Any]]:
     name = _ALIASES.get(name, name)
     if name in _given:
         return _given[name]
-    if name in _BUILT_IN:
-        return _imported(_BUILT_IN[name])
+    if own := _packaged(name):
+        return own
     if "." in name or ":" in name:
         return _registered(_imported(name))
     if name in _entry_points():
@@ -113,16 +121,15 @@ def _imported(path: str) -> type[Space[Any]]:
 
 def _registered(found: type[Space[Any]]) -> type[Space[Any]]:
     """Let a class be found by its name from now on; two classes may not share one."""
-    path = f"{found.__module__}.{found.__qualname__}"
     if missing := sorted(getattr(found, "__abstractmethods__", ())):
-        raise SpaceError(f"{path} is not whole: it lacks {', '.join(missing)}")
-    if not isinstance(getattr(found, "name", None), str) or "." in found.name or ":" in found.name:
-        raise SpaceError(f"{path} needs a name, a word without dots, such as name = 'my_space'")
-    if _BUILT_IN.get(found.name, path) != path:
-        raise SpaceError(f"{path} takes the name {found.name} of the package's own space; choose another name")
-    other = _given.get(found.name, found)
-    if f"{other.__module__}.{other.__qualname__}" != path:
-        raise SpaceError(f"{path} and {other.__module__}.{other.__qualname__} are both named {found.name}; rename one")
-    if _BUILT_IN.get(found.name) != path:
-        _given[found.name] = found
+        raise SpaceError(f"{_path(found)} is not whole: it lacks {', '.join(missing)}")
+    if not isinstance(getattr(found, "name", None), str) or not found.name.isidentifier():
+        raise SpaceError(f"{_path(found)} needs a name of letters, digits and underscores, such as name = 'my_space'")
+    own = _packaged(found.name)
+    if own is found:
+        return found
+    other = own or _given.get(found.name, found)
+    if _path(other) != _path(found):
+        raise SpaceError(f"{_path(found)} and {_path(other)} are both named {found.name}; rename yours")
+    _given[found.name] = found
     return found

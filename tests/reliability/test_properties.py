@@ -98,7 +98,7 @@ def renamed_cell(cell, names, swapped):
 @many
 @given(seed=seeds, data=st.data())
 def test_darts_cells_renamed_are_the_same_architecture(seed, data):
-    from nas_lightning.spaces.darts import DartsArchitecture
+    from nas_lightning.spaces.darts_nds import DartsArchitecture
 
     space, arch = get_space("darts_nds"), drawn("darts_nds", seed)
     swapped = data.draw(st.tuples(*[st.booleans()] * 4))

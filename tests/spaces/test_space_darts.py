@@ -6,7 +6,7 @@ import pytest
 from scipy.stats import chisquare
 
 from nas_lightning.spaces import ArchitectureError, DartsArchitecture, DartsSpace
-from nas_lightning.spaces.darts import count_cells, relabelings
+from nas_lightning.spaces.darts_nds import count_cells, relabelings
 
 SPACE = DartsSpace()
 V2 = (

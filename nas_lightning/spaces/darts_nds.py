@@ -16,7 +16,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 
 from nas_lightning.spaces.base import ArchitectureError, Space
-from nas_lightning.spaces.darts_costs import darts_cost
+from nas_lightning.spaces.darts_nds_costs import darts_cost
 
 OPERATIONS = (
     "none",
