@@ -11,7 +11,7 @@ from typing import Any
 from nas_lightning.benchmarks.convert.command import FORMATS, convert
 from nas_lightning.benchmarks.errors import BenchmarkError
 from nas_lightning.benchmarks.registry import KNOWN
-from nas_lightning.spaces import SPACES, ArchitectureError
+from nas_lightning.spaces import ArchitectureError, SpaceError, get_space
 
 
 def parser() -> argparse.ArgumentParser:
@@ -37,7 +37,9 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("out", help="the table to write, .arrow or .parquet")
     make.add_argument("--memory-gb", type=float, default=8.0, help="largest memory for one-piece pickles (default: 8)")
     make.add_argument("--curves", action="store_true", help="keep NATS-Bench's 200-epoch learning curves")
-    make.add_argument("--space", choices=SPACES, default="darts_nds", help="format table: the search space")
+    make.add_argument(
+        "--space", default="darts_nds", help="format table: the search space, a name or the dotted path of one's own"
+    )
     make.add_argument("--dataset", default="cifar10", help="formats table and genotypes: the data set")
     make.add_argument("--architecture", default="architecture", help="format table: column of architecture strings")
     make.add_argument(
@@ -167,7 +169,7 @@ def main(argv: list[str] | None = None) -> int:
                 args.format,
                 args.file,
                 args.out,
-                space=args.space,
+                space=get_space(args.space).name,
                 dataset=args.dataset,
                 architecture=args.architecture,
                 columns=mapping,
@@ -179,7 +181,7 @@ def main(argv: list[str] | None = None) -> int:
                 show_progress=True,
             )
             print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
-    except (BenchmarkError, ArchitectureError) as error:
+    except (BenchmarkError, ArchitectureError, SpaceError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -140,6 +140,19 @@ KNOWN: dict[str, Known] = {
         "import darts_random214_cifar10.parquet darts_random214_cifar10.arrow",
         "214 random DARTS architectures, 600 epochs, test accuracy of every epoch, one run each",
     ),
+    "nasbench_macro": Known(
+        "nasbench_macro",
+        ("cifar10",),
+        "https://github.com/xiusu/NAS-Bench-Macro (data)",
+        "nas-bench-macro_cifar10.json",
+        None,
+        None,
+        "Apache-2.0 (repository)",
+        "Su, Huang, Li, You, Wang, Qian, Zhang, Xu: Prioritized Architecture Sampling with Monto-Carlo Tree Search. "
+        "CVPR 2021, arXiv 2103.11922",
+        "macro nas-bench-macro_cifar10.json nasbench_macro.arrow",
+        "50 epochs, three runs each, the best epoch by test accuracy; isomorphic networks share their runs",
+    ),
     "hw_nas_bench": Known(
         "nasbench201",
         _THREE,

@@ -34,7 +34,9 @@ class PlanSchema:
 @dataclass
 class SpaceSchema:
     name: str = MISSING
-    """nasbench101, nasbench201 or darts_nds."""
+    """nasbench101, nasbench201, darts_nds, nasbench_macro, or the name of one's own space."""
+    _target_: str | None = None
+    """Dotted path of the space's class; null looks the name up."""
 
 
 @dataclass

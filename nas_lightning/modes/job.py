@@ -19,7 +19,7 @@ from nas_lightning.processes.launch import world_size
 from nas_lightning.ranking.architecture_sets import identity
 from nas_lightning.runs.folder import run_hash
 from nas_lightning.scoring.trained import Trained, find_trained
-from nas_lightning.spaces import get_space
+from nas_lightning.spaces import configured
 
 MODES = ("supernet", "standalone", "table", "evaluate")
 
@@ -119,8 +119,7 @@ def compose(cfg: DictConfig) -> Job:
     config: TrainConfig = typed(cfg)
     if config.mode not in MODES:
         raise PlanError(f"mode={config.mode} is unknown; choose one of {', '.join(MODES)}")
-    space = config.space.name
-    get_space(space)
+    space = configured(config.space.name, config.space._target_).name
     overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
     if config.mode == "evaluate":
         return compose_evaluation(config, overrides)

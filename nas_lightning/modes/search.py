@@ -30,7 +30,7 @@ from nas_lightning.search.objective import Objective
 from nas_lightning.search.runner import SearchPlan, run_search
 from nas_lightning.search.summary import is_score
 from nas_lightning.search.trial import SearchError
-from nas_lightning.spaces import get_space
+from nas_lightning.spaces import configured, get_space
 
 console = Console()
 
@@ -83,7 +83,7 @@ def plan_of(config: SearchConfig) -> SearchPlan:
     """The search that the configuration asks for. Raises SearchError for settings that contradict each other."""
     settings = typed_algorithm(as_dict(config.algorithm))
     name, target = settings.pop("name"), settings.pop("_target_")
-    space = get_space(config.space.name).name
+    space = configured(config.space.name, config.space._target_).name
     return SearchPlan(
         algorithm=name,
         target=None if target == packaged_target(name) else target,

@@ -30,7 +30,7 @@ from nas_lightning.runs.files import RunError, to_json, write_atomically
 from nas_lightning.runs.folder import RESULT
 from nas_lightning.scoring.standalone import standalone_accuracy
 from nas_lightning.search.journal import seal, unseal
-from nas_lightning.spaces import get_space
+from nas_lightning.spaces import configured, get_space
 from nas_lightning.training.module import StandaloneModule
 from nas_lightning.training.progress import new_progress
 from nas_lightning.training.trainer import new_trainer, quiet_lightning
@@ -120,7 +120,8 @@ def work(job: Job, worker: int, tasks: list[tuple[str, int]], show: Callable[[],
     torch.set_num_threads(1)
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     gpus = torch.cuda.device_count() if job.config.trainer.accelerator in ("auto", "gpu", "cuda") else 0
-    space, data = get_space(job.config.space.name), data_module(job)
+    named = job.config.space
+    space, data = configured(named.name, named._target_), data_module(job)  # a new process knows no target
     with quiet_lightning():
         for text, seed in tasks:
             append_row(job.folder, train_one(job, data, space.parse(text), seed, [worker % gpus] if gpus else 1))

@@ -12,6 +12,7 @@ from nas_lightning.errors import UserError
 from nas_lightning.runs.archive import unpacked
 from nas_lightning.runs.files import write_atomically
 from nas_lightning.runs.reading import checked, clean, find_runs
+from nas_lightning.spaces import get_space
 
 
 def build(
@@ -62,10 +63,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", default="report", help="folder to write to (default: report)")
     parser.add_argument("--title", default="", help="heading of the page (default: by what the runs are)")
     parser.add_argument("--replicates", type=int, default=2000, help="of the bootstrap (default: 2000)")
+    parser.add_argument("--space", action="append", default=[], help="dotted path of one's own search space; repeat")
     given = parser.parse_args(arguments)
     if given.replicates < 100:
         parser.error(f"--replicates {given.replicates} is too few for an interval; give at least 100")
     try:
+        for target in given.space:
+            get_space(target)  # known by its name from here on
         with unpacked(given.folders) as folders:
             counts = build(folders, given.out, given.title, given.replicates, given.folders)
     except OSError as error:

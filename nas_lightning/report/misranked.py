@@ -19,8 +19,7 @@ from nas_lightning.report.figure import Figure, Panel
 from nas_lightning.report.look import ROW, SERIES, cut, readings
 from nas_lightning.report.study import Condition
 from nas_lightning.runs.reading import COMPLETE, Run
-from nas_lightning.spaces import get_space
-from nas_lightning.spaces.base import ArchitectureError
+from nas_lightning.spaces import ArchitectureError, SpaceError, get_space
 
 SMALLEST = 5
 """Architectures that a group needs to be shown."""
@@ -174,7 +173,7 @@ def misranked(conditions: Sequence[Condition], runs: Sequence[Run] = ()) -> tupl
         errors = rank_errors(found["predictions"], found["truth"])
         try:
             panels.append(panel(space, found["names"], errors, title, group))
-        except (ArchitectureError, ValueError) as error:  # a space that this version does not know
+        except (ArchitectureError, SpaceError) as error:  # a space that this version does not know
             remarks.append(
                 f"{where} takes no part in the diagnosis of mis-ranked architectures: {cut(str(error), 200)}"
             )

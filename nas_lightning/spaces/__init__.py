@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nas_lightning.spaces.base import Space
 from nas_lightning.spaces.darts_nds import DartsArchitecture, DartsSpace
 from nas_lightning.spaces.errors import ArchitectureError, SpaceError
-from nas_lightning.spaces.find import get_space, packaged, target_of
+from nas_lightning.spaces.find import configured, get_space, packaged, target_of
 from nas_lightning.spaces.nasbench101 import NB101Architecture, NB101Space
 from nas_lightning.spaces.nasbench201 import NB201Architecture, NB201Space
 
@@ -24,6 +24,7 @@ __all__ = [
     "NB201Space",
     "Space",
     "SpaceError",
+    "configured",
     "get_space",
     "target_of",
 ]

@@ -39,6 +39,15 @@ def get_space(name: str | Space[Any], target: str | None = None) -> Space[Any]:
     return _class_of(str(name), target)()
 
 
+def configured(name: str, target: str | None) -> Space[Any]:
+    """The space of a configuration's ``space: {name: …, _target_: …}``; the class that it names is imported, which
+    lets tables and checkpoints of it be opened by its name. Raises SpaceError."""
+    space = get_space(target or name)
+    if space.name != _ALIASES.get(name, name):
+        raise SpaceError(f"space._target_={target} is the space {space.name}, not space.name={name}; make them agree")
+    return space
+
+
 def target_of(space: str | Space[Any]) -> str | None:
     """Dotted path of a space from outside the package; None for the package's own, which need none."""
     found = type(get_space(space))

@@ -23,7 +23,7 @@ from nas_lightning.nets.build import build_network
 from nas_lightning.nets.norm import running_statistics
 from nas_lightning.plan import Plan
 from nas_lightning.processes.exchange import average
-from nas_lightning.spaces import get_space
+from nas_lightning.spaces import SpaceError, get_space, target_of
 from nas_lightning.training.checkpoint_file import CHECKPOINT_KEY, FORMAT, CheckpointError, read_checkpoint
 from nas_lightning.training.paths import PathSampler, StepPaths
 from nas_lightning.training.schedule import learning_rate
@@ -56,6 +56,7 @@ class NetworkModule(pl.LightningModule):
         self.plan, self.seed = plan, seed
         self.identity = {
             "space": space,
+            **({} if (own := target_of(space)) is None else {"space_target": own}),
             "plan": plan.as_dict(),
             "num_classes": num_classes,
             "in_channels": in_channels,
@@ -234,7 +235,7 @@ def load_network(path: str | Any, device: torch.device | str = "cpu") -> tuple[N
     checkpoint = read_checkpoint(path, device)
     identity = checkpoint[CHECKPOINT_KEY]
     try:
-        space = get_space(identity["space"])
+        space = get_space(identity["space"], identity.get("space_target"))
         arch = None if identity["architecture"] is None else space.parse(identity["architecture"])
         plan, classes, channels = Plan.from_dict(identity["plan"]), identity["num_classes"], identity["in_channels"]
         prefix = "network."
@@ -244,11 +245,13 @@ def load_network(path: str | Any, device: torch.device | str = "cpu") -> tuple[N
             if name.startswith(prefix)
         }
         with torch.device("meta"):  # a plan of absurd size costs no memory here
-            outline = build_network(identity["space"], plan, classes, channels, arch).state_dict()
+            outline = build_network(space, plan, classes, channels, arch).state_dict()
         if {n: t.shape for n, t in outline.items()} != {n: t.shape for n, t in weights.items()}:
             raise ValueError("the weights have other names or shapes than the plan")
-        network = build_network(identity["space"], plan, classes, channels, arch)
+        network = build_network(space, plan, classes, channels, arch)
         network.load_state_dict(weights)
+    except SpaceError:
+        raise
     except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"checkpoint {path} contradicts itself ({type(error).__name__}: {str(error).splitlines()[0]}); use "

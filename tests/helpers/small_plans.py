@@ -32,6 +32,7 @@ SHARED = {
 SMALL = {
     "nasbench101": {"mapping.channels": 10, "mapping.layers": 1, "mapping.op_placement": "node"},
     "nasbench201": {"mapping.channels": 4, "mapping.layers": 1},
+    "nasbench_macro": {"mapping.channels": 2, "mapping.layers": 8},
     "darts_nds": {"mapping.channels": 4, "mapping.layers": 3},
 }
 

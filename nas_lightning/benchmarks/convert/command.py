@@ -16,6 +16,7 @@ FORMATS = {
     "nasbench101": "NAS-Bench-101 TFRecord, full or only-108",
     "nasbench201": "NAS-Bench-201 v1.0 or v1.1 .pth",
     "nats": "NATS-Bench topology, unpacked folder or .pickle.pbz2",
+    "macro": "NAS-Bench-Macro JSON",
     "nds": "NDS JSON of DARTS networks",
     "genotypes": "DARTS genotypes with accuracies, JSON or CSV (NAS-Bench-301 style)",
     "table": "CSV, JSON or Parquet with a column mapping",
@@ -26,6 +27,7 @@ _REGISTERED = {
     "nasbench201": "nasbench201_v1",
     "nats": "nasbench201",
     "nds": "nds_darts",
+    "macro": "nasbench_macro",
     "genotypes": "nasbench301",
 }
 
@@ -150,6 +152,10 @@ def _read(
 
         encoded, found, digest = nasbench201.read(source, memory_gb, curves, progress)
         return encoded, found, digest, {}, "nasbench201"
+    if kind == "macro":
+        from nas_lightning.benchmarks.convert import nasbench_macro
+
+        return *nasbench_macro.read_json(source), None, {}, "nasbench_macro"
     if kind == "nds":
         from nas_lightning.benchmarks.convert import nds
 

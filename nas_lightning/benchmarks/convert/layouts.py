@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from nas_lightning.benchmarks.column import Column
+from nas_lightning.benchmarks.convert import nasbench_macro
 from nas_lightning.benchmarks.convert.hyperparameters import fcnet, hpobench_mlp, taskset
 from nas_lightning.benchmarks.encoding import encode
 from nas_lightning.benchmarks.errors import BenchmarkError
@@ -199,6 +200,12 @@ _LAYOUTS: dict[str, tuple[str, set[str], _Reader, str]] = {
         "nasbench101",
     ),
     "nasbench101_val500": ("nasbench101", {"index", "val_acc_108_single"}, _nasbench101_validation, "nasbench101"),
+    "nasbench_macro": (
+        "nasbench_macro",
+        {"arch", "test_acc_run2", "params", "flops"},
+        nasbench_macro.read_layout,
+        "nasbench_macro",
+    ),
     "darts_random214_cifar10": (
         "darts_nds",
         {"genotype", "test_acc_final600", "test_acc_curve600"},

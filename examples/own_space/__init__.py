@@ -1,0 +1,1 @@
+"""A search space of one's own: three layers with three operations each."""
