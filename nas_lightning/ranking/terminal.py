@@ -18,11 +18,13 @@ def render_table(
     title: str = "Ranking",
     evaluation: Mapping[str, Any] | None = None,
     seeds: str | None = None,
+    owner: str = "super-net",
 ) -> None:
     """Print `summary` (of `summarize`) as one table with its conditions beneath.
 
     `evaluation` is the block of result.json (architecture_set, split, n_images, batch_size, batch_norm); `seeds` says
-    which seeds of the super-net the scores come from. `console` is a rich Console, by default the standard output's.
+    which seeds of the super-net the scores come from; `owner` whose scores they are, empty for those of
+    files. `console` is a rich Console, by default the standard output's.
     """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -49,7 +51,7 @@ def render_table(
         if wide or name not in ("Spearman", "n"):
             table.add_column(name, justify="right", no_wrap=True)
     for name, record in summary["metrics"].items():
-        table.add_row(_predictor_name(name), *_cells(record, wide), style="bold")
+        table.add_row(_predictor_name(name, owner), *_cells(record, wide), style="bold")
     table.add_section()
     for name, record in summary["baselines"].items():
         table.add_row(name.replace("_", " "), *_cells(record, wide))
@@ -67,9 +69,9 @@ def render_table(
 _NAME_WIDTH = 24
 
 
-def _predictor_name(name: str) -> str:
+def _predictor_name(name: str, owner: str) -> str:
     """``accuracy`` and ``seed1 accuracy`` are scores of super-nets, ``fusion(…)`` stands for itself."""
-    return name if name.startswith(FUSION) else f"super-net {_score_name(name)}"
+    return name if name.startswith(FUSION) or not owner else f"{owner} {_score_name(name)}"
 
 
 def _score_name(name: str) -> str:
@@ -116,7 +118,7 @@ def _conditions(summary: Mapping[str, Any], evaluation: Mapping[str, Any], seeds
         gap = accuracy["optimization_gap"]
         lines.append(
             f"Mean accuracy with shared weights {100 * accuracy['supernet_accuracy']:.2f} %"
-            + ("." if gap is None else f", {100 * gap:.2f} points below stand-alone training.")
+            + ("." if gap is None else f", {_apart(100 * gap)} stand-alone training.")
         )
     random = next(iter(summary["metrics"].values()))["probability_beats_random"]
     lines.append(
@@ -134,6 +136,15 @@ def _conditions(summary: Mapping[str, Any], evaluation: Mapping[str, Any], seeds
         lines.append(f"Noise ceiling: not available, {noise['not_available']}.")
     lines += [f"{name.replace('_', ' ')}: {b['note']}." for name, b in summary["baselines"].items() if _fitted(b)]
     return lines
+
+
+def _apart(points: float) -> str:
+    """A gap in words, without a sign.
+
+    >>> _apart(3.846), _apart(-3.846)
+    ('3.85 points below', '3.85 points above')
+    """
+    return f"{abs(points):.2f} points {'below' if points >= 0 else 'above'}"
 
 
 def _fitted(baseline: Mapping[str, Any]) -> bool:

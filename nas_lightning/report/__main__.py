@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nas_lightning.errors import UserError
 from nas_lightning.runs.archive import unpacked
 from nas_lightning.runs.files import write_atomically
-from nas_lightning.runs.reading import checked, clean, find_runs
+from nas_lightning.runs.reading import Run, checked, clean, find_runs
 from nas_lightning.spaces import get_space
+
+if TYPE_CHECKING:
+    from nas_lightning.report.gap import Gap
+    from nas_lightning.report.study import Condition
 
 
 def build(
@@ -27,9 +33,7 @@ def build(
     `shown` is what each folder is called on the page, by default its path.
     Raises UserError where there is nothing to report; OSError where `out` cannot be written.
     """
-    from nas_lightning.report import figures, gap, page, study, tables
-    from nas_lightning.report.figure import write_pictures
-    from nas_lightning.report.misranked import misranked
+    from nas_lightning.report import gap, study, tables
 
     out = Path(out)
     if out.exists() and not out.is_dir():
@@ -37,25 +41,49 @@ def build(
     runs = [checked(run) for run in find_runs(folders, shown)]
     out.mkdir(parents=True, exist_ok=True)  # what cannot be written to is known before the work
     conditions, remarks = study.conditions_of(runs, replicates)
-    diagnosis, left_out = misranked(conditions, runs)
-    drawn = [*figures.all_figures(conditions, runs), *([diagnosis] if diagnosis.panels else [])]
     rows = gap.gaps(conditions)
-    write_pictures(out / "figures", drawn)
     tables.write_csv(out / "ablation.csv", conditions)
     tables.write_markdown(out / "ablation.md", conditions)
     tables.write_latex(out / "ablation.tex", conditions)
     gap.write_csv(out / "gap.csv", rows)
-    # Last: a page that is there has all that it links to.
-    html = page.render(conditions, runs, drawn, [*remarks, *left_out], clean(title), rows)
-    write_atomically(out / "index.html", html.encode())
+    write_page(out, conditions, runs, remarks, clean(title), gaps=rows)
     return dict(Counter(run.status for run in runs))
+
+
+def write_page(
+    out: Path,
+    conditions: Sequence[Condition],
+    runs: Sequence[Run],
+    remarks: Sequence[str],
+    title: str,
+    *,
+    gaps: Sequence[Gap] = (),
+    more: Sequence[tuple[str, str, str]] = (),
+) -> None:
+    """Write figures/ and, last, index.html: a page that is there has all that it links to. Arguments as of
+    `nas_lightning.report.page.render`."""
+    from nas_lightning.report import figures, page
+    from nas_lightning.report.figure import write_pictures
+    from nas_lightning.report.misranked import misranked
+
+    diagnosis, left_out = misranked(conditions, runs)
+    drawn = [*figures.all_figures(conditions, runs), *([diagnosis] if diagnosis.panels else [])]
+    write_pictures(out / "figures", drawn)
+    html = page.render(conditions, runs, drawn, [*remarks, *left_out], title, gaps, more)
+    write_atomically(out / "index.html", html.encode())
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, or 2 with one sentence on standard error where the input is wrong."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if arguments[:1] == ["scores"] and not Path("scores").is_dir():
+        from nas_lightning.report.scores import main as of_scores
+
+        return of_scores(arguments[1:])
     parser = argparse.ArgumentParser(
         prog="python -m nas_lightning.report",
         description="Tables, figures and one offline HTML page from the folders that training and search runs left.",
+        epilog="python -m nas_lightning.report scores --help: score files of other methods.",
     )
     parser.add_argument(
         "folders", nargs="+", help="run folders, folders that hold them at any depth, or .tar.xz archives of them"
@@ -85,5 +113,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _ended(signal_number: int, frame: object) -> None:
+    raise SystemExit(128 + signal_number)  # temporary folders are removed on the way out
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    signal.signal(signal.SIGTERM, _ended)
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

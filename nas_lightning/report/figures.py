@@ -40,6 +40,11 @@ def all_figures(conditions: Sequence[Condition], runs: Sequence[Run]) -> list[Fi
     return [figure for figure in found if figure.panels]
 
 
+def _of_files(run: Run) -> bool:
+    """Whether its scores are another method's, see `nas_lightning.report.scores`."""
+    return (run.result.get("evaluation") or {}).get("source") == "files"
+
+
 def scatters(conditions: Sequence[Condition], runs: Sequence[Run] = ()) -> list[Figure]:
     """Score against stand-alone accuracy, and rank against rank: one panel a run, to choose from within its condition,
     and one a predictor of every mode=evaluate run. Of more points than the page can hold, runs of further seeds stay
@@ -76,7 +81,7 @@ def scatters(conditions: Sequence[Condition], runs: Sequence[Run] = ()) -> list[
             table["truth"],
             table["architecture"].tolist(),
             title=title,
-            label=score_label(score),
+            label=score if _of_files(run) else score_label(score),
             top_k=int((run.result.get("evaluated") or {}).get("top_k") or 10),
             group=group,
             beside="" if math.isnan(free) else f" (parameters {free:.3f})",

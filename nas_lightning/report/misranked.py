@@ -149,7 +149,7 @@ def _chart() -> Any:
         alt.Tooltip("share:Q", title="property explains", format=".1%"),
     ]
     base = alt.Chart(alt.NamedData("rows")).encode(
-        y=alt.Y("row:N", sort=None, title=None, axis=alt.Axis(labelLimit=300)),
+        y=alt.Y("row:N", sort=None, title=None),
         color=alt.Color("tone:N", scale=None),
         tooltip=shown,
     )

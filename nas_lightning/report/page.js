@@ -25,15 +25,16 @@ async function draw(box, panel) {
   const spec = Object.assign({ config: data.config, datasets }, structuredClone(data.specs[panel.spec]));
   const options = { actions: false, renderer: "svg" };
   let drawn = await vegaEmbed(box, spec, options);
-  const over = Math.ceil(drawnWidth(box) - box.clientWidth);
-  if (over > 0 && typeof spec.width === "number") {
-    // On a narrow screen the plot gives way first, then the names of its rows.
-    const width = Math.max(150, spec.width - over), rest = over - (spec.width - width);
-    spec.width = width;
-    if (rest > 0) {
-      const axis = Object.assign({}, spec.config.axis, { labelLimit: Math.max(90, box.clientWidth - width - 40) });
+  // On a narrow screen the plot gives way first, then the names of its rows.
+  for (let pass = 0; pass < 3 && typeof spec.width === "number"; pass++) {
+    const over = Math.ceil(drawnWidth(box) - box.clientWidth);
+    if (over <= 0) break;
+    const width = Math.max(150, spec.width - over - 2);
+    if (width > spec.width - over) {
+      const axis = Object.assign({}, spec.config.axis, { labelLimit: Math.max(80, box.clientWidth - width - 50 - 40 * pass) });
       spec.config = Object.assign({}, spec.config, { axis });
     }
+    spec.width = width;
     drawn.finalize();
     drawn = await vegaEmbed(box, spec, options);
   }

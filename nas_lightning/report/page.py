@@ -54,7 +54,7 @@ def render(
     sections += [(f.id, f.title, _figure(f)) for f in figures]
     if gaps:
         sections.append(("gap", "What separates tau from the ceiling", _gap(gaps)))
-    if evaluations := [run for run in runs if run.status == COMPLETE and run.kind == "evaluation"]:
+    if evaluations := [run for run in runs if run.status == COMPLETE and run.kind == "evaluation" and not more]:
         sections.append(("evaluations", "Evaluations of trained super-nets", _evaluations(evaluations)))
     if any(c.effects for c in conditions):
         sections.append(("effects", "Main effects and interactions", _effects(conditions)))
@@ -163,7 +163,8 @@ def _badge(verdict: str) -> str:
     return f'<span class="badge {kind}">{escape(verdict)}</span>' if verdict else ""
 
 
-def _head(names: Sequence[str], text: int) -> str:
+def head(names: Sequence[str], text: int) -> str:
+    """The heading row of a table that sorts; the first `text` columns are texts."""
     cells = (
         f'<th aria-sort="none"{" class=text" if i < text else ""}><button type="button">{escape(name)}</button></th>'
         for i, name in enumerate(names)
@@ -176,7 +177,8 @@ def _minus(text: str) -> str:
     return text.replace("-", "−")
 
 
-def _cell(text: str, value: float | None = None, css: str = "", title: str = "") -> str:
+def cell(text: str, value: float | None = None, css: str = "", title: str = "") -> str:
+    """A cell of HTML, sorted by `value` where it has one (NaN last)."""
     sort = "" if value is None else f' data-value="{"" if math.isnan(value) else repr(float(value))}"'
     more = (f' class="{css}"' if css else "") + (f' title="{escape(title)}"' if title else "")
     return f"<td{more}{sort}>{text}</td>"
@@ -188,10 +190,10 @@ def _ablation(conditions: Sequence[Condition]) -> str:
     for c in conditions:
         lines = [*(_ablation_row(c, s) for s in c.settings), *_beside_rows(c)]
         title = escape(c.label) + ("" if c.baseline is not None or len(c.settings) < 2 else f" <i>{NO_BASELINE}</i>")
-        head = ""
+        above = ""
         if len(conditions) > 1 or c.baseline is None:
-            head = f'<tr class="group"><th colspan="{len(columns)}">{title}</th></tr>'
-        bodies.append(f"<tbody>{head}{''.join(lines)}</tbody>")
+            above = f'<tr class="group"><th colspan="{len(columns)}">{title}</th></tr>'
+        bodies.append(f"<tbody>{above}{''.join(lines)}</tbody>")
     notes = [f"{c.label}, {s.name}: {s.note}." for c in conditions for s in c.settings if s.note]
     note = f'<p class="note">{escape(" ".join(notes))}</p>' if notes else ""
     compared = "Every setting by what it changes"
@@ -203,22 +205,22 @@ def _ablation(conditions: Sequence[Condition]) -> str:
         '<div class="tools"><input data-table="ablation-table" type="search" placeholder="Filter rows" '
         'aria-label="Filter rows"><span class="files"><a href="ablation.csv">CSV</a><a href="ablation.md">Markdown</a>'
         '<a href="ablation.tex">LaTeX</a></span></div>'
-        f'<div class="scroll"><table class="sortable" id="ablation-table">{_head(columns, 3)}{"".join(bodies)}</table>'
+        f'<div class="scroll"><table class="sortable" id="ablation-table">{head(columns, 3)}{"".join(bodies)}</table>'
         f"</div>{note}"
     )
 
 
 def _ablation_row(condition: Condition, setting: Setting) -> str:
     printed = row(condition, setting)[1:]
-    cells = [_cell(escape(text), css="text name" if i == 1 else "text") for i, text in enumerate(printed[:2])]
-    cells.append(_cell(_badge(setting.verdict), css="text"))
+    cells = [cell(escape(text), css="text name" if i == 1 else "text") for i, text in enumerate(printed[:2])]
+    cells.append(cell(_badge(setting.verdict), css="text"))
     level = setting.level
     interval = (
         "" if level is None else f"95 % interval over seeds and architectures: {level.low:.3f} to {level.high:.3f}"
     )
     hints = [_minus(interval)] + [""] * len(printed)  # of tau itself; that of its difference has a column
     cells += [
-        _cell(escape(text), value, title=hint)
+        cell(escape(text), value, title=hint)
         for text, value, hint in zip(printed[3:], numbers(setting), hints, strict=False)
     ]
     return f"<tr{' class=reference' if not setting.changes else ''}>{''.join(cells)}</tr>"
@@ -227,9 +229,9 @@ def _ablation_row(condition: Condition, setting: Setting) -> str:
 def _beside_rows(condition: Condition) -> list[str]:
     lines = []
     for texts, values in beside(condition):
-        cells = [_cell(escape(text), css="text name" if i == 1 else "text") for i, text in enumerate(texts[1:3])]
-        cells.append(_cell("", css="text"))
-        cells += [_cell(escape(text), value) for text, value in zip(texts[4:], values, strict=True)]
+        cells = [cell(escape(text), css="text name" if i == 1 else "text") for i, text in enumerate(texts[1:3])]
+        cells.append(cell("", css="text"))
+        cells += [cell(escape(text), value) for text, value in zip(texts[4:], values, strict=True)]
         lines.append(f"<tr class=beside>{''.join(cells)}</tr>")
     return lines
 
@@ -251,18 +253,18 @@ def _searches(runs: Sequence[Run]) -> str:
             f"{run.result['space']} on {run.result['dataset']}",
             str(objective.get("name") or ""),
         )
-        cells = [*(_cell(escape(t), css="text") for t in texts), _cell(str(run.seed), run.seed)]
+        cells = [*(cell(escape(t), css="text") for t in texts), cell(str(run.seed), run.seed)]
         cells.append(
-            _cell(f"{'–' if math.isnan(spent) else f'{spent:,.6g}'} {escape(str(cost.get('unit') or ''))}", spent)
+            cell(f"{'–' if math.isnan(spent) else f'{spent:,.6g}'} {escape(str(cost.get('unit') or ''))}", spent)
         )
-        cells += [_cell(percent(truth), truth), _cell(percent(blind), blind)]
-        cells.append(_cell(escape(str((found or {}).get("architecture") or "")), css="text wrap"))
+        cells += [cell(percent(truth), truth), cell(percent(blind), blind)]
+        cells.append(cell(escape(str((found or {}).get("architecture") or "")), css="text wrap"))
         lines.append(f"<tr>{''.join(cells)}</tr>")
     names = ["algorithm", "problem", "objective", "seed", "spent", "found (%)", "random search (%)", "architecture"]
     return (
         '<p class="note">Found: stand-alone accuracy of the best by the objective; beside it what random search finds '
         "with the same budget, mean over its seeds.</p>"
-        f'<div class="scroll"><table class="sortable" id="searches-table">{_head(names, 3)}'
+        f'<div class="scroll"><table class="sortable" id="searches-table">{head(names, 3)}'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 
@@ -282,31 +284,33 @@ def _effects(conditions: Sequence[Condition]) -> str:
         for e in condition.effects:
             what = " × ".join(f"{f}: {a} → {b}" for f, a, b in e.changes)
             interval = "–" if math.isnan(e.low) else _minus(f"{e.low:+.3f} to {e.high:+.3f}")
-            cells = [_cell(escape(condition.label), css="text"), _cell(escape(what), css="text name")]
-            cells.append(_cell("interaction" if len(e.changes) > 1 else "main effect", css="text"))
-            cells += [_cell(_minus(f"{e.estimate:+.3f}"), e.estimate), _cell(interval, e.low)]
-            cells += [_cell(str(e.n_seeds), e.n_seeds), _cell(str(e.matched), e.matched)]
+            cells = [cell(escape(condition.label), css="text"), cell(escape(what), css="text name")]
+            cells.append(cell("interaction" if len(e.changes) > 1 else "main effect", css="text"))
+            cells += [cell(_minus(f"{e.estimate:+.3f}"), e.estimate), cell(interval, e.low)]
+            cells += [cell(str(e.n_seeds), e.n_seeds), cell(str(e.matched), e.matched)]
             lines.append(f"<tr>{''.join(cells)}</tr>")
     names = ["conditions", "change", "kind", "effect on tau", "95 % interval", "seeds", "matched"]
     return (
         '<p class="note">Runs of a factorial sweep, compared within a seed with runs that differ in nothing else. An '
         "interaction is what two changes together do beyond the sum of each alone; intervals are Student's over seeds, "
         "unadjusted.</p>"
-        f'<div class="scroll"><table class="sortable">{_head(names, 3)}<tbody>{"".join(lines)}</tbody></table></div>'
+        f'<div class="scroll"><table class="sortable">{head(names, 3)}<tbody>{"".join(lines)}</tbody></table></div>'
     )
 
 
 def _gap(gaps: Sequence[Gap]) -> str:
-    def cell(value: float, text: str = "") -> str:
-        return _cell(text or (_minus(f"{value:.3f}") if not math.isnan(value) else "not available"), value)
+    def measured(value: float, text: str = "") -> str:
+        return cell(text or (_minus(f"{value:.3f}") if not math.isnan(value) else "not available"), value)
 
     lines = []
     for g in gaps:
-        cells = [_cell(escape(text), css="text") for text in (g.conditions, g.factor)]
-        cells.append(_cell(escape(g.setting), css="text name"))
-        cells += [cell(v) for v in (g.tau, g.seed_to_seed, g.repeated_scoring, g.tau_averaged)]
-        cells.append(cell(g.ceiling, "" if math.isnan(g.ceiling) else f"{g.ceiling:.3f} ({g.ceiling_kind.split()[0]})"))
-        cells += [cell(g.by_seeds), cell(g.left), _cell(f"{g.seeds} × {g.architectures}", g.seeds)]
+        cells = [cell(escape(text), css="text") for text in (g.conditions, g.factor)]
+        cells.append(cell(escape(g.setting), css="text name"))
+        cells += [measured(v) for v in (g.tau, g.seed_to_seed, g.repeated_scoring, g.tau_averaged)]
+        cells.append(
+            measured(g.ceiling, "" if math.isnan(g.ceiling) else f"{g.ceiling:.3f} ({g.ceiling_kind.split()[0]})")
+        )
+        cells += [measured(g.by_seeds), measured(g.left), cell(f"{g.seeds} × {g.architectures}", g.seeds)]
         lines.append(f"<tr{' class=reference' if g.factor == BASELINE else ''}>{''.join(cells)}</tr>")
     names = ["conditions", "factor", "setting", "tau, one seed", "seed to seed", "repeated scoring"]
     names += ["tau, seeds averaged", "ceiling", "gap: by seeds", "gap: left", "seeds × archs"]
@@ -316,7 +320,7 @@ def _gap(gaps: Sequence[Gap]) -> str:
         "only). Gap by seeds: what averaging the seeds' ranks gains. Gap left: from there to the ceiling (noise: the "
         "table's own seeds, proxy: validation against test), mis-ranked alike by all seeds. "
         '<span class="files"><a href="gap.csv">CSV</a></span></p>'
-        f'<div class="scroll"><table class="sortable" id="gap-table">{_head(names, 3)}<tbody>{"".join(lines)}</tbody>'
+        f'<div class="scroll"><table class="sortable" id="gap-table">{head(names, 3)}<tbody>{"".join(lines)}</tbody>'
         "</table></div>"
     )
 
@@ -339,16 +343,16 @@ def _evaluations(runs: Sequence[Run]) -> str:
                 low, high = value_of(interval, "low"), value_of(interval, "high")
                 best = value_of(record, "final_search_performance")
                 texts = (str(run.result["space"]), conditions, name.replace("_", " "))
-                cells = [_cell(escape(t), css="text wrap" if i else "text") for i, t in enumerate(texts)]
-                cells.append(_cell(number(tau), tau))
-                cells.append(_cell("–" if math.isnan(low) else f"{number(low)} to {number(high)}", low))
-                cells += [_cell(number(top), top), _cell(number(100 * best, 2), best)]
-                cells.append(_cell(str(record["n"]), record["n"]))
+                cells = [cell(escape(t), css="text wrap" if i else "text") for i, t in enumerate(texts)]
+                cells.append(cell(number(tau), tau))
+                cells.append(cell("–" if math.isnan(low) else f"{number(low)} to {number(high)}", low))
+                cells += [cell(number(top), top), cell(number(100 * best, 2), best)]
+                cells.append(cell(str(record["n"]), record["n"]))
                 lines.append(f"<tr>{''.join(cells)}</tr>")
     names = ["space", "conditions", "predictor", "tau", "95 % interval", "tau top 10 %", "top-K acc. (%)", "archs"]
     return (
         '<p class="note">Runs of mode=evaluate: every predictor under its own name, fusions and free baselines too.</p>'
-        f'<div class="scroll"><table class="sortable" id="evaluations-table">{_head(names, 3)}'
+        f'<div class="scroll"><table class="sortable" id="evaluations-table">{head(names, 3)}'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 
@@ -364,15 +368,17 @@ def _missing(runs: Sequence[Run], remarks: Sequence[str]) -> str:
                 else ""
             )
             badge = f'<span class="badge {escape(run.status)}">{escape(run.status)}</span>'
-            cells = [_cell(badge, css="text"), _cell(escape(run.shown), css="text wrap")]
-            cells += [_cell(escape(str(run.result.get("space", ""))), css="text"), _cell(escape(what), css="text")]
-            cells.append(_cell(escape(run.reason), css="text wrap"))
+            cells = [cell(badge, css="text"), cell(escape(run.shown), css="text wrap")]
+            cells += [cell(escape(str(run.result.get("space", ""))), css="text"), cell(escape(what), css="text")]
+            cells.append(cell(escape(run.reason), css="text wrap"))
             lines.append(f"<tr>{''.join(cells)}</tr>")
     extra = "".join(f'<p class="note">{escape(remark)}.</p>' for remark in remarks)
     if not lines:
         return f'<p class="note">Every run found is complete.</p>{extra}'
-    head = _head(["status", "folder", "space", "setting", "reason"], 5)
-    return f'<div class="scroll"><table class="sortable">{head}<tbody>{"".join(lines)}</tbody></table></div>{extra}'
+    heading_row = head(["status", "folder", "space", "setting", "reason"], 5)
+    return (
+        f'<div class="scroll"><table class="sortable">{heading_row}<tbody>{"".join(lines)}</tbody></table></div>{extra}'
+    )
 
 
 def _complete(runs: Sequence[Run]) -> str:
@@ -387,13 +393,15 @@ def _complete(runs: Sequence[Run]) -> str:
                 str(run.result["dataset"]),
                 str(run.result["run_hash"]),
             )
-            cells = [_cell(escape(run.shown), css="text wrap"), *(_cell(escape(t), css="text") for t in texts)]
-            cells.append(_cell(str(run.seed), run.seed))
-            cells.append(_cell("–" if math.isnan(tau) else _minus(f"{tau:.3f}"), tau))
-            cells.append(_cell("–" if math.isnan(run.seconds) else f"{run.seconds:,.0f}", run.seconds))
+            cells = [cell(escape(run.shown), css="text wrap"), *(cell(escape(t), css="text") for t in texts)]
+            cells.append(cell(str(run.seed), run.seed))
+            cells.append(cell("–" if math.isnan(tau) else _minus(f"{tau:.3f}"), tau))
+            cells.append(cell("–" if math.isnan(run.seconds) else f"{run.seconds:,.0f}", run.seconds))
             lines.append(f"<tr>{''.join(cells)}</tr>")
-    head = _head(["folder", "kind", "changes", "space", "data set", "run hash", "seed", "Kendall tau", "seconds"], 6)
-    return f'<div class="scroll"><table class="sortable">{head}<tbody>{"".join(lines)}</tbody></table></div>'
+    heading_row = head(
+        ["folder", "kind", "changes", "space", "data set", "run hash", "seed", "Kendall tau", "seconds"], 6
+    )
+    return f'<div class="scroll"><table class="sortable">{heading_row}<tbody>{"".join(lines)}</tbody></table></div>'
 
 
 def _called(run: Run) -> str:

@@ -9,18 +9,21 @@ not. The same runs give the same bytes.
 
 from __future__ import annotations
 
+import fcntl
 import io
 import lzma
+import shutil
 import sys
 import tarfile
+import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 from nas_lightning.errors import UserError
 from nas_lightning.runs.files import write_atomically
-from nas_lightning.runs.reading import find_runs
+from nas_lightning.runs.reading import clean, find_runs
 
 SUFFIXES = (".tar.xz", ".tar.gz", ".tar")
 KEPT = ("result.json", "ranking.parquet", "metrics.csv", "timings.json", "search.csv", "error.txt")
@@ -29,7 +32,7 @@ KEPT = ("result.json", "ranking.parquet", "metrics.csv", "timings.json", "search
 def pack(folder: Path, out: Path) -> int:
     """Write the archive `out` (.tar.xz) of all runs in and below `folder`; returns their number.
 
-    Raises ValueError where there are none, or for another ending.
+    Raises UserError where there are none, or for another ending.
     """
     if not out.name.endswith(".tar.xz"):
         raise UserError(f"{out} must end in .tar.xz")
@@ -50,9 +53,11 @@ def pack(folder: Path, out: Path) -> int:
 def unpacked(inputs: Sequence[str | Path]) -> Iterator[list[Path]]:
     """The same list with every archive replaced by a temporary folder of its files, gone when the block ends.
 
-    Members that would leave the folder, links to elsewhere and devices are refused. Raises ValueError for an archive
-    that is damaged or hostile.
+    Members that would leave the folder, links to elsewhere and devices are refused, and archives of more than
+    `MOST_FILES` files, `MOST_BYTES` unpacked, or `DEEPEST` nested folders. What a kill has left is removed by the next
+    call. Raises UserError for an archive that is damaged, hostile or too large.
     """
+    _remove_abandoned()
     with ExitStack() as stack:
         found = []
         for given in map(Path, inputs):
@@ -61,16 +66,54 @@ def unpacked(inputs: Sequence[str | Path]) -> Iterator[list[Path]]:
                 continue
             if not hasattr(tarfile, "data_filter"):
                 raise UserError(f"{given}: this Python unpacks no archives safely; use 3.11.4 or newer, or unpack it")
-            folder = Path(stack.enter_context(TemporaryDirectory(prefix="report_")))
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)))
+            stack.enter_context(_locked(folder))
             try:
                 with tarfile.open(given) as archive:
-                    archive.extractall(folder, filter="data")
+                    _extract(archive, given, folder / "runs")
             except FileNotFoundError:
                 raise UserError(f"{given} does not exist; give run folders, or an archive of them") from None
-            except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:
-                raise UserError(f"{given} is no intact archive of runs ({error})") from None
-            found.append(folder)
+            except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError, ValueError) as error:
+                if isinstance(error, UserError):
+                    raise
+                said = clean(str(error))[:160]
+                raise UserError(f"{given} is no intact archive of runs ({said})") from None
+            found.append(folder / "runs")
         yield found
+
+
+MOST_FILES, MOST_BYTES, DEEPEST = 200_000, 4 << 30, 16
+_PREFIX = "nas-lightning-report-"
+
+
+def _extract(archive: tarfile.TarFile, given: Path, folder: Path) -> None:
+    folder.mkdir()
+    size = count = 0
+    for member in archive:
+        size, count = size + max(0, member.size), count + 1
+        if count > MOST_FILES or size > MOST_BYTES:
+            most = f"{MOST_FILES:,} files or {MOST_BYTES >> 30} GiB"
+            raise UserError(f"{given} holds more than {most}; unpack it yourself if you trust it")
+        if member.name.count("/") > DEEPEST:
+            raise UserError(f"{given} holds folders nested more than {DEEPEST} deep; no archive of runs does")
+        archive.extract(member, folder, filter="data", set_attrs=False)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """A lock that says that the folder's user lives: gone with the process, however it ends."""
+    with (folder / "in-use").open("w") as file:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+
+
+def _remove_abandoned() -> None:
+    """Remove the folders of commands that were killed."""
+    for folder in Path(gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError), (folder / "in-use").open() as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def main(arguments: Sequence[str]) -> int:
