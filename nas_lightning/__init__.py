@@ -1,0 +1,55 @@
+"""Weight-sharing neural architecture search: heuristics one can isolate, rankings one can quote.
+
+The names below are the public ones, imported when first used, so that ``import nas_lightning`` takes no time::
+
+    from nas_lightning import Benchmark, get_space
+
+    space = get_space("nasbench201")
+    table = Benchmark.open("digits_nasbench201", space="nasbench201")
+    table.accuracy(table.architectures()[0])
+
+A super-net is a `Plan` (`plan.py`). The five nouns that anyone can add from outside are `Heuristic`, `Space` with its
+`Network`, `Task`, `Predictor` and `Algorithm`.
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+try:
+    __version__ = version("nas-lightning")
+except PackageNotFoundError:  # a checkout on the path, not installed
+    __version__ = "0+unknown"
+
+_PUBLIC = {
+    "Algorithm": "search.algorithm",
+    "Benchmark": "benchmarks",
+    "Context": "predictors.base",
+    "Heuristic": "heuristic",
+    "ImageClassification": "data.module",
+    "Network": "nets.base",
+    "Plan": "plan",
+    "Predictor": "predictors.base",
+    "Space": "spaces.base",
+    "StandaloneModule": "training.module",
+    "SuperNetModule": "training.module",
+    "Task": "data.task",
+    "UserError": "errors",
+    "build_network": "nets.build",
+    "find_runs": "runs.reading",
+    "get_space": "spaces",
+    "load_network": "training.module",
+    "make_predictor": "predictors.base",
+    "write_table": "benchmarks",
+}
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_PUBLIC[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC})

@@ -9,10 +9,10 @@ rounds. Needs neither torch nor a GPU; a dry run of the sweep itself (docs/SWEEP
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
+from nas_lightning.config.ablations import heuristic_settings
 from nas_lightning.plan import Plan
 from nas_lightning.spaces import get_space
 from nas_lightning.sweep.step_time import (
@@ -31,7 +31,7 @@ DEFAULTS = {
     "nasbench201": {"channels": 16, "layers": 5, "batch_size": 256},
     "darts_nds": {"channels": 36, "layers": 12, "bn_affine": False, "batch_size": 64},
 }
-SETTINGS, SEEDS = len(list((Path(__file__).parent.parent / "conf" / "ablation").glob("*.yaml"))), 3
+SETTINGS, SEEDS = 1 + len(list(heuristic_settings())), 3
 """Settings of all factors and the baseline, as the isolated study sweeps them."""
 BANDWIDTH, LATENCY = 200e9, 10e-6
 """Bytes/s and seconds a round of one node's NVLink ring, on paper."""

@@ -9,6 +9,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from nas_lightning import plan
+from nas_lightning.config.ablations import register_ablations
 
 
 def _unfrozen(kind: type) -> type:
@@ -215,3 +216,4 @@ def register() -> None:
     """Make the schemas known to Hydra, under the names that conf/train.yaml uses."""
     store = ConfigStore.instance()
     store.store(name="train_schema", node=TrainConfig)
+    register_ablations()

@@ -43,7 +43,7 @@ class Job:
 
 
 def refuse_double_choice(config: TrainConfig, overrides: list[str]) -> None:
-    """A heuristic given both by the ablation file and on the command line: the second would silently win."""
+    """A heuristic given both by the ablation and on the command line: the second would silently win."""
     if not config.ablation:
         return
     factor = config.ablation.factor

@@ -209,7 +209,7 @@ def _condition(about: dict[str, Any], runs: list[Run]) -> Condition:
     for run in runs:
         ablation, signature = run.result.get("ablation") or {}, _signature(run)
         factor, name = str(ablation.get("factor")), str(ablation.get("setting"))
-        # An ablation file's name is the setting's only where it means one thing.
+        # An ablation's name is the setting's only where it means one thing.
         if factor in signature and name not in names[factor].values():
             names[factor].setdefault(signature[factor], name)
 

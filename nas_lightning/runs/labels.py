@@ -1,4 +1,4 @@
-"""How a change of heuristics is called where no ablation file names it: in reports, and by loggers."""
+"""How a change of heuristics is called where no ablation names it: in reports, and by loggers."""
 
 from __future__ import annotations
 

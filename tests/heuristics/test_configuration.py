@@ -11,6 +11,7 @@ import pytest
 import torch
 import yaml
 
+from nas_lightning.config.ablations import heuristic_settings
 from nas_lightning.heuristic import Heuristic
 from nas_lightning.modes.job import compose as compose_job
 from nas_lightning.modes.main import train
@@ -26,20 +27,15 @@ def space_of(recipe):
     return next((space for space in SPACES if space in recipe), "nasbench201")
 
 
-def test_every_ablation_file_overrides_one_heuristic_by_one_setting():
-    found = {path.stem: yaml.safe_load(path.read_text()) for path in (CONF / "ablation").glob("*.yaml")}
-    assert found.pop("baseline") == {"ablation": {"factor": "baseline", "setting": "baseline"}}
-    assert found == {
-        f"{path.parent.name}_{path.stem}": {
-            "defaults": [{f"override /heuristics/{path.parent.name}": path.stem}],
-            "ablation": {"factor": path.parent.name, "setting": path.stem},
-        }
-        for path in SETTINGS
-    }
+def test_every_setting_but_default_has_an_ablation_and_baseline_is_the_only_file():
+    assert set(heuristic_settings()) == {(path.parent.name, path.stem) for path in SETTINGS}
+    assert [path.stem for path in (CONF / "ablation").glob("*.yaml")] == ["baseline"]
+    baseline = yaml.safe_load((CONF / "ablation" / "baseline.yaml").read_text())
+    assert baseline == {"ablation": {"factor": "baseline", "setting": "baseline"}}
 
 
 @pytest.mark.parametrize("path", {path.parent.name: path for path in SETTINGS}.values(), ids=lambda p: p.parent.name)
-def test_an_ablation_file_composes_to_its_setting_and_binds(path):
+def test_an_ablation_composes_to_its_setting_and_binds(path):
     space = "nasbench101" if path.parent.name in ("wsbn", "dynamic_channel") else "nasbench201"
     cfg = composed(f"ablation={path.parent.name}_{path.stem}", f"space={space}", f"recipe={space}_quick")
     job = compose_job(cfg)

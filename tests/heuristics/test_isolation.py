@@ -40,11 +40,6 @@ def test_a_setting_changes_its_own_fields_alone(path):
     assert applicable
 
 
-def test_every_setting_but_default_has_an_ablation_file():
-    expected = {f"{p.parent.name}_{p.stem}" for p in FILES if p.stem != "default"} | {"baseline"}
-    assert {p.stem for p in (CONF / "ablation").glob("*.yaml")} == expected
-
-
 def test_a_scale_multiplies_the_starting_point_and_is_refused_where_it_changes_nothing():
     from callbacks.channels import Channels
     from callbacks.layers import Layers
