@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nas_lightning.analysis.output import show
 
-PARTS = ("landscape", "hyperparameters")
+PARTS = ("landscape", "hyperparameters", "fronts")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -214,4 +214,9 @@ def report(result: dict[str, Any], folder: Path, was_there: bool) -> None:
     if "pareto" in metrics:
         pareto = metrics["pareto"]
         line(f"Pareto front: {len(pareto['front'])} architectures, hypervolume {pareto['hypervolume']:.6g}")
+        if against := pareto.get("against_true_front"):
+            line(
+                f"  against the true front of {against['true_front']}: hypervolume {100 * against['share']:.1f} % "
+                f"of its own, inverted generational distance {against['distance']:.4f}"
+            )
     line(f"Run folder: {folder}")

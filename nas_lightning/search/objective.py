@@ -63,6 +63,10 @@ class Objective(ABC):
         """For each measure a value that no architecture exceeds: the corner of the hypervolume. Empty where unknown."""
         return {}
 
+    def true_points(self, names: Sequence[str]) -> np.ndarray | None:
+        """Minus truth and these measures of every row of the table, float64 [n, 1 + m]; None without a table."""
+        return None
+
     def worst_value(self) -> float:
         """A value that no architecture falls below: the other corner of the hypervolume."""
         return 0.0

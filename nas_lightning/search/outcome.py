@@ -14,7 +14,7 @@ from nas_lightning.search.algorithm import make_algorithm
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.engine import Record, Search
 from nas_lightning.search.objective import Objective
-from nas_lightning.search.pareto import hypervolume, pareto_front
+from nas_lightning.search.pareto import hypervolume, indicators, pareto_front
 
 BASELINE_SEED = 1_000_000  # baseline searches draw from streams that no user's search with a small seed shares
 
@@ -138,6 +138,7 @@ def pareto(records: Sequence[Record], objective: Objective, measures: Sequence[s
     front.sort(key=lambda r: -r.measurement.value)
     return {
         "measures": list(measures),
+        "against_true_front": _against_true_front(front, objective, measures),
         "reference": {"objective": worst, **reference, "from": source},
         # The reference itself belongs to the dominated region's edge: an architecture as large as it adds no volume.
         "hypervolume": hypervolume(points, corner) if full else 0.0,
@@ -147,6 +148,25 @@ def pareto(records: Sequence[Record], objective: Objective, measures: Sequence[s
             for r in front
         ],
     }
+
+
+def _against_true_front(
+    front: Sequence[Record], objective: Objective, measures: Sequence[str]
+) -> dict[str, float | int] | None:
+    """`Indicators` of the found front by its stand-alone truth, not by the values that guided; None without a table."""
+    points = objective.true_points(measures)
+    if points is None or not front:
+        return None
+    truth = objective.cheap_truth([record.trial.architecture for record in front])
+    found = np.array(
+        [
+            [-value, *(record.measurement.measures[name] for name in measures)]
+            for value, record in zip(truth, front, strict=True)
+            if np.isfinite(value)
+        ]
+    )
+    true = points[pareto_front(points)]
+    return None if not len(found) else {**asdict(indicators(found, true)), "true_front": len(true)}
 
 
 _baselines: dict[str, dict[str, Any]] = {}

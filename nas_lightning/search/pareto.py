@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import moocore
 import numpy as np
 from numpy.typing import ArrayLike
 
@@ -66,11 +69,9 @@ def crowding_distance(points: ArrayLike) -> np.ndarray:
 
 
 def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
-    """Volume that the points dominate, bounded by `reference` (worse than them in every objective).
+    """Volume that the points dominate, bounded by `reference` (worse than them in every objective), by `moocore`.
 
-    Points that are not better than the reference everywhere add nothing. Slices along the last objective: exact in any
-    dimension, O(n^(m - 1)) at the usual few objectives (While et al., "A faster algorithm for calculating hypervolume",
-    2006, section 2).
+    Points that are not better than the reference everywhere add nothing.
 
     >>> hypervolume([[1, 3], [2, 2], [3, 1]], reference=[4, 4])
     6.0
@@ -82,13 +83,38 @@ def hypervolume(points: ArrayLike, reference: ArrayLike) -> float:
         return 0.0
     if p.shape[1] == 1:
         return float(ref[0] - p[:, 0].min())
-    p = p[pareto_front(p)]
-    p = p[np.argsort(p[:, -1], kind="stable")]
-    ends = np.append(p[1:, -1], ref[-1])
-    return float(
-        sum(
-            (end - start) * hypervolume(p[: i + 1, :-1], ref[:-1])
-            for i, (start, end) in enumerate(zip(p[:, -1], ends, strict=True))
-            if end > start
-        )
-    )
+    return float(moocore.hypervolume(p, ref=ref))
+
+
+@dataclass(frozen=True)
+class Indicators:
+    """A found front against the true one, objectives scaled by the true front's utopia and nadir to [0, 1].
+
+    `hypervolume` is bounded by the nadir, `share` is its part of the true front's (1 for the true front), and
+    `distance` is the inverted generational distance, the mean distance from the true front's points to the nearest
+    found one (0 for the true front). Lu et al., "Neural Architecture Search as Multiobjective Optimization
+    Benchmarks" (EvoXBench), IEEE TEVC 2023, section V.
+    """
+
+    hypervolume: float
+    share: float
+    distance: float
+
+
+def scaled(points: ArrayLike, front: ArrayLike) -> np.ndarray:
+    """Points with the utopia of `front` at 0 and its nadir at 1 in every objective; a constant objective stays at 0."""
+    p, f = np.asarray(points, np.float64), np.asarray(front, np.float64)
+    low, width = f.min(axis=0), np.ptp(f, axis=0)
+    return (p - low) / np.where(width > 0, width, 1.0)
+
+
+def indicators(found: ArrayLike, front: ArrayLike) -> Indicators:
+    """Judge `found` [n, m] by the true `front` [k, m]; everything is minimised. Raises ValueError for no points."""
+    f = np.asarray(front, np.float64)
+    p = np.asarray(found, np.float64).reshape(-1, f.shape[1])
+    if not len(p) or not len(f):
+        raise ValueError("indicators need a point that was found and a front to compare it with")
+    ours, true, nadir = scaled(p, f), scaled(f, f), np.ones(f.shape[1])
+    reached = hypervolume(ours, nadir)
+    whole = hypervolume(true, nadir)
+    return Indicators(reached, reached / whole if whole else float("nan"), float(moocore.igd(ours, ref=true)))

@@ -94,6 +94,10 @@ class TableObjective(Objective):
     def reference_measures(self, names: Sequence[str]) -> dict[str, float]:
         return {name: float(np.nanmax(self._measures[name])) for name in names}
 
+    def true_points(self, names: Sequence[str]) -> np.ndarray:
+        points = np.stack([-self._truth, *(self._measures[name] for name in names)], axis=1)
+        return points[np.isfinite(points).all(axis=1)]
+
     def worst_value(self) -> float:
         return float(np.nanmin(self._values))
 
