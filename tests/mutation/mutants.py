@@ -1,0 +1,142 @@
+"""Small faults in a module's syntax tree: what each is, and the source with it."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+COMPARISONS = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
+    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.In: ast.NotIn, ast.NotIn: ast.In,
+}  # fmt: skip
+ARITHMETIC = {
+    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult, ast.FloorDiv: ast.Div, ast.Mod: ast.Mult,
+    ast.Pow: ast.Mult, ast.MatMult: ast.Mult, ast.LShift: ast.RShift, ast.RShift: ast.LShift, ast.BitAnd: ast.BitOr,
+    ast.BitOr: ast.BitAnd,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One fault: `before` became `after` in `line` of `module`, the `nth` of its kind with these texts there."""
+
+    module: str
+    line: int
+    kind: str
+    before: str
+    after: str
+    nth: int
+    source: str
+
+    @property
+    def key(self) -> str:
+        """Names the fault whatever stands in other lines: what a resumed pass and the list of equivalent ones know."""
+        text = f"{self.module}\n{self.kind}\n{self.before}\n{self.after}\n{self.nth}"
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def __str__(self) -> str:
+        return f"{self.key} {self.module}:{self.line} {self.kind}: {self.before}  →  {self.after}"
+
+
+def faults(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
+    """(kind, what replaces `node`) for every fault at `node` itself."""
+    new = copy.deepcopy(node)
+    if isinstance(new, ast.Compare) and type(new.ops[0]) in COMPARISONS:
+        new.ops[0] = COMPARISONS[type(new.ops[0])]()
+        yield "comparison", new
+    elif isinstance(new, (ast.BinOp, ast.AugAssign)) and type(new.op) in ARITHMETIC:
+        new.op = ARITHMETIC[type(new.op)]()
+        yield "arithmetic", new
+    elif isinstance(new, ast.BoolOp):
+        new.op = ast.Or() if isinstance(new.op, ast.And) else ast.And()
+        yield "boolean", new
+    elif isinstance(new, ast.UnaryOp) and isinstance(new.op, (ast.Not, ast.USub)):
+        yield "boolean" if isinstance(new.op, ast.Not) else "arithmetic", new.operand
+    elif isinstance(new, ast.IfExp):
+        new.body, new.orelse = new.orelse, new.body
+        yield "branches", new
+    elif isinstance(new, ast.Constant):
+        if isinstance(new.value, bool):
+            yield "constant", ast.Constant(not new.value)
+        elif isinstance(new.value, int):
+            yield "constant", ast.Constant(new.value + 1)
+        elif isinstance(new.value, float):
+            yield "constant", ast.Constant(new.value * 2 if new.value else 1.0)
+    elif isinstance(new, ast.Call) and len(new.args) >= 2 and not any(isinstance(a, ast.Starred) for a in new.args[:2]):
+        new.args[0], new.args[1] = new.args[1], new.args[0]
+        yield "swapped arguments", new
+    if removable(node):
+        yield "removed", ast.Pass()
+
+
+def removable(node: ast.AST) -> bool:
+    """A statement whose absence leaves every name defined."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Call)
+    if isinstance(node, ast.Assign):
+        return all(isinstance(target, (ast.Attribute, ast.Subscript)) for target in node.targets)
+    return isinstance(node, (ast.AugAssign, ast.Raise, ast.Continue, ast.Break))
+
+
+def places(tree: ast.AST) -> Iterator[tuple[ast.AST, str, int | None]]:
+    """(parent, field, index) of every node that computes: no annotations, messages, decorators, doc or format texts."""
+    for parent in ast.walk(tree):
+        for field, value in ast.iter_fields(parent):
+            if field in ("annotation", "returns", "decorator_list", "bases", "type_ignores"):
+                continue
+            for index, child in enumerate(value) if isinstance(value, list) else ((None, value),):
+                if isinstance(child, ast.AST):
+                    yield parent, field, index
+
+
+def without_texts(tree: ast.Module) -> set[int]:
+    """Ids of the nodes inside messages: raised errors' arguments, formatted strings, type-checking blocks."""
+    skipped: set[int] = set()
+    for node in ast.walk(tree):
+        hidden: list[ast.AST] = []
+        if isinstance(node, ast.Raise) and node.exc is not None:
+            hidden = [node.exc]
+        elif isinstance(node, (ast.JoinedStr, ast.AnnAssign)):
+            hidden = [node] if isinstance(node, ast.JoinedStr) else [node.annotation]
+        elif isinstance(node, ast.arg) and node.annotation is not None:
+            hidden = [node.annotation]
+        elif isinstance(node, ast.FunctionDef):
+            hidden = [*node.decorator_list, *([node.returns] if node.returns else [])]
+        elif isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            hidden = [node]
+        for part in hidden:
+            skipped |= {id(inner) for inner in ast.walk(part)}
+    return skipped
+
+
+def mutants(module: str, source: str) -> list[Mutant]:
+    """Every single fault of `source`, in the order of its lines."""
+    tree = ast.parse(source)
+    skipped, found = without_texts(tree), []
+    seen: dict[tuple[str, str, str], int] = {}
+    for parent, field, index in list(places(tree)):
+        held = getattr(parent, field)
+        node = held if index is None else held[index]
+        if id(node) in skipped:
+            continue
+        for kind, new in faults(node):
+            before, after = ast.unparse(node), ast.unparse(new)
+            if before == after:
+                continue
+            put(parent, field, index, ast.copy_location(new, node))
+            text = ast.unparse(ast.fix_missing_locations(tree))
+            put(parent, field, index, node)
+            nth = seen[kind, before, after] = seen.get((kind, before, after), -1) + 1
+            found.append(Mutant(module, getattr(node, "lineno", 0), kind, before, after, nth, text))
+    return sorted(found, key=lambda mutant: mutant.line)
+
+
+def put(parent: ast.AST, field: str, index: int | None, node: ast.AST) -> None:
+    """Hang `node` where (parent, field, index) says."""
+    if index is None:
+        setattr(parent, field, node)
+    else:
+        getattr(parent, field)[index] = node

@@ -1,0 +1,76 @@
+"""The mutation pass itself: what it plants, and that a planted fault is noticed."""
+
+import ast
+import subprocess
+import sys
+
+import pytest
+
+from tests.mutation.__main__ import ROOT, equivalent, source_of
+from tests.mutation.mutants import mutants
+from tests.mutation.suites import MODULES, suite_of
+
+SOURCE = '''
+"""A text."""
+def f(a: int = 1, *rest: str) -> int:
+    """Another."""
+    if a < 2 and not rest:
+        raise ValueError(f"{a + 1} is wrong")
+    self.x = max(a, 3)
+    return -a * 2.5 if a else True
+'''
+
+
+def test_every_kind_of_fault_is_planted_and_no_text_is_touched():
+    found = [(m.kind, m.before, m.after) for m in mutants("f", SOURCE)]
+    assert sorted(found) == sorted(
+        [
+            ("constant", "1", "2"),
+            ("comparison", "a < 2", "a <= 2"),
+            ("constant", "2", "3"),
+            ("boolean", "a < 2 and (not rest)", "a < 2 or not rest"),
+            ("boolean", "not rest", "rest"),
+            ("removed", "raise ValueError(f'{a + 1} is wrong')", "pass"),
+            ("removed", "self.x = max(a, 3)", "pass"),
+            ("swapped arguments", "max(a, 3)", "max(3, a)"),
+            ("constant", "3", "4"),
+            ("branches", "-a * 2.5 if a else True", "True if a else -a * 2.5"),
+            ("arithmetic", "-a * 2.5", "-a / 2.5"),
+            ("arithmetic", "-a", "a"),
+            ("constant", "2.5", "5.0"),
+            ("constant", "True", "False"),
+        ]
+    )
+
+
+def test_each_fault_is_one_change_of_the_original():
+    original = ast.unparse(ast.parse(SOURCE))
+    for mutant in mutants("f", SOURCE):
+        assert ast.parse(mutant.source)
+        changed = [(a, b) for a, b in zip(original.splitlines(), mutant.source.splitlines(), strict=True) if a != b]
+        assert len(changed) == 1
+    assert len({m.key for m in mutants("f", SOURCE)}) == len(mutants("f", SOURCE))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_the_map_names_modules_and_tests_that_exist(module):
+    assert mutants(module, source_of(module).read_text())
+    assert all((ROOT / path).exists() for path in suite_of(module))
+
+
+def test_an_equivalent_fault_is_named_with_its_reason_and_still_exists():
+    keys = {m.key for module in MODULES for m in mutants(module, source_of(module).read_text())}
+    for key, why in equivalent().items():
+        assert key in keys, f"equivalent.tsv: {key} ({why}) is no fault of the code any more; take it out"
+        assert len(why) > 10
+
+
+@pytest.mark.mutation
+def test_the_faults_of_the_learning_rate_are_seen(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.mutation", "nas_lightning.training.schedule", "--out", str(tmp_path / "m.jsonl")],
+        cwd=ROOT, capture_output=True, text=True, timeout=900,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "SURVIVED" not in done.stdout.replace("survived", "")
+    assert done.stdout.count(" failed ") > 20
