@@ -9,6 +9,13 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 import pytest
 from hydra.core.hydra_config import HydraConfig
 
+from tests.helpers import weight
+
+
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
+def pytest_collection_modifyitems(items):
+    weight.mark(items)
+
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory):

@@ -1,0 +1,69 @@
+"""Which tests are quick: those that start no process, run no whole job, and are not marked slow by hand.
+
+Found by following what a test, its fixtures and the helpers they call refer to, so that no list has to be kept.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+from collections.abc import Iterator
+from types import CodeType, FunctionType, ModuleType
+from typing import Any
+
+import pytest
+
+PROCESSES: tuple[Any, ...] = (subprocess, multiprocessing, subprocess.run, subprocess.Popen, subprocess.check_output)
+JOBS = ("nas_lightning.modes.main.train", "nas_lightning.modes.search.search")
+"""Functions that run a whole job, as the command line does."""
+LEFT_OUT = ("command", "slow", "faults", "launchers", "mutation")
+"""Markers that keep a test out of the quick ones."""
+
+
+def names_in(code: CodeType) -> Iterator[str]:
+    """Every global and attribute that `code`, or a function defined inside it, refers to."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from names_in(constant)
+
+
+def is_heavy(function: Any, seen: set[int] | None = None) -> bool:
+    """Whether `function`, or a function of the tests that it refers to, starts a process or runs a whole job."""
+    seen = set() if seen is None else seen
+    function = getattr(function, "__wrapped__", function)
+    if not isinstance(function, FunctionType) or id(function) in seen:
+        return False
+    seen.add(id(function))
+    names = set(names_in(function.__code__))
+    if "fork" in names and function.__globals__.get("os") is os:
+        return True
+    for name in names:
+        found = function.__globals__.get(name)
+        if found is None:
+            continue
+        if any(found is process for process in PROCESSES):
+            return True
+        if isinstance(found, FunctionType):
+            if f"{found.__module__}.{found.__name__}" in JOBS:
+                return True
+            if found.__module__.startswith("tests.") and is_heavy(found, seen):
+                return True
+        elif isinstance(found, ModuleType) and found.__name__.startswith("tests."):
+            inner = [getattr(found, other, None) for other in names]
+            if any(is_heavy(f, seen) for f in inner if isinstance(f, FunctionType)):
+                return True
+    return False
+
+
+def mark(items: list[pytest.Item]) -> None:
+    """Give every test the marker `command` where it is heavy, and `quick` where nothing keeps it out."""
+    for item in items:
+        functions = [getattr(item, "function", None)]
+        for definitions in getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).values():
+            functions += [definition.func for definition in definitions]
+        if any(map(is_heavy, functions)):
+            item.add_marker("command")
+        if not any(item.get_closest_marker(name) for name in LEFT_OUT):
+            item.add_marker("quick")
