@@ -30,6 +30,8 @@ class Mutant:
     after: str
     nth: int
     source: str
+    inside: bool
+    """Of a function, where it can be planted into what is imported already."""
 
     @property
     def key(self) -> str:
@@ -65,11 +67,17 @@ def faults(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
             yield "constant", ast.Constant(new.value + 1)
         elif isinstance(new.value, float):
             yield "constant", ast.Constant(new.value * 2 if new.value else 1.0)
-    elif isinstance(new, ast.Call) and len(new.args) >= 2 and not any(isinstance(a, ast.Starred) for a in new.args[:2]):
+    elif isinstance(new, ast.Call) and len(new.args) >= 2 and not is_symmetric(new):
         new.args[0], new.args[1] = new.args[1], new.args[0]
         yield "swapped arguments", new
     if removable(node):
         yield "removed", ast.Pass()
+
+
+def is_symmetric(call: ast.Call) -> bool:
+    """Whether the order of the first two arguments cannot matter, or cannot be changed."""
+    same = isinstance(call.func, ast.Name) and call.func.id in ("max", "min")
+    return same or any(isinstance(argument, ast.Starred) for argument in call.args[:2])
 
 
 def removable(node: ast.AST) -> bool:
@@ -116,6 +124,8 @@ def mutants(module: str, source: str) -> list[Mutant]:
     """Every single fault of `source`, in the order of its lines."""
     tree = ast.parse(source)
     skipped, found = without_texts(tree), []
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+    inside = {id(n) for function in functions for line in function.body for n in ast.walk(line)}
     seen: dict[tuple[str, str, str], int] = {}
     for parent, field, index in list(places(tree)):
         held = getattr(parent, field)
@@ -130,7 +140,7 @@ def mutants(module: str, source: str) -> list[Mutant]:
             text = ast.unparse(ast.fix_missing_locations(tree))
             put(parent, field, index, node)
             nth = seen[kind, before, after] = seen.get((kind, before, after), -1) + 1
-            found.append(Mutant(module, getattr(node, "lineno", 0), kind, before, after, nth, text))
+            found.append(Mutant(module, getattr(node, "lineno", 0), kind, before, after, nth, text, id(node) in inside))
     return sorted(found, key=lambda mutant: mutant.line)
 
 

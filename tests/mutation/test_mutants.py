@@ -16,7 +16,7 @@ def f(a: int = 1, *rest: str) -> int:
     """Another."""
     if a < 2 and not rest:
         raise ValueError(f"{a + 1} is wrong")
-    self.x = max(a, 3)
+    self.x = divmod(a, 3)
     return -a * 2.5 if a else True
 '''
 
@@ -31,8 +31,8 @@ def test_every_kind_of_fault_is_planted_and_no_text_is_touched():
             ("boolean", "a < 2 and (not rest)", "a < 2 or not rest"),
             ("boolean", "not rest", "rest"),
             ("removed", "raise ValueError(f'{a + 1} is wrong')", "pass"),
-            ("removed", "self.x = max(a, 3)", "pass"),
-            ("swapped arguments", "max(a, 3)", "max(3, a)"),
+            ("removed", "self.x = divmod(a, 3)", "pass"),
+            ("swapped arguments", "divmod(a, 3)", "divmod(3, a)"),
             ("constant", "3", "4"),
             ("branches", "-a * 2.5 if a else True", "True if a else -a * 2.5"),
             ("arithmetic", "-a * 2.5", "-a / 2.5"),

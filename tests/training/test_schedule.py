@@ -50,3 +50,4 @@ def test_the_warm_up_is_rounded_to_whole_steps_and_may_fill_the_run():
     assert rate(3, warmup_epochs=0.26) == 0.8
     assert rate(99, warmup_epochs=10) == pytest.approx(0.8 * 100 / 101)
     assert rate(100, warmup_epochs=10) == 0.8  # nothing remains of the schedule
+    assert rate(100, warmup_epochs=9.9) == pytest.approx(LOW)  # one step remains, and is done
