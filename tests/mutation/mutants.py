@@ -29,7 +29,8 @@ class Mutant:
     before: str
     after: str
     nth: int
-    source: str
+    number: int
+    """Among all faults of the module, in the order in which they are found."""
     inside: bool
     """Of a function, where it can be planted into what is imported already."""
 
@@ -120,28 +121,42 @@ def without_texts(tree: ast.Module) -> set[int]:
     return skipped
 
 
-def mutants(module: str, source: str) -> list[Mutant]:
-    """Every single fault of `source`, in the order of its lines."""
-    tree = ast.parse(source)
-    skipped, found = without_texts(tree), []
-    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
-    inside = {id(n) for function in functions for line in function.body for n in ast.walk(line)}
-    seen: dict[tuple[str, str, str], int] = {}
+def planted(tree: ast.Module) -> Iterator[tuple[ast.AST, str, ast.AST]]:
+    """(node, kind, replacement) of every fault; while a step lasts, `tree` holds the replacement."""
+    skipped = without_texts(tree)
     for parent, field, index in list(places(tree)):
         held = getattr(parent, field)
         node = held if index is None else held[index]
         if id(node) in skipped:
             continue
         for kind, new in faults(node):
-            before, after = ast.unparse(node), ast.unparse(new)
-            if before == after:
-                continue
             put(parent, field, index, ast.copy_location(new, node))
-            text = ast.unparse(ast.fix_missing_locations(tree))
+            yield node, kind, new
             put(parent, field, index, node)
+
+
+def mutants(module: str, source: str) -> list[Mutant]:
+    """Every single fault of `source`, in the order of its lines."""
+    tree, found = ast.parse(source), []
+    functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
+    inside = {id(n) for function in functions for line in function.body for n in ast.walk(line)}
+    seen: dict[tuple[str, str, str], int] = {}
+    for number, (node, kind, new) in enumerate(planted(tree)):
+        before, after = ast.unparse(node), ast.unparse(new)
+        if before != after:
             nth = seen[kind, before, after] = seen.get((kind, before, after), -1) + 1
-            found.append(Mutant(module, getattr(node, "lineno", 0), kind, before, after, nth, text, id(node) in inside))
+            line = getattr(node, "lineno", 0)
+            found.append(Mutant(module, line, kind, before, after, nth, number, id(node) in inside))
     return sorted(found, key=lambda mutant: mutant.line)
+
+
+def source_with(mutant: Mutant, source: str) -> str:
+    """`source` with the fault, without comments."""
+    tree = ast.parse(source)
+    for number, _ in enumerate(planted(tree)):
+        if number == mutant.number:
+            return ast.unparse(ast.fix_missing_locations(tree))
+    raise ValueError(f"{mutant} is no fault of this source")
 
 
 def put(parent: ast.AST, field: str, index: int | None, node: ast.AST) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 from _pytest.runner import runtestprotocol
 
-from tests.mutation.mutants import Mutant
+from tests.mutation.mutants import Mutant, source_with
 from tests.mutation.suites import suite_of
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ class Planted(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
         return self.path
 
     def get_data(self, path: str) -> bytes:
-        return self.mutant.source.encode()
+        return source_with(self.mutant, Path(self.path).read_text()).encode()
 
     def path_stats(self, path: str) -> Any:
         raise OSError  # never read from, nor written to, the cache of compiled modules
@@ -83,7 +83,8 @@ def plant(mutant: Mutant) -> None:
     real = sys.modules[mutant.module]
     sys.modules[mutant.module] = faulty  # dataclasses look their module up
     try:
-        exec(compile(mutant.source, mutant.module, "exec"), faulty.__dict__)
+        source = source_with(mutant, source_of(mutant.module).read_text())
+        exec(compile(source, mutant.module, "exec"), faulty.__dict__)
     finally:
         sys.modules[mutant.module] = real
     wanted = dict(functions_of(vars(faulty), mutant.module))

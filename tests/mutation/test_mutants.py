@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.mutation.__main__ import ROOT, equivalent, source_of
-from tests.mutation.mutants import mutants
+from tests.mutation.mutants import mutants, source_with
 from tests.mutation.suites import MODULES, suite_of
 
 SOURCE = '''
@@ -46,8 +46,9 @@ def test_every_kind_of_fault_is_planted_and_no_text_is_touched():
 def test_each_fault_is_one_change_of_the_original():
     original = ast.unparse(ast.parse(SOURCE))
     for mutant in mutants("f", SOURCE):
-        assert ast.parse(mutant.source)
-        changed = [(a, b) for a, b in zip(original.splitlines(), mutant.source.splitlines(), strict=True) if a != b]
+        faulty = source_with(mutant, SOURCE)
+        assert ast.parse(faulty)
+        changed = [(a, b) for a, b in zip(original.splitlines(), faulty.splitlines(), strict=True) if a != b]
         assert len(changed) == 1
     assert len({m.key for m in mutants("f", SOURCE)}) == len(mutants("f", SOURCE))
 
