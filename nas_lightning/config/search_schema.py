@@ -103,7 +103,16 @@ class SearchConfig:
     trainer: TrainerSchema = field(default_factory=TrainerSchema)
     logger: SearchLoggerSchema = field(default_factory=SearchLoggerSchema)
     checkpoint: str | None = None
-    """objective=supernet: checkpoint of a trained super-net."""
+    """Checkpoint of a trained super-net: what objective=supernet scores with, and what labels the candidates of
+    algorithm=acenas or predictor_guided weakly under objective=training or benchmark."""
+    weak_labels: str | None = None
+    """File of weak labels for acenas or predictor_guided: a super-net's ranking.parquet; its truth is not read."""
+    weak_columns: list[str] = field(default_factory=list)
+    """Which scores of that file; empty takes all."""
+    weak_images: int | None = None
+    """Held-out images that checkpoint=… labels the candidates on; null uses all that fill whole batches."""
+    weak_probe_images: int = 0
+    """Training images that its probes are fitted on: adds linear_probe and class_separation to the weak labels."""
     single_fidelity: bool = False
     """Run algorithms that need several fidelities on full evaluations alone."""
     parallel: int = 1

@@ -23,13 +23,14 @@ from nas_lightning.config.search_schema import (
 )
 from nas_lightning.errors import UserError
 from nas_lightning.runs.files import refused_by_disk
-from nas_lightning.search.algorithm import packaged_target
+from nas_lightning.search.algorithm import algorithm_class, packaged_target
 from nas_lightning.search.benchmark_objective import benchmark_objective, open_table
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.objective import Objective
 from nas_lightning.search.runner import SearchPlan, run_search
 from nas_lightning.search.summary import is_score
 from nas_lightning.search.trial import SearchError
+from nas_lightning.search.weak_labels import WeakLabelFile, WeakLabelSource
 from nas_lightning.spaces import configured, get_space
 
 console = Console()
@@ -65,6 +66,7 @@ def _search(cfg: DictConfig) -> dict[str, Any]:
         config_yaml=OmegaConf.to_yaml(cfg, resolve=True),
         force=config.force,
         progress=config.progress_bar,
+        weak=weak_labels_of(config, plan),
     )
     if not was_there and config.logger.name != "none":
         log_search(config, result, folder)
@@ -107,7 +109,38 @@ def study_folder(config: SearchConfig) -> Path:
 def describe_search(config: SearchConfig) -> Path:
     """The run folder of the search that the configuration asks for, found without searching."""
     plan = plan_of(config)
-    return study_folder(config) / plan.run_name(make_objective(config, plan))
+    return study_folder(config) / plan.run_name(make_objective(config, plan), weak_labels_of(config, plan))
+
+
+def weak_labels_of(config: SearchConfig, plan: SearchPlan) -> WeakLabelSource | None:
+    """Where the search's weak labels come from; None where it has none.
+
+    ``weak_labels=`` names a file of scores; ``checkpoint=`` with an objective that is no super-net names the super-net
+    that labels the algorithm's candidates. Raises SearchError where both are given, or the objective is one already.
+    """
+    file, checkpoint, objective = config.weak_labels, config.checkpoint, as_dict(config.objective)["name"]
+    labelled = file is not None or (checkpoint is not None and objective != "supernet")
+    if labelled and not algorithm_class(plan.target or plan.algorithm).takes_weak_labels:
+        given = "weak_labels" if file is not None else "checkpoint"
+        raise SearchError(
+            f"{given}=… labels candidates weakly here, and {plan.algorithm} does not use that: drop it, choose "
+            "algorithm=acenas or predictor_guided, or objective=supernet"
+        )
+    if file is not None and checkpoint is not None:
+        raise SearchError("weak_labels and checkpoint are both given: choose the file, or the super-net that makes one")
+    if file is not None:
+        if config.weak_images is not None or config.weak_probe_images:
+            raise SearchError("weak_images and weak_probe_images belong to checkpoint=…: a file of labels has its own")
+        return WeakLabelFile(file, config.weak_columns)
+    if config.weak_columns:
+        raise SearchError("weak_columns chooses from the scores of weak_labels=…: give the file, or drop it")
+    if checkpoint is None or objective == "supernet":
+        if config.weak_images is not None or config.weak_probe_images:
+            raise SearchError("weak_images and weak_probe_images say how checkpoint=… labels weakly: nothing does here")
+        return None
+    from nas_lightning.objectives.weak_labels import supernet_weak_labels  # imports PyTorch
+
+    return supernet_weak_labels(config)
 
 
 def log_search(config: SearchConfig, result: dict[str, Any], folder: Path) -> None:
@@ -138,10 +171,6 @@ def make_objective(config: SearchConfig, plan: SearchPlan) -> Objective:
     """The objective that the configuration asks for. Imports PyTorch only where it is needed."""
     wanted = typed_objective(config.objective)
     unit, space = plan.budget.unit, config.space.name
-    if config.checkpoint is not None and not isinstance(wanted, SupernetObjectiveSchema):
-        raise SearchError(
-            f"checkpoint belongs to objective=supernet, not to objective={wanted.name}: drop one of the two"
-        )
     measures = tuple(plan.settings.get("minimise", ()))
     if isinstance(wanted, BenchmarkObjectiveSchema):
         settings = asdict(wanted)

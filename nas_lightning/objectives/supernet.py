@@ -69,17 +69,17 @@ class SupernetObjective(Objective):
         self.data = data(self.plan)
         self.data.setup()
         size = settings.batch_size
-        self._batches = evaluation_batches(self.data.held_out(), self.data.normalize, size, settings.images, device)
-        low = min(max(1, settings.screening_batches), len(self._batches))
-        self.fidelities = Fidelities("images", tuple(size * n for n in range(low, len(self._batches) + 1)))
+        self.batches = evaluation_batches(self.data.held_out(), self.data.normalize, size, settings.images, device)
+        low = min(max(1, settings.screening_batches), len(self.batches))
+        self.fidelities = Fidelities("images", tuple(size * n for n in range(low, len(self.batches) + 1)))
         self._size, self.settings, self.cost_unit = size, settings, cost_unit
-        self._precision = trainer.precision
+        self.precision = trainer.precision
         self.benchmark, self.standalone = benchmark, standalone
         protocol = self.plan.protocol
         recalibrate = protocol.bn_evaluation == "recalibrate"
         loader = self.data.loader(device) if recalibrate else None
-        self._calibration = [loader.batch(i)[0] for i in range(protocol.bn_recalibration_batches)] if loader else []
-        self._probe = self._probe_batches(settings.probe_images, device)
+        self.calibration = [loader.batch(i)[0] for i in range(protocol.bn_recalibration_batches)] if loader else []
+        self.probe = self._probe_batches(settings.probe_images, device)
         self.dataset = self.data.source.name
         self._measures = CostMeasures(get_space(space), self.plan, self.data, measures)
         self._checkpoint_sha256 = sha256_of(checkpoint)
@@ -106,6 +106,10 @@ class SupernetObjective(Objective):
             raise SearchError("objective.architectures=table needs a table: choose benchmark=…")
         return ListedSpace(whole, [arch for arch in self.benchmark.architectures() if admits(arch)])
 
+    def holds(self, architecture: Any) -> bool:
+        """Whether the super-net can score it."""
+        return bool(self.space.holds(architecture))  # type: ignore[attr-defined]  # always a SubSpace
+
     def evaluate(self, trials: Sequence[Trial]) -> list[Measurement]:
         out: dict[int, Measurement] = {}
         measures = self._measures.of([trial.architecture for trial in trials])
@@ -114,11 +118,11 @@ class SupernetObjective(Objective):
             scores = score(
                 self.network,
                 [trials[i].architecture for i in chosen],
-                self._batches[: fidelity // self._size],
+                self.batches[: fidelity // self._size],
                 self.plan.protocol.bn_evaluation,
-                self._calibration,
-                precision=self._precision,
-                probe=self._probe,
+                self.calibration,
+                precision=self.precision,
+                probe=self.probe,
             )
             for i, value in zip(chosen, scores.as_dict()[self.settings.score].tolist(), strict=True):
                 out[i] = Measurement(value, fidelity / self.fidelities.full, measures[i])
@@ -165,7 +169,7 @@ class SupernetObjective(Objective):
             "measures": list(self._measures.names),
             "truth": self._truth_identity(),
             # searches from before the precision counted keep their names
-            **({} if self._precision == "32-true" else {"precision": self._precision}),
+            **({} if self.precision == "32-true" else {"precision": self.precision}),
         }
 
     def _truth_identity(self) -> Any:

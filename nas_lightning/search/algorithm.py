@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces.base import ArchitectureError, Space
+
+if TYPE_CHECKING:
+    from nas_lightning.search.weak_labels import WeakLabels
 
 PACKAGE = "nas_lightning.search.algorithms"
 ENTRY_POINTS = "nas_lightning.algorithms"
@@ -33,6 +36,7 @@ class Algorithm(ABC):
     """
 
     needs_fidelities: ClassVar[bool] = False
+    takes_weak_labels: ClassVar[bool] = False  # see `take_weak_labels`
     measures: tuple[str, ...] = ()  # what must be measured beside the value
 
     def __init__(self, space: Space, rng: np.random.Generator, fidelities: Fidelities):
@@ -49,6 +53,14 @@ class Algorithm(ABC):
 
     def fit_budget(self, budget: Budget) -> None:  # noqa: B027 (most algorithms plan nothing ahead)
         """Called once before the first `ask`: an algorithm whose plan does not fit the budget cuts it and notes so."""
+
+    def wanted_weak_labels(self) -> list[Any]:
+        """Which architectures should be labelled weakly, where the source can score any (`takes_weak_labels`)."""
+        raise NotImplementedError
+
+    def take_weak_labels(self, labels: WeakLabels) -> None:
+        """Called once before the first `ask` where the search has weak labels (`takes_weak_labels`)."""
+        raise NotImplementedError
 
 
 def packaged_algorithms() -> tuple[str, ...]:

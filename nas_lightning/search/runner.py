@@ -26,6 +26,7 @@ from nas_lightning.search.objective import Objective
 from nas_lightning.search.outcome import conclude, random_baseline, random_draws
 from nas_lightning.search.progress import SearchProgress
 from nas_lightning.search.trial import SearchError
+from nas_lightning.search.weak_labels import WeakLabelSource
 
 
 @dataclass(frozen=True)
@@ -52,16 +53,17 @@ class SearchPlan:
         if self.baseline_seeds < 0:
             raise SearchError(f"baseline_seeds={self.baseline_seeds}: give a number of random searches, or 0 for none")
 
-    def determinants(self, objective: Objective) -> dict[str, Any]:
+    def determinants(self, objective: Objective, weak: WeakLabelSource | None = None) -> dict[str, Any]:
         """What the run's hash is made of, as plain JSON."""
         plan = asdict(self)
         del plan["study"]  # a label
         if self.target is None:
             del plan["target"]
-        return {"kind": "search", "plan": plan, "objective": objective.identity()}
+        made_of = {"kind": "search", "plan": plan, "objective": objective.identity()}
+        return made_of if weak is None else {**made_of, "weak_labels": weak.identity()}
 
-    def run_name(self, objective: Objective) -> str:
-        digest = run_hash(self.determinants(objective))
+    def run_name(self, objective: Objective, weak: WeakLabelSource | None = None) -> str:
+        digest = run_hash(self.determinants(objective, weak))
         return f"{self.algorithm}-{objective.name}-{objective.space.name}-seed{self.seed}-{digest}"
 
 
@@ -75,14 +77,15 @@ def run_search(
     config_yaml: str = "",
     force: bool = False,
     progress: bool = True,
+    weak: WeakLabelSource | None = None,
 ) -> tuple[dict[str, Any], Path, bool]:
     """Run, resume or skip one search under `output_dir`.
 
     Returns the content of result.json, the run folder, and whether the result was already there. Raises SearchError for
     input that cannot be searched, and writes error.txt where a search fails.
     """
-    digest = run_hash(plan.determinants(objective))
-    folder = output_dir / plan.run_name(objective)
+    digest = run_hash(plan.determinants(objective, weak))
+    folder = output_dir / plan.run_name(objective, weak)
     # Everything that can be refused is refused before anything is written.
     algorithm = make_algorithm(
         plan.algorithm,
@@ -94,6 +97,8 @@ def run_search(
         plan.target,
     )
     algorithm.fit_budget(plan.budget)
+    if weak is not None and not algorithm.takes_weak_labels:
+        raise SearchError(f"{plan.algorithm} does not use weak labels: drop them, or choose acenas or predictor_guided")
     if force:
         discard(folder)
     finished = finished_result(folder, digest)
@@ -105,13 +110,21 @@ def run_search(
     objective.open_folder(folder)
     try:
         started = time.perf_counter()
+        about: dict[str, Any] = {"dataset": dataset, "benchmark": dict(benchmark) if benchmark else None}
+        if weak is not None:
+            labels = weak.labels(objective.space, algorithm.wanted_weak_labels, folder)
+            algorithm.take_weak_labels(labels)
+            about["weak_labels"] = {
+                **weak.identity(),
+                "architectures": len(labels.architectures),
+                "scores": list(labels.scores),
+            }
         search = _search_in(folder, plan, objective, algorithm, digest, progress)
         timings = {"search_s": time.perf_counter() - started, "evaluated_by_this_process": search.evaluated}
         remove_leftovers(folder)
         with _locked(folder):  # of several processes one concludes: that may mean real training
             result = finished_result(folder, digest)
             if result is None:
-                about = {"dataset": dataset, "benchmark": dict(benchmark) if benchmark else None}
                 result, table = _conclude(plan, objective, algorithm, search, digest, about)
                 timings["total_s"] = time.perf_counter() - started
                 write_atomically(folder / "search.csv", table.encode())
@@ -219,5 +232,13 @@ def discard(folder: Path) -> None:
     """Remove what an earlier run left, so that it is repeated. Raises SearchError while another process works there."""
     if is_in_use(folder / "journal.jsonl"):
         raise SearchError(f"another process is at work in {folder}: wait for it, or end it, before force=true")
-    for name in (RESULT, "search.csv", "timings.json", "error.txt", "journal.jsonl.damaged", "journal.jsonl"):
+    for name in (
+        RESULT,
+        "search.csv",
+        "timings.json",
+        "weak_labels.parquet",
+        "error.txt",
+        "journal.jsonl.damaged",
+        "journal.jsonl",
+    ):
         (folder / name).unlink(missing_ok=True)

@@ -125,6 +125,30 @@ class Space(ABC, Generic[A]):
     def depth(self, arch: A) -> int:
         """Number of parametrised operations on the longest input-output path of a cell (DARTS: normal cell)."""
 
+    zero_operation: ClassVar[str | None] = None
+    """The operation that passes nothing on, where the space has one: a path through it does not exist."""
+    identity_operation: ClassVar[str | None] = None
+    """The operation that passes its input on, where the space has one: a path without it computes the same."""
+
+    def paths(self, arch: A) -> list[tuple[str, ...]]:
+        """The operations along every path from an input of a cell to its output, a path as often as it occurs.
+
+        Zero and identity operations are named like all others; a first word may say which cell and input it starts at.
+        Raises NotImplementedError where the space does not say.
+        """
+        raise NotImplementedError(f"{self.name} names no paths of its cells; choose another encoding than paths")
+
+    def operation_graph(self, arch: A) -> tuple[np.ndarray, np.ndarray]:
+        """The cell as a graph with operations on its vertices, input first, output last.
+
+        Returns:
+            Adjacency, uint8 [v, v] (source, target), v the same for all cells of the space, and the operation of every
+            interior vertex, int64 [v - 2], -1 for a vertex that is not there.
+
+        Raises NotImplementedError where the space does not say.
+        """
+        raise NotImplementedError(f"{self.name} has no graph with operations on vertices; choose another encoding")
+
     def enumerate(self) -> Iterator[A]:
         """All canonical representatives in the benchmark's own order. Raises NotImplementedError where not finite."""
         raise NotImplementedError(f"{self.name} is too large to enumerate; draw from it with sample or sample_unique")

@@ -276,6 +276,19 @@ class DartsSpace(Space[DartsArchitecture]):
             [np.bincount([op for node in cell for op, _ in node], minlength=8) for cell in (arch.normal, arch.reduce)]
         ).astype(np.int64)
 
+    zero_operation: ClassVar[str | None] = "none"
+    identity_operation: ClassVar[str | None] = "skip_connect"
+
+    def paths(self, arch: DartsArchitecture) -> list[tuple[str, ...]]:
+        """From either input to every node: their concatenation is the cell's output. First word: cell and input."""
+        found = []
+        for name, cell in (("normal", arch.normal), ("reduce", arch.reduce)):
+            reached: list[list[tuple[str, ...]]] = [[(f"{name}_{i}",)] for i in range(2)]
+            for node in cell:
+                reached.append([(*path, OPERATIONS[op]) for op, source in node for path in reached[source]])
+            found += [path for node in reached[2:] for path in node]
+        return found
+
     def depth(self, arch: DartsArchitecture) -> int:
         """Separable and dilated convolutions on the longest path through the normal cell (each counted once)."""
         deepest = [0, 0]

@@ -357,6 +357,25 @@ class NB101Space(Space[NB101Architecture]):
             deepest[y] = max(deepest[y], deepest[x] + (y < n - 1 and arch.operations[y - 1] < 2))
         return deepest[-1]
 
+    def paths(self, arch: NB101Architecture) -> list[tuple[str, ...]]:
+        """Of the pruned cell: the operations of the interior vertices of each path."""
+        cell = arch.pruned()
+        last = cell.n_vertices - 1
+        reached: list[list[tuple[str, ...]]] = [[()], *([] for _ in range(last))]
+        for x, y in cell.edges:  # by target, so that sources are complete
+            step = () if y == last else (OPERATIONS[cell.operations[y - 1]],)
+            reached[y] += [path + step for path in reached[x]]
+        return reached[last]
+
+    def operation_graph(self, arch: NB101Architecture) -> tuple[np.ndarray, np.ndarray]:
+        """Of the pruned cell, padded to 7 vertices in front of the output."""
+        cell = arch.pruned()
+        adjacency, labels = np.zeros((7, 7), np.uint8), np.full(5, -1, np.int64)
+        for x, y in cell.edges:
+            adjacency[x, 6 if y == cell.n_vertices - 1 else y] = 1
+        labels[: len(cell.operations)] = cell.operations
+        return adjacency, labels
+
     def enumerate(self) -> Iterator[NB101Architecture]:
         """All 423,624 canonical cells by ascending module hash, the benchmark's order; half a minute of hashing.
 

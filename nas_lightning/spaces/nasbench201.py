@@ -21,6 +21,7 @@ from nas_lightning.spaces.encoding import Columns, Encoding
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
+PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))  # from input to output, as indices into EDGES
 _INDEX = {name: i for i, name in enumerate(OPERATIONS)}
 _PLACES = 5 ** np.arange(5, -1, -1)
 _ORDER_CRC = 3516857650  # of the official order as little-endian int32 raw codes
@@ -249,6 +250,29 @@ class NB201Space(Space[NB201Architecture]):
             if op:
                 deepest[target] = max(deepest[target], deepest[source] + (op in (2, 3)))
         return max(deepest[3], 0)
+
+    zero_operation: ClassVar[str | None] = "none"
+    identity_operation: ClassVar[str | None] = "skip_connect"
+
+    def paths(self, arch: NB201Architecture) -> list[tuple[str, ...]]:
+        """The four paths: direct, over node 1, over node 2, over both."""
+        return [tuple(OPERATIONS[arch.operations[edge]] for edge in path) for path in PATHS]
+
+    def operation_graph(self, arch: NB201Architecture) -> tuple[np.ndarray, np.ndarray]:
+        """Eight vertices, one an edge of the cell; nones are cut, skip connections bypassed (GIAug, section 4)."""
+        source, target = np.array(EDGES).T
+        adjacency = np.zeros((8, 8), np.uint8)
+        adjacency[0, 1:7] = source == 0
+        adjacency[1:7, 7] = target == 3
+        adjacency[1:7, 1:7] = target[:, None] == source[None, :]
+        labels = np.array(arch.operations, np.int64)
+        for vertex, op in enumerate(arch.operations, start=1):
+            if op < 2:
+                if op == 1:
+                    adjacency |= np.outer(adjacency[:, vertex], adjacency[vertex])
+                adjacency[:, vertex] = adjacency[vertex] = 0
+                labels[vertex - 1] = -1
+        return adjacency, labels
 
     def index(self, arch: NB201Architecture) -> int:
         """Official architecture index, in range(15625)."""

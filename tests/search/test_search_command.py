@@ -133,7 +133,7 @@ def load(script):
         (("algorithm=hyperband", "objective.fidelity=none"), ["needs several fidelities", "single_fidelity=true"]),
         (("algorithm=regularized_evolution", "algorithm.populaton=3"), ["Did you mean population?", "sample"]),
         (("algorithm=anealing",), ["algorithm/anealing", "regularized_evolution"]),
-        (("checkpoint=x.ckpt",), ["checkpoint belongs to objective=supernet"]),
+        (("checkpoint=x.ckpt",), ["random_search does not use that: drop it"]),
         (("objective=supernet", "benchmark=none"), ["objective=supernet needs checkpoint=…"]),
         (("objective=supernet", "checkpoint=none.ckpt"), ["none.ckpt does not exist"]),
         (("space=nasbench101",), ["is a table of nasbench201, not of nasbench101"]),
