@@ -21,6 +21,7 @@ INAPPLICABLE = {
     ("wsbn", "nasbench201"),
     ("wsbn", "darts_nds"),
     ("op_placement", "nasbench101"),
+    *((factor, "nasbench_macro") for factor in ("dynamic_channel", "wsbn", "ofa_kernel", "op_placement", "layers")),
 }
 
 SHARED = {

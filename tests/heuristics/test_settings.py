@@ -42,6 +42,7 @@ def loss_after_two_steps(space, plan):
     return score(module.network, archs, batches, plan.protocol.bn_evaluation, calibration).negative_cross_entropy[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("path", "space"), CASES)
 def test_a_setting_trains_and_scores_with_finite_loss(path, space):
     plan = fold(start_for(path, space), space, [build(path)])
