@@ -141,6 +141,8 @@ def _chart(axis: str, log: bool, ys: tuple[float, float]) -> Any:
     )  # fmt: skip
     level = alt.Chart(alt.NamedData("levels")).mark_rule(color=GOLD, strokeDash=[5, 4], strokeWidth=1.3).encode(y="y:Q")
     labels = alt.Chart(alt.NamedData("labels")).encode(x=x, y=y, text="name:N")
-    right = labels.transform_filter("datum.side == 0").mark_text(align="left", dx=7, fontSize=10.5)
-    left = labels.transform_filter("datum.side == 1").mark_text(align="right", dx=-7, fontSize=10.5)
-    return (level + wide + high + points + right + left).properties(width=WIDTH, height=HEIGHT)
+    side = "datum.side == 1 ? {} : {}"
+    named = labels.mark_text(
+        align=alt.expr(side.format("'right'", "'left'")), dx=alt.expr(side.format(-7, 7)), fontSize=10.5
+    )
+    return (level + wide + high + points + named).properties(width=WIDTH, height=HEIGHT)

@@ -46,7 +46,8 @@ class Panel:
     def specification(self) -> dict[str, Any]:
         """The Vega-Lite specification without data."""
         spec: dict[str, Any] = self.chart.to_dict(validate=False)
-        return {key: value for key, value in spec.items() if key not in ("$schema", "config", "datasets")}
+        assert "datasets" not in spec, "a chart of the report reads all its data by name"
+        return {key: value for key, value in spec.items() if key not in ("$schema", "config")}
 
     def whole(self) -> dict[str, Any]:
         """The Vega-Lite specification with title, look and data: what any Vega-Lite tool draws."""

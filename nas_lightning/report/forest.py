@@ -9,7 +9,7 @@ from typing import Any
 
 from nas_lightning.report.figure import Figure, Panel
 from nas_lightning.report.look import INK, ROW, VERDICTS, finite, number, signed
-from nas_lightning.report.study import Condition, Setting
+from nas_lightning.report.study import Condition, Setting, natural
 
 
 def _verdict(setting: Setting) -> str:
@@ -32,7 +32,7 @@ def forest(conditions: Sequence[Condition]) -> Figure:
             "said": [f"{signed(d.estimate)} ({number(d.low)} to {number(d.high)})" for _, d in compared],
             "seeds": [d.n_seeds for _, d in compared],
         }
-        panels.append(Panel(condition.label, _forest(), {"rows": rows}))
+        panels.append(Panel(condition.label, _forest(), {"rows": rows, "zero": {"x": [0]}}))
     return Figure(
         "forest",
         "What each setting changes",
@@ -52,7 +52,7 @@ def _forest() -> Any:
         color=alt.Color("verdict:N", title=None, scale=_verdicts(), legend=None),
         tooltip=[alt.Tooltip("setting:N"), alt.Tooltip("said:N", title="Δ tau"), "verdict:N", "seeds:Q"],
     )
-    zero = alt.Chart(alt.InlineData(values=[{}])).mark_rule(color="#7b8794").encode(x=alt.datum(0))
+    zero = alt.Chart(alt.NamedData("zero")).mark_rule(color="#7b8794").encode(x="x:Q")
     lines = base.mark_rule(strokeWidth=2).encode(
         x=alt.X("low:Q", title="Δ Kendall tau"), x2="high:Q"
     )  # fmt: skip
@@ -71,7 +71,7 @@ def heatmap(conditions: Sequence[Condition]) -> Figure:
     compared = [c for c in conditions if any(s.difference is not None for s in c.settings)]
     columns: dict[str, list[Any]] = {name: [] for name in ("setting", "condition", "value", "text", "bold", "said")}
     names = {c.label: _short(c, compared) for c in compared}
-    order = dict.fromkeys(s.name for c in compared for s in c.settings if s.difference is not None)
+    order = sorted({s.name for c in compared for s in c.settings if s.difference is not None}, key=natural)
     reach = 0.0
     for name in order if len(compared) > 1 else ():
         for condition in compared:

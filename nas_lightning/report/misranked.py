@@ -131,7 +131,7 @@ def panel(space: str, names: Sequence[str], errors: np.ndarray, title: str, grou
     size = f"mean absolute rank error {np.abs(errors).mean():.1f} points, n = {len(errors)}"
     shares = ", ".join(f"{p.name} {100 * share:.0f} %" for share, p in by_share[:5])
     note = f"Share of the errors' variance that a property explains: {shares}."
-    return Panel(f"{title}: {size}", _chart(), {"rows": columns}, group, title, note)
+    return Panel(f"{title}: {size}", _chart(), {"rows": columns, "zero": {"x": [0]}}, group, title, note)
 
 
 _ROWS = 36
@@ -154,7 +154,7 @@ def _chart() -> Any:
         tooltip=shown,
     )
     x = "Rank error, percentile points (left under-rated, right over-rated)"
-    zero = alt.Chart(alt.InlineData(values=[{}])).mark_rule(color="#7b8794").encode(x=alt.datum(0))
+    zero = alt.Chart(alt.NamedData("zero")).mark_rule(color="#7b8794").encode(x="x:Q")
     half = base.mark_bar(opacity=0.22, size=10).encode(x=alt.X("q25:Q", title=x), x2="q75:Q")
     interval = base.mark_rule(strokeWidth=2.2).encode(x="low:Q", x2="high:Q")
     mean = base.mark_circle(size=46, opacity=1).encode(x="mean:Q")

@@ -90,7 +90,7 @@ def ranking_panels(
     edge, ranks = inside(shown), (_ranks(x), _ranks(y))
     outside = int((edge != shown).sum())
     note = f"Outside and drawn at the edge: {outside} of {len(x)} scores." if outside else ""
-    by_rank = f"Rank by {label.removesuffix(' (%)')}"
+    by_rank = f"Rank by {label.removesuffix(' (%)').replace('Super-net', 'super-net')}"
     full = f"{title}: {said}" if title else said
     return [
         Panel(full, _chart(label, "Stand-alone accuracy (%)", len(x) > DENSE, False),

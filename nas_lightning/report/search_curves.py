@@ -1,4 +1,4 @@
-"""The figures of searches: regret against the budget spent, and fronts with the corner of their hypervolume."""
+"""The figures of searches: regret against the budget spent, and Pareto fronts with their hypervolumes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from nas_lightning.report.curves import Axes, Line, line_panels
 from nas_lightning.report.figure import Figure, Panel
-from nas_lightning.report.look import BLUE, GOLD, HEIGHT, WIDTH, finite, readings
+from nas_lightning.report.look import HEIGHT, WIDTH, finite, readings
 from nas_lightning.report.study import value_of
 from nas_lightning.runs.reading import COMPLETE, Run
 
@@ -114,31 +114,49 @@ def _held(runs: Sequence[Run], column: str, name: str, regret: tuple[float, floa
 
 
 def fronts(runs: Sequence[Run]) -> Figure:
-    """The Pareto fronts that multi-objective searches found: value against the first measure, with the corner."""
-    panels = []
+    """The Pareto fronts that multi-objective searches found: objective against the first measure, one panel a problem.
+
+    The corner that their hypervolumes are measured to stands in words: drawn to scale, it would flatten the fronts.
+    """
+    found: dict[tuple[str, str, str], dict[str, list[Any]]] = {}
+    volumes: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+    corners: dict[tuple[str, str, str], str] = {}
     for run in searches_of(runs):
         pareto = (run.result.get("metrics") or {}).get("pareto") or {}
         measures = pareto.get("measures") or []
-        front = pareto.get("front") or []
-        if not measures or not front:
+        if not measures:
             continue
         measure, corner = str(measures[0]), pareto.get("reference") or {}
-        points = [(value_of(p, measure), value_of(p, "objective"), str(p.get("architecture"))) for p in front]
+        points = [
+            (value_of(p, measure), value_of(p, "objective"), str(p.get("architecture")))
+            for p in pareto.get("front") or []
+        ]
         points = sorted(p for p in points if math.isfinite(p[0]) and math.isfinite(p[1]))
         if not points:
             continue
-        x, y, names = zip(*points, strict=True)
-        at = (value_of(corner, measure), value_of(corner, "objective"))
-        volume = value_of(pareto, "hypervolume")
-        where = f"{measure} {at[0]:.4g}, objective {at[1]:.4g}; from the {corner.get('from', 'search')}"
-        said = f"Hypervolume {volume:.4g} to the corner ({where})."
-        title = f"{algorithm_of(run)}, {run.result['space']} on {run.result['dataset']}, seed {run.seed}"
-        data = {"rows": {"x": finite(x, 6), "y": finite(y, 6), "name": list(names)},
-                "corner": {"x": finite(at[:1], 6), "y": finite(at[1:], 6)}}  # fmt: skip
-        log = min(x) > 0 and max(x) / min(x) > 20
-        panels.append(Panel(f"{title}: {len(points)} architectures", _front(measure, log), data, note=said))
-    note = "Architectures that no other of the search beats in both. The cross is the corner that the volume is "
-    return Figure("fronts", "Search: Pareto fronts", note + "measured to, where it lies within the plot.", panels)
+        problem = (str(run.result["space"]), str(run.result["dataset"]), measure)
+        series = f"{algorithm_of(run)}, seed {run.seed}"
+        columns = found.setdefault(problem, {name: [] for name in ("x", "y", "name", "series")})
+        for x, y, name in points:
+            for column, value in zip(columns.values(), (*finite([x, y], 6), name, series), strict=True):
+                column.append(value)
+        at = ", ".join(f"{name} {value_of(corner, name):.6g}" for name in (*map(str, measures), "objective"))
+        corners[problem] = f"{at}; from the {corner.get('from', 'search')}"
+        volumes[problem].append(f"{series} {value_of(pareto, 'hypervolume'):.5g}")
+    panels = []
+    for problem, columns in sorted(found.items()):
+        space, dataset, measure = problem
+        log = min(columns["x"]) > 0 and max(columns["x"]) / min(columns["x"]) > 20
+        note = f"Hypervolume to the corner ({corners[problem]}): {'; '.join(volumes[problem][:8])}."
+        title = f"{space} on {dataset}: objective against {measure}"
+        panels.append(Panel(title, _front(measure, log), {"rows": columns}, note=note))
+    return Figure(
+        "fronts",
+        "Search: Pareto fronts",
+        "Architectures that no other of the same search beats in both: up and to the left is better.",
+        panels,
+        columns=2,
+    )
 
 
 @cache
@@ -148,13 +166,9 @@ def _front(measure: str, log: bool) -> Any:
     scale = alt.Scale(type="log", padding=12) if log else alt.Scale(zero=False, padding=12)
     x = alt.X("x:Q", title=measure, scale=scale, axis=alt.Axis(format="~s", tickCount=5))
     y = alt.Y("y:Q", title="Objective", scale=alt.Scale(zero=False, padding=10))
-    base = alt.Chart(alt.NamedData("rows")).encode(x=x, y=y)
-    line = base.mark_line(interpolate="step-after", color=BLUE, opacity=0.5)
-    shown = [alt.Tooltip("name:N", title="architecture"), *readings(5, x=measure, y="objective")]
-    points = base.mark_circle(size=46, color=BLUE, opacity=0.9).encode(tooltip=shown)
-    corner = (
-        alt.Chart(alt.NamedData("corner"))
-        .mark_point(shape="cross", size=90, color=GOLD, filled=True)
-        .encode(x=x, y=y, tooltip=readings(x=f"corner, {measure}", y="objective"))
-    )
-    return (line + points + corner).properties(width=WIDTH, height=HEIGHT)
+    colour = alt.Color("series:N", title=None, legend=alt.Legend(orient="bottom", columns=2, symbolLimit=12))
+    base = alt.Chart(alt.NamedData("rows")).encode(x=x, y=y, color=colour)
+    line = base.mark_line(interpolate="step-after", opacity=0.5)
+    shown = [alt.Tooltip("name:N", title="architecture"), "series:N", *readings(5, x=measure, y="objective")]
+    points = base.mark_circle(size=46, opacity=0.9).encode(tooltip=shown)
+    return (line + points).properties(width=WIDTH, height=HEIGHT)

@@ -229,7 +229,7 @@ def _condition(about: dict[str, Any], runs: list[Run]) -> Condition:
         key = json.dumps(signature, sort_keys=True)
         grouped.setdefault(key, Setting(factor, name, [], changes)).runs.append(run)
     rank = {BASELINE: 0, COMBINATION: 2}
-    settings = sorted(grouped.values(), key=lambda s: (rank.get(s.factor, 1), s.factor, _natural(s.setting)))
+    settings = sorted(grouped.values(), key=lambda s: (rank.get(s.factor, 1), s.factor, natural(s.setting)))
     for setting in settings:
         setting.runs.sort(key=lambda run: (run.seed, str(run.path)))
         _once(setting)
@@ -253,7 +253,7 @@ def _once(setting: Setting) -> None:
         )
 
 
-def _natural(name: str) -> list[tuple[float, str]]:
+def natural(name: str) -> list[tuple[float, str]]:
     """Sorts b64 before b128."""
     parts = re.split(r"(\d+(?:\.\d+)?)", name)
     return [(float(part), "") if i % 2 else (-1.0, part) for i, part in enumerate(parts)]

@@ -85,7 +85,7 @@ def test_conditions_references_and_settings(compared):
     assert found.baseline.name == "baseline"
     assert {(s.factor, s.setting) for s in found.settings[1:]} == {(f, s) for f, (_, v) in FACTORS.items() for s in v}
     assert all(s.seeds == [1, 2, 3, 4, 5] for s in found.settings)
-    assert sorted(["b128", "b64", "0.1", "0.025"], key=study._natural) == ["0.025", "0.1", "b64", "b128"]
+    assert sorted(["b128", "b64", "0.1", "0.025"], key=study.natural) == ["0.025", "0.1", "b64", "b128"]
 
 
 def test_differences_and_verdicts(compared):
