@@ -233,8 +233,23 @@ class Benchmark:
 
     # -- look-ups
 
+    def read(self, text: Any) -> Any:
+        """The architecture that `text` says: whatever the space reads, or the key of one of this table's rows
+        (NAS-Bench-101: its module hash). Raises ArchitectureError; BenchmarkError for a key that no row has."""
+        if isinstance(text, str) and self.domain.is_key(text.strip()):
+            row = self._row_of_key.get(text.strip())
+            if row is None:
+                raise BenchmarkError(f"{self.name} has no architecture with the key {text.strip()}")
+            return self.encoding.architecture(row)
+        return self.domain.parse(text)
+
+    @cached_property
+    def _row_of_key(self) -> dict[str, int]:
+        rows = range(len(self._table)) if self._kept is None else self._kept.tolist()
+        return {key: row for row, key in zip(reversed(rows), reversed(self.keys), strict=True)}
+
     def _as_architecture(self, arch: Any) -> Any:
-        return self.domain.parse(arch) if isinstance(arch, str) else arch
+        return self.read(arch) if isinstance(arch, str) else arch
 
     def row(self, arch: Any) -> int:
         """Row of an architecture (a value or its string), or -1. Raises ArchitectureError for a malformed string."""

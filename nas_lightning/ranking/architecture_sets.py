@@ -6,7 +6,8 @@
 ``all``                   every architecture of the table, or every raw encoding of a space small enough to list
 ``unique``                one representative of every isomorphism class of the table, or of the space
 ``top10pct``              the best 10 % of the table by its accuracy; any percentage
-a file                    one architecture a line (.txt), or the column `architecture` of a .csv or .parquet file
+a file                    one architecture a line (.txt), or the column `architecture` of a .csv or .parquet file; in
+                          any spelling that the space reads, or as a key (module hash) of the table
 ``all-random9raw_seed0``  a difference of two of the names above, files excepted: what the first holds and the second
                           does not, in the order of the first; as raw encodings, so that other members of a class stay
 ========================  ==============================================================================================
@@ -53,6 +54,8 @@ class Table(Protocol):
     def architectures(self) -> Sequence[Any]: ...
 
     def has(self, arch: Any) -> bool: ...
+
+    def read(self, text: str) -> Any: ...
 
     def accuracies(self, archs: Sequence[Any]) -> np.ndarray: ...
 
@@ -212,7 +215,7 @@ def _from_file(path: Path, space: Space[Any], table: Table | None) -> list[Any]:
         ) from None
     for number, line in lines:
         try:
-            arch = space.parse(line)
+            arch = table.read(line) if table is not None and space.is_key(line) else space.parse(line)
         except ArchitectureError as error:
             raise ArchitectureError(f"{path.name}, line {number}: {error}") from None
         if arch in found:

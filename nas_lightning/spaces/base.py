@@ -66,8 +66,13 @@ class Space(ABC, Generic[A]):
     """``module:Class`` of the `nas_lightning.nets.base.Network`, imported when first asked for; None: tables only."""
 
     @abstractmethod
-    def parse(self, text: str) -> A:
-        """Read the field's string form. Raises ArchitectureError naming what is wrong."""
+    def parse(self, text: Any) -> A:
+        """Read the field's string form, and what else is common: other tools' spellings, their lists and dictionaries,
+        as text or as Python values alike. Whole numbers only. Raises ArchitectureError naming what is wrong."""
+
+    def is_key(self, text: str) -> bool:
+        """Whether this is an identity (`key`) rather than an encoding, which a table at hand can look up."""
+        return False
 
     def format(self, arch: A) -> str:
         """The field's string form, equal to ``str(arch)``."""

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from nas_lightning.spaces.base import ArchitectureError, Space
-from nas_lightning.spaces.reading import literal, shortened, whole
+from nas_lightning.spaces.reading import listed, literal, shortened, whole
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -67,18 +67,23 @@ class CategoricalSpace(Space[C]):
         made: C = self.architecture_type(tuple(choices))
         return made
 
-    def parse(self, text: str) -> C:
+    def parse(self, text: Any) -> C:
         """Reads the choices as digits (``0121``), as numbers or names of operations with commas, dashes or bars
         between them (``0,1,2``, ``|identity|conv3x3|``), or as a list or tuple of either.
 
         Raises ArchitectureError.
         """
+        if (parts := listed(text)) is not None:
+            return self._of([self._choice(part, str(text)) for part in parts])
+        if isinstance(text, self.architecture_type):
+            return text  # type: ignore[return-value]
+        if not isinstance(text, str):
+            raise ArchitectureError(f"{shortened(text)} is no architecture of {self.name}; give its choices")
         plain = text.strip()
         if len(plain) == len(self.cardinalities) and plain.isascii() and plain.isdigit():
             return self._of([int(digit) for digit in plain])
         if plain[:1] in ("(", "["):
-            read = literal(plain)
-            parts = list(read) if isinstance(read, (list, tuple)) else []
+            parts = listed(literal(plain)) or []
         else:
             parts = [part.strip() for part in self._separated(plain)]
         return self._of([self._choice(part, plain) for part in parts])

@@ -6,7 +6,6 @@ two operations on earlier inputs or nodes; the cell's output is the concatenatio
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -17,6 +16,7 @@ import numpy as np
 
 from nas_lightning.spaces.base import ArchitectureError, Space
 from nas_lightning.spaces.darts_nds_costs import darts_cost
+from nas_lightning.spaces.reading import Called, listed, literal, shortened, whole
 
 OPERATIONS = (
     "none",
@@ -30,10 +30,9 @@ OPERATIONS = (
 )
 _INDEX = {name: i for i, name in enumerate(OPERATIONS)}
 _PAIRS = tuple(tuple(combinations(range(2 + node), 2)) for node in range(4))
-_FORM = (
-    "Genotype(normal=[('op', input), …], normal_concat=range(2, 6), reduce=[('op', input), …], "
-    "reduce_concat=range(2, 6)) with 8 pairs a cell, flat or two by two"
-)
+_FIELDS = ("normal", "normal_concat", "reduce", "reduce_concat")
+_PAIRS_FORM = "8 pairs ('op', input), flat or two by two"
+_FORM = f"Genotype(normal=[{_PAIRS_FORM}], normal_concat=range(2, 6), reduce=[…], reduce_concat=…)"
 
 Edge: TypeAlias = tuple[int, int]
 Node: TypeAlias = tuple[Edge, Edge]
@@ -44,7 +43,8 @@ Cell: TypeAlias = tuple[Node, Node, Node, Node]
 class DartsArchitecture:
     """Two cells; each node holds its two edges as (operation index, input). Edge order is kept, but carries no meaning.
 
-    A node may read one input twice and use ``none`` where published genotypes do; sampling does neither.
+    A node may use ``none``, as some published genotypes do, and read one input twice, an extension of the published
+    space; sampling does neither.
     """
 
     normal: Cell
@@ -107,31 +107,25 @@ def relabelings(cell: Cell) -> set[Cell]:
     return images  # type: ignore[return-value]
 
 
-def _cell(value: object, name: str, text: str) -> Cell:
+def _cell(value: object, name: str) -> Cell:
     """A cell from a flat list of 8 (name, input) pairs or from 4 nodes of two such pairs each."""
-    try:
-        pairs = [pair for pair in value]  # type: ignore[attr-defined]  # noqa: C416
-        if len(pairs) == 4:
-            if any(len(node) != 2 for node in pairs):
-                raise ValueError
-            pairs = [pair for node in pairs for pair in node]
-        edges = [(str(op), int(source)) for op, source in pairs]
-    except (TypeError, ValueError):
-        raise ArchitectureError(f"the {name} cell in {text[:200]!r} is not readable; expected {_FORM}") from None
+    pairs = listed(value)
+    if pairs is not None and len(pairs) == 4:
+        nodes = [listed(node) for node in pairs]
+        pairs = [pair for node in nodes for pair in node or ()] if all(n and len(n) == 2 for n in nodes) else None
+    edges = [listed(pair) for pair in pairs] if pairs is not None else [None]
+    if any(edge is None or len(edge) != 2 or not isinstance(edge[0], str) for edge in edges):
+        raise ArchitectureError(f"the {name} cell {shortened(value)} is not readable; expected {_PAIRS_FORM}")
     if len(edges) != 8:
         raise ArchitectureError(f"the {name} cell has {len(edges)} pairs; a DARTS cell has 8, two for each of 4 nodes")
-    for op, _ in edges:
+    indexed = []
+    for op, source in edges:  # type: ignore[misc]
         if op not in _INDEX:
-            raise ArchitectureError(f"{op!r} is no operation of DARTS; the operations are {', '.join(OPERATIONS)}")
-    indexed = [(_INDEX[op], source) for op, source in edges]
+            raise ArchitectureError(
+                f"{shortened(op, 40)} is no operation of DARTS; the operations are {', '.join(OPERATIONS)}"
+            )
+        indexed.append((_INDEX[op], whole(source, f"an input of the {name} cell")))
     return tuple(zip(indexed[::2], indexed[1::2], strict=True))  # type: ignore[return-value]
-
-
-def _literal(node: ast.expr) -> object:
-    """A literal, or range(a, b), its first 9 numbers: a text must not fill the memory."""
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "range" and not node.keywords:
-        return list(range(*(int(ast.literal_eval(argument)) for argument in node.args))[:9])
-    return ast.literal_eval(node)
 
 
 class DartsSpace(Space[DartsArchitecture]):
@@ -156,23 +150,40 @@ class DartsSpace(Space[DartsArchitecture]):
     capabilities: ClassVar[frozenset[str]] = frozenset({"layers", "kernel_sizes", "operation_owners", "path_dropout"})
     network: ClassVar[str | None] = "nas_lightning.nets.darts:DartsNetwork"
 
-    def parse(self, text: str) -> DartsArchitecture:
-        """Reads a DARTS ``Genotype(...)``, pairs flat or two by two. Raises ArchitectureError naming what is wrong."""
-        try:
-            call = ast.parse(text.strip(), mode="eval").body
-            if not isinstance(call, ast.Call) or call.args:
-                raise ValueError
-            fields = {keyword.arg: _literal(keyword.value) for keyword in call.keywords}
-            if not {"normal", "reduce"} <= set(fields) <= {"normal", "normal_concat", "reduce", "reduce_concat"}:
-                raise ValueError
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            raise ArchitectureError(f"{text[:200]!r} is no DARTS genotype; expected {_FORM}") from None
-        for concat in ("normal_concat", "reduce_concat"):
-            if concat in fields and fields[concat] not in ([2, 3, 4, 5], (2, 3, 4, 5)):
+    def parse(self, text: Any) -> DartsArchitecture:
+        """Reads a DARTS ``Genotype(...)``, pairs flat or two by two, also behind ``NAME =``; its JSON, dictionaries
+        and objects with ``normal`` and ``reduce``. Raises ArchitectureError naming what is wrong.
+
+        A node that reads one input twice, which the published space forbids, is read as an extension: it can be built
+        and looked up, and has no genome.
+        """
+        if isinstance(text, DartsArchitecture):
+            return text
+        value: Any = text
+        if isinstance(text, str):
+            try:
+                value = literal(text)
+            except ArchitectureError:
+                raise self._unreadable(text) from None
+        if isinstance(value, Called):
+            value = dict(zip(_FIELDS, value.arguments, strict=False)) | value.keywords
+        elif not isinstance(value, Mapping) and all(hasattr(value, name) for name in ("normal", "reduce")):
+            value = {name: getattr(value, name) for name in _FIELDS if hasattr(value, name)}
+        if not isinstance(value, Mapping) or not {"normal", "reduce"} <= set(value) <= set(_FIELDS):
+            raise self._unreadable(text)
+        for name in ("normal_concat", "reduce_concat"):
+            concat = value.get(name)
+            if isinstance(concat, str):
+                concat = literal(concat)
+            if concat is not None and listed(concat) != [2, 3, 4, 5]:
                 raise ArchitectureError(
-                    f"{concat} is {str(fields[concat])[:60]}; this space concatenates all four nodes, [2, 3, 4, 5]"
+                    f"{name} is {shortened(concat, 60)}; this space concatenates all four nodes, [2, 3, 4, 5]"
                 )
-        return DartsArchitecture(_cell(fields["normal"], "normal", text), _cell(fields["reduce"], "reduction", text))
+        return DartsArchitecture(_cell(value["normal"], "normal"), _cell(value["reduce"], "reduction"))
+
+    @staticmethod
+    def _unreadable(text: object) -> ArchitectureError:
+        return ArchitectureError(f"{shortened(text)} is no DARTS genotype; expected {_FORM}")
 
     def canonical(self, arch: DartsArchitecture) -> DartsArchitecture:
         """Both cells in their smallest encoding, the edges of a node ordered by input, then operation."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,9 +17,14 @@ from nas_lightning.spaces import nasbench101_graph as graph
 from nas_lightning.spaces.base import ArchitectureError, Space
 from nas_lightning.spaces.encoding import Columns, Encoding
 from nas_lightning.spaces.nasbench101_costs import nasbench101_cost
+from nas_lightning.spaces.reading import listed, literal, shortened, whole
 
 OPERATIONS = ("conv3x3-bn-relu", "conv1x1-bn-relu", "maxpool3x3")
 _FLAT = re.compile(r"([01]+):([\w,-]+)")
+_HASH = re.compile(r"[0-9a-f]{32}")
+_FIELDS = (("module_adjacency", "module_operations"), ("matrix", "ops"))
+_NASLIB_SIZES = {n * n + n: n for n in range(2, 8)}
+_NASLIB_LABELS = ("input", "output", "maxpool3x3", "conv1x1-bn-relu", "conv3x3-bn-relu")
 _LABELS = {name: i for i, name in enumerate(OPERATIONS)}
 _SIDES = {n * n: n for n in range(2, 8)}
 _UPPER = tuple((x, y) for y in range(7) for x in range(y))  # edge of every bit of adj_bits
@@ -73,7 +77,7 @@ class NB101Architecture:
         operations: Sequence[str | int],
     ) -> NB101Architecture:
         """From an upper-triangular 0/1 matrix [n, n] and n (with "input", "output") or n - 2 operations."""
-        rows = [[int(entry) for entry in row] for row in matrix]
+        rows = [[whole(entry, "an entry of the adjacency matrix") for entry in row] for row in matrix]
         n = len(rows)
         if any(len(row) != n for row in rows):
             raise ArchitectureError("the adjacency matrix of a NAS-Bench-101 cell must be square")
@@ -95,7 +99,7 @@ class NB101Architecture:
                     f"{', '.join(OPERATIONS)} (with input first and output last)"
                 )
         return cls(
-            n, bits, tuple(OPERATIONS.index(label) if isinstance(label, str) else int(label) for label in labels)
+            n, bits, tuple(OPERATIONS.index(v) if isinstance(v, str) else whole(v, "an operation") for v in labels)
         )
 
     @property
@@ -199,8 +203,14 @@ class NB101Space(Space[NB101Architecture]):
     )
     network: ClassVar[str | None] = "nas_lightning.nets.nasbench101:NB101Network"
 
-    def parse(self, text: str) -> NB101Architecture:
-        """Reads ``0110…:input,conv3x3-bn-relu,…,output`` or a pair ``([[0, 1, …], …], ["input", …, "output"])``."""
+    def parse(self, text: Any) -> NB101Architecture:
+        """Reads ``0110…:input,conv3x3-bn-relu,…,output``; a pair ``([[0, 1, …], …], ["input", …, "output"])``; the
+        dictionaries ``{module_adjacency, module_operations}`` and ``{matrix, ops}``, and objects with such fields;
+        NASLib's flat tuple of matrix and operations. Raises ArchitectureError; a module hash needs a table."""
+        if isinstance(text, NB101Architecture):
+            return text
+        if not isinstance(text, str):
+            return self._value(text)
         text = text.strip()
         try:
             return _well_formed(text)
@@ -212,22 +222,53 @@ class NB101Space(Space[NB101Architecture]):
             n = round(len(bits) ** 0.5)
             if n * n != len(bits):
                 raise ArchitectureError(
-                    f"{len(bits)} matrix entries in {text[:99]!r} form no square matrix; write all "
+                    f"{len(bits)} matrix entries in {shortened(text)} form no square matrix; write all "
                     "n x n entries row by row"
                 )
             return NB101Architecture.from_matrix(
                 [[int(c) for c in bits[i : i + n]] for i in range(0, n * n, n)], labels
             )
-        try:
-            matrix, labels = ast.literal_eval(text)
-            return NB101Architecture.from_matrix(matrix, labels)
-        except ArchitectureError:
-            raise
-        except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+        if self.is_key(text):
             raise ArchitectureError(
-                f"{text[:200]!r} is no NAS-Bench-101 cell; expected the flattened matrix, a colon "
-                "and the operations, as in 0100:input,output"
-            ) from None
+                f"{text} is a module hash, which only a table can look up; give the cell itself, or ask a table"
+            )
+        return self._value(literal(text)) if text[:1] in ("(", "[", "{") else self._refuse(text)
+
+    def is_key(self, text: str) -> bool:
+        return _HASH.fullmatch(text) is not None
+
+    def _value(self, value: Any) -> NB101Architecture:
+        if isinstance(value, Mapping):
+            names = next((pair for pair in _FIELDS if set(pair) <= set(value)), None)
+            parts: list[Any] | None = None if names is None else [value[name] for name in names]
+        elif all(hasattr(value, name) for name in _FIELDS[1]):
+            parts = [getattr(value, name) for name in _FIELDS[1]]
+        else:
+            parts = listed(value)
+        if parts is None:
+            return self._refuse(value)
+        if len(parts) in _NASLIB_SIZES and all(listed(part) is None for part in parts):
+            n = _NASLIB_SIZES[len(parts)]
+            numbers = [whole(part, "a number of NASLib's tuple") for part in parts]
+            if any(not 0 <= number < len(_NASLIB_LABELS) for number in numbers[n * n :]):
+                return self._refuse(value)
+            parts = [
+                [numbers[i : i + n] for i in range(0, n * n, n)],
+                [_NASLIB_LABELS[number] for number in numbers[n * n :]],
+            ]
+        if len(parts) != 2:
+            return self._refuse(value)
+        rows, labels = listed(parts[0]), listed(parts[1])
+        if rows is None or labels is None or any(listed(row) is None for row in rows):
+            return self._refuse(value)
+        return NB101Architecture.from_matrix([listed(row) or [] for row in rows], labels)
+
+    @staticmethod
+    def _refuse(text: object) -> NB101Architecture:
+        raise ArchitectureError(
+            f"{shortened(text)} is no NAS-Bench-101 cell; expected the flattened matrix, a colon and the operations, "
+            "as in 0100:input,output, or {module_adjacency: …, module_operations: …}"
+        )
 
     def canonical(self, arch: NB101Architecture) -> NB101Architecture:
         """Pruned, with the smallest (adj_bits, operations) of all topological orders."""

@@ -6,7 +6,9 @@ Order of the edges everywhere: (0,1), (0,2), (1,2), (0,3), (1,3), (2,3), which i
 
 from __future__ import annotations
 
+import numbers
 import random
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +20,15 @@ import numpy as np
 from nas_lightning.spaces.base import ArchitectureError, Space
 from nas_lightning.spaces.counting import Cost, half
 from nas_lightning.spaces.encoding import Columns, Encoding
+from nas_lightning.spaces.reading import listed, literal, shortened, whole
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 PATHS = ((3,), (0, 4), (1, 5), (0, 2, 5))  # from input to output, as indices into EDGES
+_STRING = re.compile(r"\|(\w+)~0\|\+\|(\w+)~0\|(\w+)~1\|\+\|(\w+)~0\|(\w+)~1\|(\w+)~2\|")
+_STRUCTURE = re.compile(r"Structure\(4 nodes with (.*)\)", re.S)
+_NASLIB_EDGES = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
+_NASLIB_OPERATIONS = (1, 0, 3, 2, 4)  # skip, none, conv3x3, conv1x1, avgpool
 _INDEX = {name: i for i, name in enumerate(OPERATIONS)}
 _PLACES = 5 ** np.arange(5, -1, -1)
 _ORDER_CRC = 3516857650  # of the official order as little-endian int32 raw codes
@@ -183,22 +190,76 @@ class NB201Space(Space[NB201Architecture]):
     )
     network: ClassVar[str | None] = "nas_lightning.nets.nasbench201:NB201Network"
 
-    def parse(self, text: str) -> NB201Architecture:
-        try:
-            nodes = [[edge.split("~") for edge in node.split("|")[1:-1]] for node in text.strip().split("+")]
-            wired = [[source for _, source in node] for node in nodes]
-            if wired == [["0"], ["0", "1"], ["0", "1", "2"]]:
-                arch = NB201Architecture(tuple(_INDEX[op] for node in nodes for op, _ in node))
-                if str(arch) == text.strip():
-                    return arch
-        except KeyError as error:
-            raise ArchitectureError(
-                f"{error} in {text[:200]!r} is no operation of NAS-Bench-201; the operations are "
-                f"{', '.join(OPERATIONS)}"
-            ) from None
-        except (ValueError, AttributeError):
-            pass
-        raise ArchitectureError(f"{text[:99]!r} is no NAS-Bench-201 cell; expected |op~0|+|op~0|op~1|+|op~0|op~1|op~2|")
+    def parse(self, text: Any) -> NB201Architecture:
+        """Reads ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``, also with spaces, inputs in another order and inside AutoDL's
+        ``Structure(4 nodes with …)``; nested pairs ``((('op', 0),), (('op', 0), ('op', 1)), …)``; the official index;
+        NASLib's six numbers. Raises ArchitectureError."""
+        if isinstance(text, str):
+            try:
+                a, b, c, d, e, f = _STRING.fullmatch(text.strip()).groups()  # type: ignore[union-attr]
+                return NB201Architecture((_INDEX[a], _INDEX[b], _INDEX[c], _INDEX[d], _INDEX[e], _INDEX[f]))
+            except (AttributeError, KeyError):
+                return self._other_text(text)
+        return self._value(text)
+
+    def _other_text(self, text: str) -> NB201Architecture:
+        plain = text.strip()
+        if wrapped := _STRUCTURE.fullmatch(plain):
+            plain = wrapped[1]
+        if plain.isascii() and plain.isdigit() and len(plain) < 9:
+            return self.from_index(int(plain))
+        if plain[:1] in ("(", "["):
+            return self._value(literal(plain))
+        nodes = [node.strip() for node in plain.split("+")]
+        if any(len(node) < 2 or node[0] != "|" or node[-1] != "|" for node in nodes):
+            raise self._unreadable(text)
+        split = [[tuple(part.strip() for part in edge.split("~")) for edge in node[1:-1].split("|")] for node in nodes]
+        if any(len(edge) != 2 or not edge[1].isdigit() or len(edge[1]) > 3 for node in split for edge in node):
+            raise self._unreadable(text)
+        return self._nodes([[(edge[0], int(edge[1])) for edge in node] for node in split], text)
+
+    def _value(self, value: Any) -> NB201Architecture:
+        if isinstance(value, NB201Architecture):
+            return value
+        parts = listed(value)
+        if parts is None:
+            if isinstance(value, (bool, str)) or not isinstance(value, (numbers.Real, np.number)):
+                raise self._unreadable(value)
+            return self.from_index(whole(value, "a NAS-Bench-201 architecture index"))
+        if len(parts) == 6 and all(isinstance(part, (numbers.Real, np.number)) for part in parts):
+            codes = [whole(part, "an operation of NASLib's tuple") for part in parts]
+            if any(not 0 <= code < 5 for code in codes):
+                raise ArchitectureError(f"NASLib's tuple {shortened(value)} has operations beyond 0 to 4")
+            return NB201Architecture(tuple(_NASLIB_OPERATIONS[codes[_NASLIB_EDGES.index(edge)]] for edge in EDGES))
+        nodes: list[list[tuple[Any, int]]] = []
+        for node in parts:
+            pairs = [listed(pair) for pair in listed(node) or [None]]
+            if any(pair is None or len(pair) != 2 for pair in pairs):
+                raise self._unreadable(value)
+            nodes.append([(pair[0], whole(pair[1], "an input of a node")) for pair in pairs if pair is not None])
+        return self._nodes(nodes, value)
+
+    def _nodes(self, nodes: list[list[tuple[Any, int]]], text: object) -> NB201Architecture:
+        """From (operation, input) pairs, node by node."""
+        if [sorted(source for _, source in node) for node in nodes] != [[0], [0, 1], [0, 1, 2]]:
+            raise self._unreadable(text)
+        for node in nodes:
+            for op, _ in node:
+                if not isinstance(op, str) or op not in _INDEX:
+                    raise ArchitectureError(
+                        f"{shortened(op, 40)} in {shortened(text)} is no operation of NAS-Bench-201; the operations "
+                        f"are {', '.join(OPERATIONS)}"
+                    )
+        return NB201Architecture(
+            tuple(_INDEX[op] for node in nodes for op, _ in sorted(node, key=lambda edge: edge[1]))
+        )
+
+    @staticmethod
+    def _unreadable(text: object) -> ArchitectureError:
+        return ArchitectureError(
+            f"{shortened(text)} is no NAS-Bench-201 cell; expected |op~0|+|op~0|op~1|+|op~0|op~1|op~2|, an index from "
+            "0 to 15624, or NASLib's six numbers"
+        )
 
     def canonical(self, arch: NB201Architecture) -> NB201Architecture:
         return from_code(int(canonical_codes()[arch.code]))

@@ -229,3 +229,26 @@ def test_tables_need_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_module_hash_is_looked_up(tmp_path):
+    space, rng = get_space("nasbench101"), np.random.default_rng(3)
+    archs = list({space.key(a): a for a in (space.sample_unique(rng) for _ in range(20))}.values())
+    path = write_table(
+        tmp_path / "table.arrow",
+        space="nasbench101",
+        dataset="cifar10",
+        architectures=archs,
+        columns={"test_accuracy": np.linspace(0.5, 0.9, len(archs))},
+    )
+    table = Benchmark.open(path)
+    assert table.row(space.key(archs[4])) == 4
+    assert table.query(space.key(archs[7])).architecture == archs[7]
+    with pytest.raises(BenchmarkError, match=r"no architecture with the key 0{32}"):
+        table.row("0" * 32)
+    (tmp_path / "hashes.txt").write_text("\n".join(space.key(arch) for arch in archs[:3]))
+    from nas_lightning.ranking.architecture_sets import architecture_set
+
+    assert architecture_set(tmp_path / "hashes.txt", space, table) == archs[:3]
+    with pytest.raises(ArchitectureError, match="module hash"):
+        architecture_set(tmp_path / "hashes.txt", space)

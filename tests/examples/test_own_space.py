@@ -57,7 +57,7 @@ def test_it_is_trained_ranked_searched_and_reported_with_no_edit_elsewhere(tmp_p
         "table.workers=2",
         f"table.out={table}",
     )
-    ran(["train.py"], *OWN, *small, f"benchmark.name={table}", "evaluation.architectures=table", "seed=1")
+    ran(["train.py"], *OWN, *small, f"benchmark.name={table}", "evaluation.architectures=all", "seed=1")
     (ranked,) = [json.loads(p.read_text()) for p in runs.glob("toy_*/result.json")]
     assert ranked["space"] == "toy"
     (checkpoint,) = runs.glob("toy_*/checkpoints/final.ckpt")

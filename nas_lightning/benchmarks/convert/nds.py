@@ -17,27 +17,9 @@ import numpy as np
 from nas_lightning.benchmarks.column import Column
 from nas_lightning.benchmarks.encoding import encode
 from nas_lightning.benchmarks.errors import BenchmarkError
-from nas_lightning.spaces import ArchitectureError, DartsArchitecture, get_space
+from nas_lightning.spaces import ArchitectureError, get_space
 
 _SETTINGS = ("width", "depth", "auxiliary_head", "learning_rate", "weight_decay", "train_epochs")
-
-
-def genotype(value: Any) -> DartsArchitecture:
-    """A DARTS architecture from genotype text or from a mapping with `normal` and `reduce` lists of pairs."""
-    space = get_space("darts_nds")
-    if isinstance(value, str):
-        return space.parse(value)
-
-    def pairs(cell: Any) -> str:
-        edges = [pair for node in cell for pair in node] if len(cell) == 4 else cell
-        return ", ".join(f"({str(op)!r}, {int(source)})" for op, source in edges)
-
-    concat = "".join(
-        f", {name}={[int(v) for v in value[name]]}"
-        for name in ("normal_concat", "reduce_concat")
-        if value.get(name) is not None
-    )
-    return space.parse(f"Genotype(normal=[{pairs(value['normal'])}], reduce=[{pairs(value['reduce'])}]{concat})")
 
 
 def read(path: Path) -> tuple[dict[str, Any], list[Column], dict[str, Any]]:
@@ -45,11 +27,12 @@ def read(path: Path) -> tuple[dict[str, Any], list[Column], dict[str, Any]]:
 
     Raises BenchmarkError for another kind of file.
     """
+    space = get_space("darts_nds")
     try:
         data = json.loads(path.read_bytes())
         parts = {"all": data} if isinstance(data, list) else {part: data[part] for part in ("top", "mid")}
         records = [(part, record) for part, group in parts.items() for record in group]
-        archs = [genotype(record["net"]["genotype"]) for _, record in records]
+        archs = [space.parse(record["net"]["genotype"]) for _, record in records]
         settings = {name: np.array([_setting(record, name) for _, record in records], np.float64) for name in _SETTINGS}
         curves = [np.array(record["test_ep_top1"], np.float64) for _, record in records]
         best = np.array([record["min_test_top1"] for _, record in records], np.float64)
@@ -65,7 +48,7 @@ def read(path: Path) -> tuple[dict[str, Any], list[Column], dict[str, Any]]:
     if not archs:
         raise BenchmarkError(f"{path} holds no networks; give the official file")
     dataset = "imagenet" if "_in" in path.stem else "cifar10"
-    encoded = encode(get_space("darts_nds"), archs)
+    encoded = encode(space, archs)
     longest = max(map(len, curves))
     curve = np.full((len(curves), longest), np.nan, np.float32)
     for row, errors in enumerate(curves):

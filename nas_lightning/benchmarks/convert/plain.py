@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from nas_lightning.benchmarks.column import Column, column
-from nas_lightning.benchmarks.convert.nds import genotype
 from nas_lightning.benchmarks.encoding import encode
 from nas_lightning.benchmarks.errors import BenchmarkError
 from nas_lightning.benchmarks.table_file import read_parquet
@@ -79,9 +78,7 @@ def read(
     archs = []
     for line, text in enumerate(texts, 1):
         try:
-            archs.append(
-                genotype(text) if domain.name == "darts_nds" and isinstance(text, Mapping) else domain.parse(str(text))
-            )
+            archs.append(domain.parse(text))
         except ArchitectureError as error:
             raise BenchmarkError(f"row {line} of {path}: {error}") from None
     if not archs:
