@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -32,6 +33,20 @@ CAPABILITIES: Mapping[str, tuple[str, Any, str]] = {
 lacks it (None for layers: the published depth), and why. Capabilities without a field: ``edges`` (the super-net's
 parameters are named ``cells.<cell>.places.<source>-<target>``, so that edges can be tied) and ``relaxed_paths`` (the
 network takes weighted sums of operations)."""
+
+
+@dataclass(frozen=True)
+class CellWork:
+    """What one cell of a super-net costs beside its arithmetic, for estimates of time (`nas_lightning.sweep`)."""
+
+    operations: float
+    """Operations launched, mean over sampled architectures."""
+    maps: float
+    """Feature maps of the cell's width written, likewise."""
+    stages: int = 1
+    """Over how many stages the plan's `layers` are spread: 1 where they are counted per stage."""
+    correction: float = 1.0
+    """Measured time over the estimate on a CPU core, where the operations reach less of its rates."""
 
 
 class Space(ABC, Generic[A]):
@@ -60,6 +75,8 @@ class Space(ABC, Generic[A]):
     """Fewest `layers` of which the network is still one of the space's."""
     top_k: ClassVar[int] = 10
     """How many of the best-scored architectures a ranking looks at, where nobody says otherwise."""
+    cell_work: ClassVar[CellWork] = CellWork(operations=6.0, maps=6.0, stages=3)
+    """For estimates before anything has run; as it stands, two convolutions with norm and ReLU a layer."""
     capabilities: ClassVar[frozenset[str]] = frozenset()
     """What heuristics may ask for, see `CAPABILITIES`."""
     network: ClassVar[str | None] = None

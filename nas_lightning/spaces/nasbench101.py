@@ -14,7 +14,7 @@ from nas_lightning.errors import UserError
 from nas_lightning.plan import Mapping as PlanMapping
 from nas_lightning.plan import PlanError
 from nas_lightning.spaces import nasbench101_graph as graph
-from nas_lightning.spaces.base import ArchitectureError, Space
+from nas_lightning.spaces.base import ArchitectureError, CellWork, Space
 from nas_lightning.spaces.encoding import Columns, Encoding
 from nas_lightning.spaces.nasbench101_costs import nasbench101_cost
 from nas_lightning.spaces.reading import listed, literal, shortened, whole
@@ -198,6 +198,7 @@ class NB101Space(Space[NB101Architecture]):
     architecture_type: ClassVar[type] = NB101Architecture
     published: ClassVar[Mapping[str, int]] = {"channels": 128, "layers": 3}
     top_k: ClassVar[int] = 5
+    cell_work: ClassVar[CellWork] = CellWork(28.0, 9.0, correction=1.2)  # 7 conv-norm-ReLU of a third of the width
     capabilities: ClassVar[frozenset[str]] = frozenset(
         {"layers", "interior_widths", "summed_inputs", "kernel_sizes", "path_dropout"}
     )

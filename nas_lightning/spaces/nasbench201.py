@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from nas_lightning.spaces.base import ArchitectureError, Space
+from nas_lightning.spaces.base import ArchitectureError, CellWork, Space
 from nas_lightning.spaces.counting import Cost, half
 from nas_lightning.spaces.encoding import Columns, Encoding
 from nas_lightning.spaces.reading import listed, literal, shortened, whole
@@ -185,6 +185,7 @@ class NB201Space(Space[NB201Architecture]):
     architecture_type: ClassVar[type] = NB201Architecture
     published: ClassVar[Mapping[str, int]] = {"channels": 16, "layers": 5}
     top_k: ClassVar[int] = 10
+    cell_work: ClassVar[CellWork] = CellWork(10.0, 10.0)  # 2.4 convolutions with ReLU and norm, 1.2 poolings, 3 sums
     capabilities: ClassVar[frozenset[str]] = frozenset(
         {"layers", "kernel_sizes", "operation_owners", "split_operations", "path_dropout", "edges"}
     )

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from nas_lightning.spaces.base import CellWork
 from nas_lightning.spaces.categorical import CategoricalSpace, Choices
 from nas_lightning.spaces.counting import Cost, half
 
@@ -84,6 +85,7 @@ class NBMacroSpace(CategoricalSpace[MacroArchitecture]):
     free_operations: ClassVar[frozenset[str]] = frozenset({"identity"})
     published: ClassVar[Mapping[str, int]] = {"channels": 32, "layers": 8}
     top_k: ClassVar[int] = 10
+    cell_work: ClassVar[CellWork] = CellWork(6.0, 8.0, 3)  # two thirds of the layers have 3 convolutions
     capabilities: ClassVar[frozenset[str]] = frozenset({"split_operations", "path_dropout"})
     network: ClassVar[str | None] = "nas_lightning.nets.nasbench_macro:NBMacroNetwork"
 

@@ -37,22 +37,17 @@ class Throughput:
     seconds_per_step: float
     """Trainer, sampler, optimizer."""
     measured: bool
-    corrections: tuple[tuple[str, float], ...] = ()
-    """(space, measured time over the sum of the three terms), where a space's operations reach less of the rates."""
 
     def correction(self, space: str) -> float:
-        """What multiplies a pass on `space`."""
-        return dict(self.corrections).get(space, 1.0)
+        """What multiplies a pass on `space`: its own correction where the rates are measured."""
+        return get_space(space).cell_work.correction if self.measured else 1.0
 
 
 # Fitted to the steps of `python -m perf --only step` with the multiply-accumulates of its own architectures:
 # NAS-Bench-201 at C = 16, N = 5, batch 64 (241 ms) and at C = 8, N = 1, batch 128 (65 ms), which it gives within 15 %;
-# then corrected for NAS-Bench-101 (425 ms) and DARTS-NDS (1,038 ms; depthwise convolutions). The GPU's rates are
+# spaces whose operations reach less of these rates hold a correction (`Space.cell_work`). The GPU's rates are
 # guesses from its data sheet.
-CPU_CORE = Throughput(
-    "one core of an AMD EPYC at 2.6 GHz (AVX-512)", 60e9, 3.0e9, 25e-6, 1e-3, True,
-    (("nasbench101", 1.2), ("darts_nds", 2.4)),
-)  # fmt: skip
+CPU_CORE = Throughput("one core of an AMD EPYC at 2.6 GHz (AVX-512)", 60e9, 3.0e9, 25e-6, 1e-3, True)
 H100 = Throughput("one H100, bf16, on paper", 60e12, 50e9, 8e-6, 2e-3, False)
 
 
@@ -65,13 +60,6 @@ class Shape:
     operations: float
 
 
-# Per space: operations launched in a cell, and feature maps of the cell's width written in it, means over sampled
-# architectures; counted by hand from the networks (NAS-Bench-201: 2.4 convolutions with ReLU and norm, 1.2 poolings,
-# 3 sums; NAS-Bench-101: 7 conv-norm-ReLU of a third of the width, the concatenation; DARTS: 2 preprocessings and 8
-# operations of a quarter of the output's width).
-OPERATIONS = {"nasbench201": 10.0, "nasbench101": 28.0, "darts_nds": 44.0}
-MAPS = {"nasbench201": 10.0, "nasbench101": 9.0, "darts_nds": 36.0}
-
 FRAME_MAPS = 5
 """Maps a stage outside the cells: stem, reduction blocks, pooling."""
 
@@ -81,9 +69,10 @@ def _maps(space: str, mapping: Mapping, image_size: int) -> tuple[float, float]:
     stages = np.array([0, 1, 2])
     side = np.maximum(1, image_size // 2**stages)
     one_map = mapping.channels * 2**stages * side**2  # elements of one map of the stage's width
-    cells = np.full(3, mapping.layers if space != "darts_nds" else mapping.layers / 3)
+    work = get_space(space).cell_work
+    cells = np.full(3, mapping.layers / work.stages)
     frame = (FRAME_MAPS * one_map).sum()
-    return float((cells * one_map).sum() * MAPS[space] + frame), float(cells.sum() * OPERATIONS[space] + 20)
+    return float((cells * one_map).sum() * work.maps + frame), float(cells.sum() * work.operations + 20)
 
 
 @lru_cache(maxsize=4096)
