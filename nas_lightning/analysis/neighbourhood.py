@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -137,8 +138,8 @@ def neighbourhood(table: Benchmark, track: Track = iter) -> Neighbourhood:
     space = table.domain
     if is_product(space):
         return product_neighbourhood(space, np.stack([space.encode(arch) for arch in table.architectures()]))
-    if space.name == "nasbench101":
-        from nas_lightning.analysis.nasbench101_neighbours import nasbench101_neighbourhood
-
-        return nasbench101_neighbourhood(table, track)
+    if space.table_neighbourhood:  # with whole arrays
+        module, _, leaf = space.table_neighbourhood.partition(":")
+        found: Neighbourhood = getattr(import_module(module), leaf)(table, track)
+        return found
     return listed_neighbourhood(table, track)

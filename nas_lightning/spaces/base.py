@@ -77,6 +77,8 @@ class Space(ABC, Generic[A]):
     """How many of the best-scored architectures a ranking looks at, where nobody says otherwise."""
     cell_work: ClassVar[CellWork] = CellWork(operations=6.0, maps=6.0, stages=3)
     """For estimates before anything has run; as it stands, two convolutions with norm and ReLU a layer."""
+    table_neighbourhood: ClassVar[str | None] = None
+    """``module:function`` that makes the neighbour graph of a whole table faster than `neighbours` one by one."""
     capabilities: ClassVar[frozenset[str]] = frozenset()
     """What heuristics may ask for, see `CAPABILITIES`."""
     network: ClassVar[str | None] = None

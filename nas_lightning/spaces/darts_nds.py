@@ -147,9 +147,7 @@ class DartsSpace(Space[DartsArchitecture]):
     published: ClassVar[Mapping[str, int]] = {"channels": 36, "layers": 20}
     smallest_depth: ClassVar[int] = 3  # reductions at ⌊L/3⌋ and ⌊2L/3⌋: with fewer cells every one is a reduction
     top_k: ClassVar[int] = 5
-    cell_work: ClassVar[CellWork] = CellWork(
-        44.0, 36.0, 3, 2.4
-    )  # 2 preprocessings, 8 quarter-wide operations
+    cell_work: ClassVar[CellWork] = CellWork(44.0, 36.0, 3, 2.4)  # 2 preprocessings, 8 quarter-wide operations
     capabilities: ClassVar[frozenset[str]] = frozenset({"layers", "kernel_sizes", "operation_owners", "path_dropout"})
     network: ClassVar[str | None] = "nas_lightning.nets.darts:DartsNetwork"
 

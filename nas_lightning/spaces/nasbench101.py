@@ -198,6 +198,9 @@ class NB101Space(Space[NB101Architecture]):
     architecture_type: ClassVar[type] = NB101Architecture
     published: ClassVar[Mapping[str, int]] = {"channels": 128, "layers": 3}
     top_k: ClassVar[int] = 5
+    table_neighbourhood: ClassVar[str | None] = (
+        "nas_lightning.analysis.nasbench101_neighbours:nasbench101_neighbourhood"
+    )
     cell_work: ClassVar[CellWork] = CellWork(28.0, 9.0, correction=1.2)  # 7 conv-norm-ReLU of a third of the width
     capabilities: ClassVar[frozenset[str]] = frozenset(
         {"layers", "interior_widths", "summed_inputs", "kernel_sizes", "path_dropout"}
