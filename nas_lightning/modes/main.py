@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -12,6 +13,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from nas_lightning.config.schema import TrainConfig, typed
+from nas_lightning.errors import UserError
 from nas_lightning.heuristic import NotApplicableError
 from nas_lightning.modes.evaluate import evaluate
 from nas_lightning.modes.job import Job, compose
@@ -23,8 +25,9 @@ from nas_lightning.processes.ranks import ranks_of
 from nas_lightning.processes.signals import stoppable
 from nas_lightning.ranking.terminal import render_table
 from nas_lightning.runs.files import refused_by_disk, to_json, write_atomically
-from nas_lightning.runs.folder import RESULT, SCHEMA_VERSION, finished, held, run_hash
+from nas_lightning.runs.folder import DIVERGED, RESULT, SCHEMA_VERSION, finished, held, run_hash
 from nas_lightning.scoring.partial import PREFIX
+from nas_lightning.training.divergence import DivergedError
 from nas_lightning.training.trainer import ask_for_determinism
 
 MODES = {"supernet": train_supernet, "standalone": train_standalone, "table": build_table, "evaluate": evaluate}
@@ -50,6 +53,8 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     result = None if job.config.force else finished(job.folder)
     if rank_of(job.config.trainer) != 0:
         return result or run(job)
+    if result is not None and result["status"] == DIVERGED:
+        raise UserError(f"{result['reason']} (the same run again; repeat it with force=true)")
     if result is not None:
         console.print("This run is complete; repeat it with force=true.", highlight=False)
     else:
@@ -78,6 +83,8 @@ def run(job: Job) -> dict[str, Any]:
             if (job.folder / "config.yaml").exists() and not (job.folder / ERROR).exists():
                 with suppress(OSError):  # on a full disk there may be no room for it
                     write_atomically(job.folder / ERROR, traceback.format_exc().encode())
+            if isinstance(error, DivergedError) and ranks.is_first:
+                record_diverged(job, error)
             if isinstance(error, OSError):
                 raise refused_by_disk(error) from error
             raise
@@ -107,6 +114,28 @@ def discard(folder: Path) -> None:
         checkpoint.unlink()
     for partial in folder.glob(f"{PREFIX}*.npz"):
         partial.unlink()
+
+
+def record_diverged(job: Job, error: DivergedError) -> None:
+    """A result file that says at which step the training diverged: it is never complete, and not tried again."""
+    result = {
+        "schema_version": SCHEMA_VERSION,
+        "kind": {"supernet": "train"}.get(job.config.mode, job.config.mode),
+        "status": DIVERGED,
+        "reason": str(error),
+        "run_hash": job.hash,
+        "space": job.config.space.name,
+        "dataset": job.config.data.name,
+        "seed": job.config.seed,
+        "plan": job.plan.as_dict(),
+        "heuristics": {h.factor: h.settings(job.base) for h in job.heuristics if h.active},
+        "ablation": job.config.changed_factor,
+        "study": job.config.study,
+        "recipe": job.config.recipe,
+        "step": error.step,
+        "loss": error.loss if math.isfinite(error.loss) else str(error.loss),
+    }
+    write_atomically(job.folder / RESULT, to_json(result))
 
 
 def not_applicable_folder(config: TrainConfig) -> Path:

@@ -21,6 +21,7 @@ import torch
 from rich.console import Console
 
 from nas_lightning.benchmarks import write_table
+from nas_lightning.errors import UserError
 from nas_lightning.modes.common import data_module, open_folder, result_of
 from nas_lightning.modes.job import Job
 from nas_lightning.processes.signals import SIGNALS, Stopped
@@ -31,6 +32,7 @@ from nas_lightning.runs.folder import RESULT
 from nas_lightning.scoring.standalone import standalone_accuracy
 from nas_lightning.search.journal import seal, unseal
 from nas_lightning.spaces import configured, get_space
+from nas_lightning.training.divergence import DivergedError
 from nas_lightning.training.module import StandaloneModule
 from nas_lightning.training.progress import new_progress
 from nas_lightning.training.trainer import new_trainer, quiet_lightning
@@ -106,9 +108,13 @@ def train_one(job: Job, data: Any, arch: Any, seed: int, devices: int | list[int
         callbacks=[EndsWithParent()],
         folder=job.folder,
     )
-    trainer.fit(module, datamodule=data)
-    module.to(trainer.strategy.root_device)
     row: dict[str, Any] = {"architecture": str(arch), "seed": seed}
+    try:
+        trainer.fit(module, datamodule=data)
+    except DivergedError as error:  # no accuracy: of these outputs it would be that of a class
+        lost = {"validation": None, "test": None, "diverged": str(error)}
+        return {**row, **lost, "seconds": round(time.perf_counter() - started, 3)}
+    module.to(trainer.strategy.root_device)
     for split in ("validation", "test"):
         row[split] = standalone_accuracy(module, data, split, job.config.evaluation.batch_size)["accuracy"]
     return {**row, "seconds": round(time.perf_counter() - started, 3)}
@@ -192,15 +198,27 @@ def build_table(job: Job) -> dict[str, Any]:
     return merge(job, architectures, data)
 
 
+def mean_of_known(values: np.ndarray) -> np.ndarray:
+    """Mean over the seeds of accuracies [n, seeds] without the NaN of diverged trainings; NaN where all are. [n]"""
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0.0).sum(axis=1)
+    return np.divide(total, known.sum(axis=1), out=np.full(len(values), np.nan), where=known.any(axis=1))
+
+
 def merge(job: Job, architectures: list[Any], data: Any) -> dict[str, Any]:
     """One row per architecture with every seed kept; writes the table and the run's result."""
     rows = {(row["architecture"], row["seed"]): row for row in journal_rows(job.folder)}
     seeds, names = range(job.config.table.seeds), [str(a) for a in architectures]
     test, validation = (
-        [[rows[name, seed][split] for seed in seeds] for name in names] for split in ("test", "validation")
+        np.array([[rows[name, seed][split] for seed in seeds] for name in names], np.float64)  # None becomes NaN
+        for split in ("test", "validation")
     )
+    lost = [row["diverged"] for row in rows.values() if "diverged" in row]
+    if np.isnan(test).all():
+        raise UserError(f"all {test.size} trainings of the table diverged, the first so: {lost[0]}")
     seconds = sum(rows[name, seed]["seconds"] for name in names for seed in seeds)
-    test_mean = np.mean(test, axis=1)
+    test_mean, validation_mean = (mean_of_known(values) for values in (test, validation))
+    whole = test[~np.isnan(test).any(axis=1)]
     space, mapping = get_space(job.config.space.name), job.plan.mapping
     params, macs = space.costs(
         architectures,
@@ -210,8 +228,8 @@ def merge(job: Job, architectures: list[Any], data: Any) -> dict[str, Any]:
         in_channels=data.source.in_channels,
         image_size=int(data.test_set.images.shape[1]),
     )
-    ceiling = noise_ceiling(np.array(test)) if len(seeds) > 1 else None
-    spread = np.quantile(test_mean, [0, 0.05, 0.5, 0.95, 1])
+    ceiling = noise_ceiling(whole) if len(seeds) > 1 and len(whole) > 1 else None
+    spread = np.nanquantile(test_mean, [0, 0.05, 0.5, 0.95, 1])
     facts = {
         "plan": job.plan.as_dict(),
         "data": data.record(),
@@ -220,6 +238,7 @@ def merge(job: Job, architectures: list[Any], data: Any) -> dict[str, Any]:
         "noise_ceiling_seeds_per_half": None if ceiling is None else ceiling.seeds_per_half,
         "test_accuracy_quantiles_0_5_50_95_100": [round(float(q), 4) for q in spread],
         "architectures": f"random{len(names)}_seed{job.config.table.sample_seed} of unique classes",
+        **({"diverged_trainings": len(lost)} if lost else {}),
     }
     out = Path(job.config.table.out or job.folder / "table.parquet")
     write_table(
@@ -229,9 +248,9 @@ def merge(job: Job, architectures: list[Any], data: Any) -> dict[str, Any]:
         architectures=architectures,
         columns={
             "test_accuracy": test_mean,
-            "validation_accuracy": np.mean(validation, axis=1),
-            "test_accuracy_seeds": np.array(test),
-            "validation_accuracy_seeds": np.array(validation),
+            "validation_accuracy": validation_mean,
+            "test_accuracy_seeds": test,
+            "validation_accuracy_seeds": validation,
             "params": params,
             "macs": macs,
             "train_seconds": np.array([[rows[n, s]["seconds"] for s in seeds] for n in names]).mean(1),

@@ -18,6 +18,7 @@ from nas_lightning.scoring.standalone import standalone_accuracy
 from nas_lightning.search.trial import NO_MEASURES, SearchError
 from nas_lightning.spaces import Space
 from nas_lightning.training.checkpoint_file import DamagedCheckpointError, read_checkpoint
+from nas_lightning.training.divergence import DivergedError
 from nas_lightning.training.module import StandaloneModule
 from nas_lightning.training.trainer import new_trainer, quiet_lightning
 
@@ -119,8 +120,15 @@ class StandaloneTrainer:
         """Test accuracy of the whole recipe, mean over `final_seeds` trainings with seeds of their own, float64 [n]."""
         epochs = self.plan.protocol.epochs
         seeds = range(FINAL_SEED, FINAL_SEED + self.final_seeds)
-        rows = [[self.train(arch, seed, epochs, "test") for seed in seeds] for arch in architectures]
+        rows = [[self._test_accuracy(arch, seed, epochs) for seed in seeds] for arch in architectures]
         return np.array(rows, np.float64).reshape(len(architectures), self.final_seeds).mean(axis=1)
+
+    def _test_accuracy(self, arch: Any, seed: int, epochs: int) -> float:
+        """NaN, not known, where the training diverged."""
+        try:
+            return self.train(arch, seed, epochs, "test")
+        except DivergedError:
+            return float("nan")
 
     def describe_final(self) -> str:
         epochs = self.plan.protocol.epochs

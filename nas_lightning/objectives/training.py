@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import time
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from nas_lightning.objectives.candidate import CostMeasures, StandaloneTrainer, 
 from nas_lightning.search.objective import Objective, check_cost_unit
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces import get_space
+from nas_lightning.training.divergence import DivergedError
 
 
 class TrainingObjective(Objective):
@@ -65,7 +67,10 @@ class TrainingObjective(Objective):
         measures = self._measures.of([trial.architecture for trial in trials])
         for trial, measured in zip(trials, measures, strict=True):
             started = time.perf_counter()
-            value = self.standalone.train(trial.architecture, self.seed, trial.fidelity, "validation")
+            try:
+                value = self.standalone.train(trial.architecture, self.seed, trial.fidelity, "validation")
+            except DivergedError:  # a failed evaluation, which no algorithm takes for a good one
+                value = -math.inf
             cost = self.planned_cost(trial)
             out.append(Measurement(value, time.perf_counter() - started if cost is None else cost, measured))
         return out

@@ -16,6 +16,9 @@ from nas_lightning.runs.files import RunError
 SCHEMA_VERSION = 1
 """Of result.json and of the hash; a folder of another version is refused."""
 
+DIVERGED = "diverged"
+"""Status of a result whose training ended at a loss that is no number, or far above that of a guess."""
+
 RESULT = "result.json"
 
 

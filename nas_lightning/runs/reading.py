@@ -16,9 +16,9 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from nas_lightning.errors import UserError
+from nas_lightning.runs.folder import DIVERGED, SCHEMA_VERSION
 from nas_lightning.runs.shapes import wrong_shape
 
-SCHEMA_VERSION = 1
 _MARKS = ("result.json", "config.yaml", "error.txt", "environment.json")
 
 COMPLETE, NOT_APPLICABLE, FAILED, UNFINISHED = "complete", "not applicable", "failed", "unfinished"
@@ -258,6 +258,8 @@ def read_run(path: Path, shown: str = "") -> Run:
             return run(NOT_APPLICABLE, str(result.get("reason") or "no reason given"), result)
         if result["status"] == "complete":
             return run(COMPLETE, "", result)
+        if result["status"] == DIVERGED:
+            return run(FAILED, str(result.get("reason") or "the training diverged"), result)
         return run(FAILED, f"result.json has the unknown status {result['status'][:40]!r}", result)
     if (path / "error.txt").is_file():
         lines = (path / "error.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()

@@ -25,6 +25,7 @@ from nas_lightning.plan import Plan
 from nas_lightning.processes.exchange import average
 from nas_lightning.spaces import SpaceError, get_space, target_of
 from nas_lightning.training.checkpoint_file import CHECKPOINT_KEY, FORMAT, CheckpointError, read_checkpoint
+from nas_lightning.training.divergence import refuse_far_above_a_guess, refuse_no_number
 from nas_lightning.training.paths import PathSampler, StepPaths
 from nas_lightning.training.schedule import learning_rate
 from nas_lightning.training.speed import full, keep_freed_memory, lean
@@ -52,7 +53,7 @@ class NetworkModule(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
-        self.task = task
+        self.task, self.num_outputs = task, num_classes
         self.plan, self.seed = plan, seed
         self.identity = {
             "space": space,
@@ -118,7 +119,10 @@ class NetworkModule(pl.LightningModule):
             self.manual_backward(term(images, labels, step))
         # From the optimizer's list: walking the modules of a super-net costs as much as a small network's layer.
         active = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
-        self.average_gradients(active)
+        step_loss = torch.stack(self._losses[-len(paths.architectures) :]).float().mean()
+        self.average_gradients(active, step_loss)
+        if step_loss.device.type == "cpu":  # a GPU is asked at the epoch's end alone: asking is waiting
+            refuse_no_number(float(step_loss), step, protocol)
         if protocol.gradient_clip > 0:
             torch.nn.utils.clip_grad_norm_(active, protocol.gradient_clip, foreach=True)
         optimizer.step()
@@ -132,22 +136,26 @@ class NetworkModule(pl.LightningModule):
         """Optimizer steps of the whole run."""
         return int(self.trainer.num_training_batches) * self.plan.protocol.epochs
 
-    def average_gradients(self, active: list[torch.nn.Parameter]) -> None:
+    def average_gradients(self, active: list[torch.nn.Parameter], step_loss: Tensor) -> None:
         """Mean over the ranks. All ranks train the same paths, so that `active` is the same list everywhere.
 
+        The step's loss, a scalar, is averaged with them, so that all ranks see in the same step that it is no number.
         Running statistics are averaged with the gradients: every rank has moved them by its own part of the batch.
         """
         if self.trainer.world_size == 1:
             return
         gradients = [p.grad for p in active if p.grad is not None]
         with torch.no_grad():
-            average([*gradients, *running_statistics(self.network)])
+            average([*gradients, *running_statistics(self.network), step_loss])
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         # In the last batch and not at the epoch's end, since callbacks read the metrics before the module's own hook.
         # One log call an epoch: every call costs about as much as a small network's operation.
         if self.trainer.is_last_batch:
             loss = torch.stack([loss.to(self.device) for loss in self._losses]).float().mean()
+            refuse_far_above_a_guess(
+                float(loss), self.global_step - 1, self.identity["num_classes"], self.plan.protocol
+            )
             self.log("train_loss", loss, on_step=False, on_epoch=True, sync_dist=self.trainer.world_size > 1)
             self.log("learning_rate", self.scheduled_rate(self.global_step - 1), on_step=False, on_epoch=True)
             self._losses.clear()

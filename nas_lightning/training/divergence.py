@@ -1,0 +1,38 @@
+"""A training that diverges is no measurement: it ends at once, and says at which step, and what to lower."""
+
+from __future__ import annotations
+
+import math
+
+from nas_lightning.errors import UserError
+from nas_lightning.plan import Protocol
+
+LIMIT = 100.0
+"""An epoch's mean loss above so many times that of a uniform guess (ln K nats for K outputs) has diverged. A network
+whose outputs are sensible starts near that of a guess, a badly scaled one at a few times it, and training lowers it."""
+
+
+class DivergedError(UserError):
+    """A training whose loss is no number, or far above that of a guess. `step` is the optimizer's, `loss` in nats."""
+
+    def __init__(self, step: int, loss: float, protocol: Protocol) -> None:
+        lower = f"lower plan.protocol.learning_rate (now {protocol.learning_rate:g})"
+        if not protocol.gradient_clip:
+            lower += " or set plan.protocol.gradient_clip, which is off"
+        super().__init__(
+            f"the training diverged at step {step}: its loss is {loss:.4g}; {lower}; checkpoints from before that "
+            "step are kept"
+        )
+        self.step, self.loss = step, loss
+
+
+def refuse_no_number(loss: float, step: int, protocol: Protocol) -> None:
+    """Raises DivergedError for a step's loss that is infinite or no number."""
+    if not math.isfinite(loss):
+        raise DivergedError(step, loss, protocol)
+
+
+def refuse_far_above_a_guess(loss: float, step: int, num_outputs: int, protocol: Protocol) -> None:
+    """Raises DivergedError for an epoch's mean loss that ends at `step`, no number or beyond `LIMIT` guesses."""
+    if not loss <= LIMIT * math.log(max(2, num_outputs)):
+        raise DivergedError(step, loss, protocol)
