@@ -153,9 +153,7 @@ class NetworkModule(pl.LightningModule):
         # One log call an epoch: every call costs about as much as a small network's operation.
         if self.trainer.is_last_batch:
             loss = torch.stack([loss.to(self.device) for loss in self._losses]).float().mean()
-            refuse_far_above_a_guess(
-                float(loss), self.global_step - 1, self.identity["num_classes"], self.plan.protocol
-            )
+            refuse_far_above_a_guess(float(loss), self.global_step - 1, self.num_outputs, self.plan.protocol)
             self.log("train_loss", loss, on_step=False, on_epoch=True, sync_dist=self.trainer.world_size > 1)
             self.log("learning_rate", self.scheduled_rate(self.global_step - 1), on_step=False, on_epoch=True)
             self._losses.clear()
