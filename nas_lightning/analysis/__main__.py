@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nas_lightning.analysis.output import show
 
-PARTS = ("landscape", "hyperparameters", "fronts")
+PARTS = ("landscape", "hyperparameters", "fronts", "curves")
 
 
 def parser() -> argparse.ArgumentParser:
