@@ -10,7 +10,7 @@ from pathlib import Path
 
 from nas_lightning.analysis.output import show
 
-PARTS = ("landscape", "hyperparameters", "fronts", "curves")
+PARTS = ("landscape", "hyperparameters", "fronts", "curves", "niches")
 
 
 def parser() -> argparse.ArgumentParser:

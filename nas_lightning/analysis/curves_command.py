@@ -114,7 +114,8 @@ def fit_table(table: Benchmark, curves: np.ndarray, arguments: argparse.Namespac
     space, metric = table.domain, arguments.metric or table.default_metric
     features = np.stack([space.one_hot(arch) for arch in table.architectures()])
     model = CurveSurrogate(rank=arguments.rank, seed=arguments.seed).fit(features, curves)
-    rng, drawn = np.random.default_rng(arguments.seed), {}
+    rng = np.random.default_rng(arguments.seed)
+    drawn: dict[str, Any] = {}
     for _ in range(100 * arguments.architectures):
         if len(drawn) == arguments.architectures:
             break

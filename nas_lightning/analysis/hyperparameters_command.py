@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--algorithms",
         nargs="+",
-        default=["random_search", "regularized_evolution", "local_search", "tpe", "bohb"],
+        default=["random_search", "regularized_evolution", "local_search", "bohb", "dehb"],
         metavar="NAME[:SETTING=NUMBER…]",
     )
     parser.add_argument("--budgets", nargs="+", type=int, default=[50, 100, 200], help="in full evaluations")

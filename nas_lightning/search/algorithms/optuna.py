@@ -1,7 +1,8 @@
 """The samplers of Optuna, through the library itself.
 
 Akiba et al., "Optuna: A Next-generation Hyperparameter Optimization Framework", KDD 2019 (arXiv 1907.10902). Every
-gene is a categorical parameter; a genome that is no valid architecture is told as failed and another one is asked for.
+gene is a categorical parameter, or an integer where the space says that it counts an ordered scale; a genome that is
+no valid architecture is told as failed and another one is asked for.
 """
 
 from __future__ import annotations
@@ -52,9 +53,12 @@ class Optuna(Algorithm):
         directions: list[Any] = ["maximize", *["minimize"] * len(self.measures)]
         self._study = optuna.create_study(directions=directions, sampler=made)
         self._failed = optuna.trial.TrialState.FAIL
+        ordered = getattr(space, "ordered_genes", (False,) * len(space.cardinalities))
         self._genes: dict[str, Any] = {
-            f"gene{i}": optuna.distributions.CategoricalDistribution(range(choices))
-            for i, choices in enumerate(space.cardinalities)
+            f"gene{i}": optuna.distributions.IntDistribution(0, choices - 1)
+            if is_ordered
+            else optuna.distributions.CategoricalDistribution(range(choices))
+            for i, (choices, is_ordered) in enumerate(zip(space.cardinalities, ordered, strict=True))
         }
         self._asked: dict[int, Any] = {}
 

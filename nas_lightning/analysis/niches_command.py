@@ -1,0 +1,113 @@
+"""``python -m nas_lightning.analysis niches``: champions of nested niches, and how well searches fill them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import numpy as np
+
+from nas_lightning.analysis.figure import colour, save, styled
+from nas_lightning.analysis.hyperparameters_command import named
+from nas_lightning.analysis.niches import QUANTILES, Niches
+from nas_lightning.analysis.output import print_rows, write_record, write_rows
+from nas_lightning.benchmarks import Benchmark
+from nas_lightning.search.algorithm import make_algorithm
+from nas_lightning.search.benchmark_objective import benchmark_objective
+from nas_lightning.search.budget import Budget
+from nas_lightning.search.engine import Search
+from nas_lightning.search.table_objective import TableObjective
+
+HELP = "quality diversity: champions of nested niches, exact and by searches"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--benchmark", default="nasbench201", help="table by name or path")
+    parser.add_argument("--dataset", help="data set (default: the table's first)")
+    parser.add_argument("--measure", default="params", help="the resource that the niches bound")
+    parser.add_argument("--measures-from", help="another table that holds it (nasbench201_hw: latencies)")
+    parser.add_argument("--niches", default="large", choices=tuple(QUANTILES), help="the paper's sets of niches")
+    parser.add_argument(
+        "--algorithms", nargs="+", default=["random_search", "nsga2", "bop_elites"], metavar="NAME[:SETTING=NUMBER…]"
+    )
+    parser.add_argument("--evaluations", type=int, default=200)
+    parser.add_argument("--seeds", type=int, default=100)
+
+
+def one_search(
+    objective: TableObjective, algorithm: str, niches: Niches, measure: str, seed: int, budget: int
+) -> np.ndarray:
+    """Error in percent of every niche's champion after one search of full evaluations, float64 [niches]."""
+    name, settings = named(algorithm)
+    if name in ("nsga2", "bop_elites"):
+        settings["minimise"] = [measure]
+    if name == "bop_elites":
+        settings["bounds"] = [repr(bound) for bound in niches.bounds[:-1]]
+    proposer = make_algorithm(name, objective.space, objective.fidelities.only_full(), seed, settings, True)
+    records = Search(proposer, objective, Budget("evaluations", budget)).run()
+    error = np.array([100 * (1 - r.measurement.value) for r in records])
+    return niches.errors(error, np.array([r.measurement.measures[measure] for r in records]))
+
+
+def run(arguments: argparse.Namespace, out: Path) -> None:
+    table = Benchmark.open(arguments.benchmark, dataset=arguments.dataset)
+    settings = {"name": arguments.benchmark, "dataset": table.dataset, "root": None}
+    measure = arguments.measure
+    objective = benchmark_objective(
+        settings, table.space, "evaluations", (measure,), fidelity="none", measures_from=arguments.measures_from
+    )
+    guide = objective.identity()["value"]
+    error = 100 * (1 - table.metric_values(guide))
+    own = table if arguments.measures_from is None else Benchmark.open(arguments.measures_from, dataset=table.dataset)
+    resource = np.asarray(own.values(measure, table.architectures()), np.float64)
+    niches = Niches.of(resource, QUANTILES[arguments.niches])
+    rows_of = niches.champions(error, resource)
+    exact = niches.errors(error, resource)
+    shown = [_point("optimum", i, float(value)) for i, value in enumerate(exact)]
+    unfilled = int((rows_of < 0).sum())
+    rows: list[dict[str, Any]] = [{"algorithm": "optimum", "sum": float(exact.sum()), "error": None, "empty": unfilled}]
+    for algorithm in arguments.algorithms:
+        found = np.stack(
+            [
+                one_search(objective, algorithm, niches, measure, s, arguments.evaluations)
+                for s in range(arguments.seeds)
+            ]
+        )
+        sums = found.sum(axis=1)
+        spread = float(sums.std(ddof=1) / np.sqrt(len(sums))) if len(sums) > 1 else None
+        empty = float((found == 100).sum(axis=1).mean())
+        rows.append({"algorithm": algorithm, "sum": float(sums.mean()), "error": spread, "empty": empty})
+        shown += [_point(algorithm, i, float(value)) for i, value in enumerate(np.median(found, axis=0))]
+    title = (
+        f"{table.name} {table.dataset}: {len(niches.bounds)} niches of {measure}, {arguments.evaluations} evaluations"
+    )
+    print_rows(f"{title}; sum of champions' errors ({guide}), mean of {arguments.seeds} seeds ± standard error", rows)
+    write_rows(out / "niches.csv", rows)
+    architectures = table.architectures()
+    champions = [
+        {
+            "bound": None if np.isinf(bound) else bound,
+            "error": float(value),
+            "architecture": None if row < 0 else str(architectures[row]),
+        }
+        for bound, value, row in zip(niches.bounds, exact, rows_of, strict=True)
+    ]
+    write_record(out / "niches.json", {"title": title, "seeds": arguments.seeds, "rows": rows, "champions": champions})
+    bounds = [f"< {bound:.4g}" for bound in niches.bounds[:-1]] + ["all"]
+    chart = (
+        alt.Chart(alt.Data(values=[point | {"niche": bounds[point["place"]]} for point in shown]))
+        .mark_line(point=True)
+        .encode(
+            x=alt.X("niche:N", sort=bounds, title=f"niche of {measure}"),
+            y=alt.Y("error:Q", title="champion's error (%), median", scale=alt.Scale(type="log")),
+            color=colour("algorithm", ["optimum", *arguments.algorithms]),
+        )
+        .properties(width=520, height=320)
+    )
+    save(styled(chart, title), out, "niches")
+
+
+def _point(algorithm: str, place: int, error: float) -> dict[str, Any]:
+    return {"algorithm": algorithm, "place": place, "error": error}

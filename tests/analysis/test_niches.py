@@ -1,0 +1,43 @@
+"""Niches: by hand, the exact sums of the published tables, and a search that fills them."""
+
+import csv
+
+import numpy as np
+import pytest
+
+from nas_lightning.analysis import __main__ as command
+from nas_lightning.analysis.niches import QUANTILES, Niches
+
+NB101 = (650520, 824848, 1227914, 1664778, 2538506, 3468426, 3989898, 5356682, 8118666, np.inf)
+
+
+def test_by_hand():
+    niches = Niches((1.0, 5.0, np.inf))
+    error, resource = np.array([9.0, 4.0, 4.0, 2.0]), np.array([3.0, 5.0, 4.0, 8.0])
+    assert niches.champions(error, resource).tolist() == [-1, 2, 3]  # 5 is not below 5
+    assert niches.total(error, resource) == 100 + 4 + 2
+
+
+def test_nasbench101_sums(open_shared):
+    table = open_shared("nasbench101")
+    error, params = 100 * (1 - table.metric_values()), table.values("params")
+    assert Niches.of(params, QUANTILES["large"]).bounds == NB101
+    for name, total in (("small", 11.8423), ("medium", 38.3480), ("large", 74.4558)):
+        assert Niches.of(params, QUANTILES[name]).total(error, params) == pytest.approx(total, abs=5e-5)
+
+
+def test_nasbench201_sums(open_shared):
+    table, hardware = open_shared("nasbench201", "cifar10"), open_shared("nasbench201_hw", "cifar10")
+    error = 100 * (1 - table.metric_values("validation_accuracy", 200))
+    latency = hardware.values("edgegpu_latency_ms", table.architectures())
+    for name, total in (("small", 17.0273), ("medium", 129.2687), ("large", 254.2293)):
+        assert Niches.of(latency, QUANTILES[name]).total(error, latency) == pytest.approx(total, abs=5e-5)
+
+
+def test_command(open_shared, tmp_path):
+    words = ["--benchmark", str(open_shared("nasbench201").path), "--niches", "medium", "--evaluations", "30"]
+    words += ["--seeds", "2", "--algorithms", "random_search", "bop_elites:trees=10", "--out", str(tmp_path)]
+    assert command.main(["niches", *words]) == 0
+    rows = {row["algorithm"]: float(row["sum"]) for row in csv.DictReader((tmp_path / "niches.csv").open())}
+    assert rows["optimum"] < min(rows["bop_elites:trees=10"], rows["random_search"])
+    assert (tmp_path / "niches.svg").exists()
