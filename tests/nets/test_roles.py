@@ -43,6 +43,8 @@ MAPPINGS = {
     ],
     "nasbench_macro": [{"mapping.bn_affine": True}, {"mapping.bn_affine": False}],
 }
+COUNTED = 25
+"""Networks whose every operation is counted, one by one in Python: a second each at published size."""
 CASES = [(space, edits) for space, all_edits in MAPPINGS.items() for edits in all_edits]
 
 
@@ -105,10 +107,12 @@ def test_built_networks_have_the_analytic_parameters_and_macs(space, shape):
     )
     params, macs = get_space(space).costs(archs, image_size=32, **shape)
     image = torch.empty(2, shape["in_channels"], 32, 32, device="meta")
-    for arch, n_params, n_macs in zip(archs, params, macs, strict=True):
+    for index, (arch, n_params, n_macs) in enumerate(zip(archs, params, macs, strict=True)):
         with torch.device("meta"):
             network = build_network(space, plan, shape["num_classes"], shape["in_channels"], arch)
         assert sum(p.numel() for p in network.parameters()) == n_params, str(arch)
+        if index >= COUNTED:
+            continue
         with FlopCounterMode(display=False) as counter:
             network(image)
         # 2 images, 2 operations a multiply-accumulate; most also count the classifier's bias, one a class.

@@ -182,7 +182,7 @@ def test_the_schedule_reaches_the_optimizer():
 def test_the_landmark_hinge_grows_over_the_run_and_vanishes_where_the_order_is_right():
     plan = plan_with(protocol__epochs=1)
     heuristic = LandmarkLoss("random20_seed5", 2.0, benchmark="digits_nasbench201")
-    heuristic.check(plan, "nasbench201")
+    heuristic.check(plan, SPACE)
     module = module_of(plan, [(SKIP,)] * 4)
     hand, hinges = ByHand(module.network, plan), []
     for step, (images, labels) in enumerate(batches_of(plan, 4)):
