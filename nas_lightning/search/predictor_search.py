@@ -172,7 +172,10 @@ class PredictorSearch(Algorithm):
             assert self._candidates is not None
             self._queue = [self._candidates[i] for i in reversed(chosen)]
             if not self._queue:
-                return None  # every candidate has been measured
+                note = f"all {len(self._asked)} candidates were measured before the budget was spent"
+                if note not in self.notes:
+                    self.notes.append(note)
+                return None
             self.rounds += 1
         arch = self._queue.pop()
         self._asked.add(self.space.key(arch))

@@ -21,6 +21,7 @@ from nas_lightning.config.search_schema import SearchConfig, SupernetObjectiveSc
 from nas_lightning.objectives.candidate import StandaloneTrainer, images_of
 from nas_lightning.objectives.supernet import supernet_objective
 from nas_lightning.objectives.training import training_objective
+from nas_lightning.objectives.weak_labels import supernet_weak_labels
 from nas_lightning.plan import Plan
 from nas_lightning.search.algorithm import make_algorithm
 from nas_lightning.search.budget import Budget
@@ -229,3 +230,23 @@ def test_a_supernet_counts_evaluations_only(checkpoint):
     config = replace(CONFIG, checkpoint=str(checkpoint))
     with pytest.raises(SearchError, match=r"cannot count seconds here: choose budget.unit from evaluations"):
         supernet_objective(config, SUPERNET, "seconds", None)
+
+
+def test_a_supernet_labels_weakly_and_goes_on_where_it_was(checkpoint, tmp_path, monkeypatch):
+    config = replace(
+        CONFIG, checkpoint=str(checkpoint), weak_images=60, objective={"name": "benchmark", "batch_size": 30}
+    )
+    source = supernet_weak_labels(config)
+    archs = some_architectures(6)
+    labels = source.labels(get_space("nasbench201"), lambda: archs[:4], tmp_path)
+    assert labels.architectures == archs[:4]
+    accuracy = supernet(checkpoint, images=60, batch_size=30).evaluate([Trial(arch, 60) for arch in archs[:4]])
+    assert labels.scores["accuracy"].tolist() == [measurement.value for measurement in accuracy]
+    scored = []
+    monkeypatch.setattr(source, "_score", lambda part: scored.extend(part) or type(source)._score(source, part))
+    more = source.labels(get_space("nasbench201"), lambda: archs, tmp_path)
+    assert scored == archs[4:]
+    assert more.scores["accuracy"][:4].tolist() == labels.scores["accuracy"].tolist()
+    with pytest.raises(SearchError, match="holds none of the candidates"):
+        source.labels(get_space("nasbench201"), list, tmp_path)
+    assert supernet_weak_labels(replace(config, weak_images=30)).identity() != source.identity()

@@ -99,6 +99,12 @@ def test_a_small_budget_is_cut_into_as_many_portions_as_can_be_learned_from(sing
     assert "12 evaluations are fewer than 5 portions of the 4 labels" in algorithm.notes[0]
 
 
+def test_a_file_of_few_candidates_ends_the_search_and_says_so(single):
+    algorithm, records = run("acenas", single, 30, weak=WeakLabels(ALL[:10], {"net": np.arange(10.0)}))
+    assert {r.trial.architecture for r in records} == set(ALL[:10])
+    assert algorithm.notes == ["all 10 candidates were measured before the budget was spent"]
+
+
 def test_failed_evaluations_are_learned_from(single):
     algorithm = make_algorithm("predictor_guided", single.space, single.fidelities, 0, {"initial": 4})
     for i in range(12):
