@@ -4,7 +4,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from conftest import ALL, ToySpace, make_objective, toy_value
 
 from nas_lightning.search.algorithm import make_algorithm
 from nas_lightning.search.budget import Budget
@@ -14,6 +13,7 @@ from nas_lightning.search.table_objective import TableObjective
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError
 from nas_lightning.search.weak_labels import WeakLabelFile, WeakLabels, read_weak_labels
 from nas_lightning.spaces import get_space
+from tests.helpers.toy_space import ALL, ToySpace, make_objective, toy_value
 
 GUIDED = ("predictor_guided", "acenas", "npenas", "bananas", "anasod")
 
