@@ -53,7 +53,9 @@ def measure_case(edits: dict[str, Any], batch: int, n_batches: int, n: int, roun
                     sums[i, 1] -= F.cross_entropy(logits, y, reduction="sum")
         return sums.tolist()
 
-    result = paired([lambda: score(network, archs, batches, mode, calibration)], [reference], rounds)
+    result = paired(
+        [lambda: score(network, archs, batches, statistics=mode, calibration=calibration)], [reference], rounds
+    )
     result["relative_speed"] = 1 / result["ratio"]["median"]
     result["images_per_second"] = 1e3 * n * batch * n_batches / result["ours_ms"]
     return result

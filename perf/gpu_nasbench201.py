@@ -226,7 +226,7 @@ def whole_run(plan: Plan, data: ImageClassification, name: str, args: argparse.N
         "epoch_s": spread(epochs.seconds),
         "training_images_per_second": trained_images / (trained - started),
         "ranking_images_per_second": n_scored / (ended - trained),
-        "mean_accuracy": float(scores.accuracy.mean()),
+        "mean_accuracy": float(scores["accuracy"].mean()),
         "architectures": len(archs),
     }
     if args.device != "cpu":

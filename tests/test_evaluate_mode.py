@@ -180,14 +180,14 @@ def test_an_interrupted_evaluation_goes_on_and_ends_with_the_same_bytes(tmp_path
         scored.extend(architectures)
         return original(network, architectures, *rest)
 
-    monkeypatch.setattr("nas_lightning.scoring.evaluation.score", dies)
+    monkeypatch.setattr("nas_lightning.scoring.scorer.score", dies)
     with pytest.raises(KeyError, match="power cut"):
         evaluate(tmp_path / "part", trained["seed0"])
     (folder,) = (tmp_path / "part").iterdir()
     assert not (folder / "result.json").exists()
     assert (folder / "evaluation.partial.rank0.npz").exists()
     recording = lambda n, a, *r: scored.extend(a) or original(n, a, *r)  # noqa: E731
-    monkeypatch.setattr("nas_lightning.scoring.evaluation.score", recording)
+    monkeypatch.setattr("nas_lightning.scoring.scorer.score", recording)
     with caplog.at_level(logging.WARNING):
         assert evaluate(tmp_path / "part", trained["seed0"]) == whole
     assert "24 of 40 architectures are scored already" in caplog.text

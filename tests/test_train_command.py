@@ -117,7 +117,7 @@ def test_diagnostics_add_costs_latency_and_the_optimization_gap(tmp_path):
     assert found["params"] == ranking["params"]
     assert min(found["latency_ms"]) > 0
     rows = zip(ranking["supernet_accuracy"], ranking["standalone_accuracy"], strict=True)
-    assert found["optimization_gap"] == [shared - alone for shared, alone in rows]
+    assert found["optimization_gap"] == [alone - shared for shared, alone in rows]
 
 
 def test_an_ablation_that_does_not_apply_is_recorded(tmp_path):

@@ -10,6 +10,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from nas_lightning import plan
 from nas_lightning.config.ablations import register_ablations
+from nas_lightning.predictors import CHEAP
 
 
 def _unfrozen(kind: type) -> type:
@@ -81,8 +82,12 @@ class EvaluationSchema:
     images: int | None = None
     """Held-out images used; null uses all that fill whole batches."""
     score: str = "accuracy"
-    """accuracy, negative_cross_entropy, linear_probe or class_separation: what the headline ranks by; all computed ones
-    are stored."""
+    """The predictor that the headline ranks by: accuracy, negative_cross_entropy, linear_probe, class_separation, or
+    another by its name (naswot, …; conf/predictor has them); all computed ones are stored."""
+    predictors: list[Any] = field(default_factory=list)
+    """Further predictors to compute, store and rank: names, or {_target_: my_module.MyPredictor, setting: value}."""
+    baselines: list[Any] = field(default_factory=lambda: list(CHEAP))
+    """Predictors that stand beside the super-net's, given as `predictors` are; the defaults cost next to nothing."""
     probe_images: int = 0
     """Training images that linear probes of every architecture are fitted on, for the scores linear_probe (explained
     variance on the held-out images) and class_separation (its geometric mean with the share of the features' variance
@@ -97,8 +102,8 @@ class EvaluationSchema:
     top_k: int | None = None
     """K of the final search performance; null takes the space's (5, 10 on NAS-Bench-201)."""
     fuse: list[str] = field(default_factory=list)
-    """Free baselines (parameters, macs, depth) and other scores (linear_probe, …) to rank-average with the score, as
-    one more predictor with a name."""
+    """Names of other predictors (parameters, naswot, linear_probe, …) to rank-average with the score, as one more
+    predictor with a name."""
     snapshots: int = 0
     """Also rank-average the last so many rankings during training (`every`), as one more predictor with a name."""
     batch_norm: str | None = None

@@ -19,6 +19,7 @@ from nas_lightning.logging.loggers import RunLogger
 from nas_lightning.ranking.fusion import rank_average
 from nas_lightning.runs.files import write_atomically
 from nas_lightning.scoring.evaluation import Evaluation
+from nas_lightning.scoring.files import draw
 from nas_lightning.scoring.score import Scores
 
 
@@ -35,7 +36,12 @@ class RankingCallback(pl.Callback):
         super().__init__()
         self.evaluation, self.every, self.logger, self.keep = evaluation, every, logger or RunLogger(), keep
         self.kept: dict[str, torch.Tensor] = {}
-        epochs = evaluation.plan.protocol.epochs
+        if keep and not any(p.name == evaluation.headline for p in evaluation.scorer.choice.measured):
+            raise UserError(
+                f"evaluation.snapshots={keep} averages a score of the super-net over its training, which "
+                f"{evaluation.headline} is not; choose evaluation.score=accuracy, or no snapshots"
+            )
+        epochs = evaluation.scorer.plan.protocol.epochs
         if keep and (keep < 2 or not every or epochs // every < keep):
             raise UserError(
                 f"evaluation.snapshots={keep} averages at least 2 rankings during training, and "
@@ -58,11 +64,11 @@ class RankingCallback(pl.Callback):
         epoch = trainer.current_epoch + 1
         if self.every and epoch % self.every == 0:
             bar: Any = trainer.progress_bar_callback
-            with bar.counted("Ranking", self.evaluation.count_here()) if bar else nullcontext() as progress:
-                scores = self.evaluation.scores(pl_module, progress)
-            self.evaluation.forget()
+            with bar.counted("Ranking", self.evaluation.scorer.count_here()) if bar else nullcontext() as progress:
+                scores = self.evaluation.scores(pl_module, progress, every_score=False)
+            self.evaluation.scorer.forget()
             if self.keep:
-                headline = torch.from_numpy(scores.as_dict()[self.evaluation.headline])
+                headline = torch.from_numpy(scores[self.evaluation.headline])
                 self.kept = dict([*self.kept.items(), (f"epoch{epoch}", headline)][-self.keep :])
             if trainer.is_global_zero and self.logger.takes_rankings:
                 self.show(f"epoch{epoch}", scores)
@@ -71,10 +77,13 @@ class RankingCallback(pl.Callback):
 
     def show(self, name: str, scores: Scores) -> None:
         """Give the logger the table of this evaluation and its picture."""
-        evaluation = self.evaluation
-        rows = (evaluation.names, scores.accuracy.tolist(), evaluation.truth.tolist())
+        subjects = self.evaluation.subjects
+        headline = self.evaluation.headline if self.evaluation.headline in scores else "accuracy"
+        rows = (subjects.names, scores["accuracy"].tolist(), subjects.truth.tolist())
         with TemporaryDirectory() as folder:
-            picture = None if evaluation.benchmark is None else evaluation.draw(Path(folder) / "ranking.png", scores)
+            picture = None
+            if subjects.table is not None:
+                picture = draw(Path(folder) / "ranking.png", self.evaluation, headline, scores[headline])
             self.logger.ranking(name, *rows, picture)
 
 

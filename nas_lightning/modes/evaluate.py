@@ -19,10 +19,10 @@ from nas_lightning.modes.common import data_module, logger_of, open_folder
 from nas_lightning.modes.job import Job
 from nas_lightning.modes.supernet import evaluation_of, open_benchmark
 from nas_lightning.processes.launch import TrainerSettings
-from nas_lightning.report.scatter import score_label, write_scatter
 from nas_lightning.runs.files import to_json, write_atomically
 from nas_lightning.runs.folder import RESULT, SCHEMA_VERSION
 from nas_lightning.scoring.evaluation import Evaluation
+from nas_lightning.scoring.files import column_of, draw, write_diagnostics, write_ranking
 from nas_lightning.scoring.score import Scores
 from nas_lightning.scoring.trained import Trained
 from nas_lightning.training.module import load_network
@@ -58,12 +58,12 @@ def evaluations_of(job: Job, benchmark: Benchmark | None) -> list[Evaluation]:
         data = modules.setdefault(key, data_module(part))
         data.setup()
         evaluation = evaluation_of(part, data, benchmark)
-        evaluation.label = trained.label if len(job.checkpoints) > 1 else ""
+        evaluation.scorer.label = trained.label if len(job.checkpoints) > 1 else ""
         found.append(evaluation)
-        if evaluation.names != found[0].names:
+        if evaluation.subjects.names != found[0].subjects.names:
             raise UserError(
                 f"{job.checkpoints[0].path} and {trained.path} hold different architectures of "
-                f"{evaluation.architecture_set}; evaluate them one by one, or choose a set that both hold"
+                f"{evaluation.subjects.set_name}; evaluate them one by one, or choose a set that both hold"
             )
     return found
 
@@ -75,14 +75,18 @@ def combined(
     first = evaluations[0]
     if len(trained) == 1:
         predictions = first.predictions(scores[0])
-        return predictions, {n: f"supernet_{n}" if n in scores[0].as_dict() else "fusion" for n in predictions}
+        return predictions, {name: column_of(first, name) for name in predictions}
     predictions, columns = {}, {}
     for name in first.ordered(scores[0]):
+        if not first.scorer.choice.shared(name):  # the same whatever the super-net
+            predictions[name], columns[name] = scores[0][name], name
+            continue
         for t, found in zip(trained, scores, strict=True):
-            predictions[f"{t.label} {name}"] = found.as_dict()[name]
+            predictions[f"{t.label} {name}"] = found[name]
             columns[f"{t.label} {name}"] = f"{t.label}_{name}"
     by_label = {t.label: found for t, found in zip(trained, scores, strict=True)}
-    asked = {"fusion": (), "fusion_all": first.fuse} if first.fuse else {"fusion": ()}
+    fuse_also = first.scorer.choice.fuse
+    asked: dict[str, tuple[str, ...]] = {"fusion": (), **({"fusion_all": fuse_also} if fuse_also else {})}
     for column, fuse in asked.items():
         fused = first.fused(by_label, fuse)
         predictions |= fused
@@ -96,52 +100,45 @@ def evaluate(job: Job) -> dict[str, Any]:
     benchmark, device = open_benchmark(job), device_of(config.trainer)
     evaluations = evaluations_of(job, benchmark)
     first = evaluations[0]
-    open_folder(job, first.data)
+    open_folder(job, first.scorer.data)
     with logger_of(job, "eval") as logger:
         scores = []
         for trained, evaluation in zip(job.checkpoints, evaluations, strict=True):
-            evaluation.data.seed = trained.seed  # of the recalibration's images: those that its own run took
+            evaluation.scorer.data.seed = trained.seed  # of the recalibration's images: those that its own run took
             network, _ = load_network(trained.path, device)
             module = SimpleNamespace(network=network, device=device)
-            title = f"Ranking {evaluation.label}".strip()
-            with counted(title, len(evaluation.architectures), config.trainer.progress_bar) as progress:
+            title = f"Ranking {evaluation.scorer.label}".strip()
+            with counted(title, len(evaluation.subjects), config.trainer.progress_bar) as progress:
                 scores.append(evaluation.scores(module, progress))
             if config.evaluation.diagnostics:
-                name = ".".join(filter(None, ["diagnostics", evaluation.label, "parquet"]))
-                evaluation.write_diagnostics(job.folder / name, scores[-1], module)
+                name = ".".join(filter(None, ["diagnostics", evaluation.scorer.label, "parquet"]))
+                write_diagnostics(job.folder / name, evaluation, scores[-1], network)
         predictions, columns = combined(job.checkpoints, evaluations, scores)
-        summary = first.summary_of(predictions, float(np.mean([s.accuracy.mean() for s in scores])))
-        first.write_columns(job.folder / "ranking.parquet", {columns[name]: predictions[name] for name in predictions})
-        shown = list(predictions)[-1] if len(scores) > 1 else "accuracy"
-        picture = None
-        if benchmark is not None:
-            picture = write_scatter(
-                job.folder / "ranking.png",
-                predictions[shown],
-                first.truth,
-                first.names,
-                title=f"{first.space}, {config.data.name}",
-                label=score_label(shown),
-                top_k=first.top_k,
-            )
-        logger.ranking("final", first.names, predictions[shown].tolist(), first.truth.tolist(), picture)
+        accuracy = np.mean([found["accuracy"] for found in scores], axis=0)
+        summary = first.summary(predictions, float(accuracy.mean()))
+        by_column = {columns[name]: predictions[name] for name in predictions}
+        write_ranking(job.folder / "ranking.parquet", first, by_column, accuracy)
+        shown = list(predictions)[-1] if len(scores) > 1 else first.headline
+        subjects, values = first.subjects, predictions[shown]
+        picture = draw(job.folder / "ranking.png", first, shown, values) if benchmark is not None else None
+        logger.ranking("final", subjects.names, values.tolist(), subjects.truth.tolist(), picture)
         seconds = time.perf_counter() - started
         write_atomically(job.folder / "timings.json", to_json({"evaluation_s": seconds, "total_s": seconds}))
-        images = sum(e.scored_images * len(e.architectures) for e in evaluations)
+        images = sum(e.scorer.scored_images * len(e.subjects) for e in evaluations)
         result = {
             "schema_version": SCHEMA_VERSION,
             "kind": "evaluation",
             "status": "complete",
             "reason": None,
             "run_hash": job.hash,
-            "space": first.space,
+            "space": first.subjects.space.name,
             "dataset": config.data.name,
             "seed": job.checkpoints[0].seed,
             "seeds": [t.seed for t in job.checkpoints],
             "study": config.study,
             "checkpoints": [
-                {**t.record(), "n_images": e.scored_images, "batch_norm": e.batch_norm, "data": e.data.record()}
-                for t, e in zip(job.checkpoints, evaluations, strict=True)
+                {**t.record(), "n_images": s.scored_images, "batch_norm": s.batch_norm, "data": s.data.record()}
+                for t, s in zip(job.checkpoints, (e.scorer for e in evaluations), strict=True)
             ],
             "evaluation": {**first.record(), "headline": next(iter(predictions)), "predictors": columns},
             "benchmark": None if benchmark is None else {"name": config.benchmark.name, "sha256": benchmark.sha256},
@@ -151,5 +148,5 @@ def evaluate(job: Job) -> dict[str, Any]:
         logger.finish(result)
         write_atomically(job.folder / RESULT, to_json(result))
         for evaluation in evaluations:
-            evaluation.forget()
+            evaluation.scorer.forget()
     return result

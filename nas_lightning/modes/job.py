@@ -15,6 +15,7 @@ from nas_lightning.config.schema import EvaluationSchema, TrainConfig, TrainerSc
 from nas_lightning.heuristic import Heuristic, fold
 from nas_lightning.nets.build import check_mapping
 from nas_lightning.plan import Plan, PlanError
+from nas_lightning.predictors import CHEAP
 from nas_lightning.processes.launch import world_size
 from nas_lightning.ranking.architecture_sets import identity
 from nas_lightning.runs.folder import run_hash
@@ -94,8 +95,10 @@ def check_ranks(config: TrainConfig, plan: Plan) -> int:
 def determining_evaluation(evaluation: EvaluationSchema) -> dict[str, Any]:
     """The settings of an evaluation that its numbers depend on; later ones count where they are set, so that runs from
     before keep their names."""
-    later = ("fuse", "batch_norm", "probe_images", "skip")
+    later = ("fuse", "batch_norm", "probe_images", "skip", "predictors")
     counting = {k: v for k, v in asdict(evaluation).items() if k != "diagnostics" and (v or k not in later)}
+    if counting["baselines"] == list(CHEAP):
+        del counting["baselines"]
     return identity(evaluation.architectures) | counting
 
 

@@ -13,9 +13,11 @@ from nas_lightning.modes.common import data_module, fit, logger_of, open_folder,
 from nas_lightning.modes.job import Job
 from nas_lightning.runs.files import to_json, write_atomically
 from nas_lightning.runs.folder import RESULT
+from nas_lightning.scoring.choice import Choice
 from nas_lightning.scoring.evaluation import Evaluation
-from nas_lightning.scoring.score import evaluation_batches
-from nas_lightning.spaces import get_space
+from nas_lightning.scoring.files import column_of, draw, write_diagnostics, write_ranking
+from nas_lightning.scoring.scorer import Conditions, Scorer
+from nas_lightning.scoring.subjects import Subjects
 from nas_lightning.training.checkpoints import FINAL, FOLDER
 from nas_lightning.training.module import SuperNetModule
 from nas_lightning.training.progress import counted
@@ -37,27 +39,27 @@ def open_benchmark(job: Job) -> Benchmark | None:
 
 def evaluation_of(job: Job, data: ImageClassification, benchmark: Benchmark | None) -> Evaluation:
     """What is scored, and how; refuses early what could only fail after the training."""
-    wanted, space = job.config.evaluation, job.config.space.name
-    evaluation_batches(data.held_out(), data.normalize, wanted.batch_size, wanted.images, "cpu", wanted.skip)
-    evaluation = Evaluation(
-        space=space,
-        plan=job.plan,
-        data=data,
-        architecture_set=wanted.architectures,
-        batch_size=wanted.batch_size,
-        n_images=wanted.images,
-        headline=wanted.score,
-        threshold=wanted.threshold,
-        top_k=wanted.top_k or get_space(space).top_k,
-        benchmark=benchmark,
+    wanted = job.config.evaluation
+    conditions = Conditions(
+        wanted.batch_size,
+        wanted.images,
         statistics=wanted.batch_norm,
         precision=job.config.trainer.precision,
-        fuse=wanted.fuse,
-        folder=job.folder,
         probe_images=wanted.probe_images,
         skip=wanted.skip,
     )
-    evaluation.probe_batches("cpu")
+    choice = Choice.of(
+        wanted.score,
+        wanted.predictors,
+        fuse=wanted.fuse,
+        baselines=wanted.baselines,
+        probe_images=wanted.probe_images,
+    )
+    subjects = Subjects.of(job.config.space.name, job.plan.mapping, wanted.architectures, benchmark)
+    scorer = Scorer(subjects, job.plan, data, conditions, choice=choice, folder=job.folder)
+    evaluation = Evaluation(scorer, wanted.top_k, wanted.threshold)
+    scorer.batches("cpu")
+    scorer.probe_batches("cpu")
     return evaluation
 
 
@@ -92,19 +94,25 @@ def train_supernet(job: Job) -> dict[str, Any]:
         ]
         trainer = fit(job, module, data, callbacks, logger)
         trained = time.perf_counter()
-        n_here = evaluation.count_here()
+        n_here = evaluation.scorer.count_here()
         with counted("Ranking", n_here, config.trainer.progress_bar) as progress:
             scores = evaluation.scores(module.to(trainer.strategy.root_device), progress)
         if not trainer.is_global_zero:
             return {}
         snapshots = ranking.fused()
-        summary = evaluation.summary_of(evaluation.predictions(scores) | snapshots, float(scores.accuracy.mean()))
-        column = dict(zip(["snapshots"], snapshots.values(), strict=False))
-        evaluation.write_table(job.folder / "ranking.parquet", scores, column)
+        predictions, accuracy = evaluation.predictions(scores), scores["accuracy"]
+        summary = evaluation.summary(predictions | snapshots, float(accuracy.mean()))
+        columns = {column_of(evaluation, name): values for name, values in predictions.items()}
+        columns |= dict(zip(["snapshots"], snapshots.values(), strict=False))
+        write_ranking(job.folder / "ranking.parquet", evaluation, columns, accuracy)
         if config.evaluation.diagnostics:
-            evaluation.write_diagnostics(job.folder / "diagnostics.parquet", scores, module)
-        picture = evaluation.draw(job.folder / "ranking.png", scores) if benchmark is not None else None
-        logger.ranking("final", evaluation.names, scores.accuracy.tolist(), evaluation.truth.tolist(), picture)
+            write_diagnostics(job.folder / "diagnostics.parquet", evaluation, scores, module.network)
+        picture = None
+        if benchmark is not None:
+            headline = evaluation.headline
+            picture = draw(job.folder / "ranking.png", evaluation, headline, scores[headline])
+        subjects = evaluation.subjects
+        logger.ranking("final", subjects.names, accuracy.tolist(), subjects.truth.tolist(), picture)
         ended = time.perf_counter()
         write_atomically(
             job.folder / "timings.json",
@@ -121,5 +129,5 @@ def train_supernet(job: Job) -> dict[str, Any]:
         if config.logger.checkpoint:
             logger.artifact(job.folder / FOLDER / FINAL)
         write_atomically(job.folder / RESULT, to_json(result))
-        evaluation.forget()
+        evaluation.scorer.forget()
     return result

@@ -119,12 +119,12 @@ class SupernetObjective(Objective):
                 self.network,
                 [trials[i].architecture for i in chosen],
                 self.batches[: fidelity // self._size],
-                self.plan.protocol.bn_evaluation,
-                self.calibration,
+                statistics=self.plan.protocol.bn_evaluation,
+                calibration=self.calibration,
                 precision=self.precision,
                 probe=self.probe,
             )
-            for i, value in zip(chosen, scores.as_dict()[self.settings.score].tolist(), strict=True):
+            for i, value in zip(chosen, scores[self.settings.score].tolist(), strict=True):
                 out[i] = Measurement(value, fidelity / self.fidelities.full, measures[i])
         return [out[i] for i in range(len(trials))]
 

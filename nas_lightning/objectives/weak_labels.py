@@ -72,11 +72,11 @@ class SupernetWeakLabels(WeakLabelSource):
             objective.network,
             architectures,
             objective.batches,
-            objective.plan.protocol.bn_evaluation,
-            objective.calibration,
+            statistics=objective.plan.protocol.bn_evaluation,
+            calibration=objective.calibration,
             precision=objective.precision,
             probe=objective.probe,
-        ).as_dict()
+        )
         return [{name: float(values[i]) for name, values in found.items()} for i in range(len(architectures))]
 
 

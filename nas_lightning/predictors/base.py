@@ -98,6 +98,8 @@ class Predictor(ABC):
     """Of ``weights`` (a trained super-net), ``images`` and ``truth`` (a few stand-alone accuracies); empty: nothing."""
     note: str = ""
     """What its scores cost, or were fitted on, for tables: ``no training``."""
+    draws: int = 1
+    """Of one that needs truth: the seeds over which its row among the baselines is averaged."""
 
     @abstractmethod
     def __call__(self, context: Context) -> np.ndarray:

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from nas_lightning.errors import UserError
 
-FREE = ("parameters", "macs", "depth")
-"""Free baselines that can be fused: what `baselines.free_baselines` gives, without any training or measured truth."""
 FUSION = "fusion("
 """How the name of every fused score begins."""
-
-
-def check_members(names: Sequence[str], scores: Sequence[str] = ()) -> tuple[str, ...]:
-    """What ``evaluation.fuse`` adds to the headline: free baselines, and `scores` that are computed beside it.
-
-    Raises ValueError for an unknown or repeated name.
-    """
-    for name in names:
-        if name not in (*FREE, *scores):
-            others = f", or of the scores of this evaluation {', '.join(scores)}" if scores else ""
-            raise UserError(f"evaluation.fuse={name} is no free baseline; choose among {', '.join(FREE)}{others}")
-    if len(set(names)) < len(names):
-        raise UserError(f"evaluation.fuse=[{','.join(names)}] names a predictor twice; give each once")
-    return tuple(names)
 
 
 def rank_average(predictions: Mapping[str, ArrayLike]) -> tuple[str, np.ndarray]:

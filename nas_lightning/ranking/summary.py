@@ -4,7 +4,7 @@ Layout of `summarize` (JSON; a value that is not defined is null)::
 
     evaluated   n, n_without_truth, top_k, sparse_threshold, random_draws, bootstrap {replicates, level, seed}
     metrics     {score name: record}, for example "accuracy", "negative_cross_entropy", "fusion(supernet + parameters)"
-    baselines   {name: record + "note"}: parameters, macs, depth, linear_operation_counts
+    baselines   {name: record + "note"}, by the predictors' names: parameters, linear_operation_counts, naswot …
     ceiling     noise {tau, std, seeds_per_half, seeds, splits, n, [metric]} or {"not_available": why};
                 proxy {tau, n} or {"not_available": why}
 
@@ -13,7 +13,10 @@ Layout of `summarize` (JSON; a value that is not defined is null)::
                 precision_at_top10pct, precision_at_top25pct, best_rank_at_k, regret_at_k,
                 top_percentiles {"3": {minimum, median, maximum}, ...}, final_search_performance {mean, std, best, k},
                 probability_beats_random {probability, n, table_size, better} or null;
-                of the score "accuracy" ("seed1 accuracy") also supernet_accuracy and optimization_gap
+                of the score "accuracy" ("seed1 accuracy") also supernet_accuracy, optimization_gap and its
+                standard deviation over the architectures, optimization_gap_std;
+                of a baseline fitted on several draws also draws {n, kendall_tau_mean, kendall_tau_std}: its other
+                numbers are then means over the draws
 """
 
 from __future__ import annotations
@@ -127,7 +130,7 @@ def summarize(
     truth: stand-alone accuracies, fractions in [0, 1], float [n], NaN where the table lacks the architecture; such rows
         take part in the super-net accuracy alone and are counted in `n_without_truth`.
     architectures: n distinct string forms; they break ties.
-    baselines: of the same n architectures, from `baselines.free_baselines` and `baselines.linear_operation_counts`.
+    baselines: of the same n architectures (`nas_lightning.predictors.baselines.baselines_of`).
     seed_accuracies: float [n, seeds] of the truth, or None where the table keeps none: no noise ceiling then.
         Architectures of which a seed is missing (NaN) take no part in the ceiling; its n counts the others.
     seed_metric: what these are accuracies of, where it is not the truth itself; recorded with the ceiling.
@@ -158,6 +161,14 @@ def summarize(
             found["probability_beats_random"] = asdict(metrics.probability_beats_random(best, table_accuracies, draws))
         return found
 
+    def baseline_record(baseline: Baseline) -> dict[str, Any]:
+        records = [record(scores, keep & ~np.isnan(scores)) for scores in baseline.draws]
+        if len(records) == 1:
+            return records[0]
+        taus = np.array([found["kendall_tau"] for found in records])
+        draws = {"n": len(records), "kendall_tau_mean": taus.mean(), "kendall_tau_std": taus.std(ddof=1)}
+        return {**mean_record(records), "draws": draws}
+
     by_score = {}
     for name, given in predictions.items():
         values = np.asarray(given, np.float64)
@@ -167,6 +178,7 @@ def summarize(
         if is_accuracy(name):
             by_score[name]["supernet_accuracy"] = metrics.supernet_accuracy(values)
             by_score[name]["optimization_gap"] = metrics.optimization_gap(values[keep], y[keep])
+            by_score[name]["optimization_gap_std"] = float((y - values)[keep].std(ddof=1)) if n > 1 else math.nan
     return jsonable(
         {
             "evaluated": {
@@ -178,7 +190,7 @@ def summarize(
                 "bootstrap": {"replicates": replicates, "level": LEVEL, "seed": seed},
             },
             "metrics": by_score,
-            "baselines": {b.name: {"note": b.note, **record(b.scores, keep & ~np.isnan(b.scores))} for b in baselines},
+            "baselines": {b.name: {"note": b.note, **baseline_record(b)} for b in baselines},
             "ceiling": {
                 "noise": _noise(
                     None if seed_accuracies is None else np.asarray(seed_accuracies, np.float64)[keep],
@@ -189,6 +201,20 @@ def summarize(
             },
         }
     )
+
+
+def mean_record(records: Sequence[Any]) -> Any:
+    """The same nested record with the mean of every number; what is missing in one is missing, n the smallest.
+
+    >>> mean_record([{"n": 3, "tau": 0.5}, {"n": 2, "tau": 0.25}])
+    {'n': 2, 'tau': 0.375}
+    """
+    first = records[0]
+    if isinstance(first, Mapping):
+        return {key: mean_record([record[key] for record in records]) for key in first}
+    if any(value is None for value in records):
+        return None
+    return min(records) if isinstance(first, int | np.integer) else float(np.mean(records))
 
 
 def _noise(seed_accuracies: np.ndarray | None, seed: int, metric: str | None) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def _conditions(summary: Mapping[str, Any], evaluation: Mapping[str, Any], seeds
         gap = accuracy["optimization_gap"]
         lines.append(
             f"Mean accuracy with shared weights {100 * accuracy['supernet_accuracy']:.2f} %"
-            + ("." if gap is None else f", {_apart(100 * gap)} stand-alone training.")
+            + ("." if gap is None else f", {_gap(gap, accuracy.get('optimization_gap_std'))} stand-alone training.")
         )
     random = next(iter(summary["metrics"].values()))["probability_beats_random"]
     lines.append(
@@ -134,17 +134,27 @@ def _conditions(summary: Mapping[str, Any], evaluation: Mapping[str, Any], seeds
         )
     else:
         lines.append(f"Noise ceiling: not available, {noise['not_available']}.")
-    lines += [f"{name.replace('_', ' ')}: {b['note']}." for name, b in summary["baselines"].items() if _fitted(b)]
+    lines += [
+        f"{name.replace('_', ' ')}: {b['note']}{_drawn(b)}." for name, b in summary["baselines"].items() if _fitted(b)
+    ]
     return lines
 
 
-def _apart(points: float) -> str:
-    """A gap in words, without a sign.
+def _gap(gap: float, std: float | None) -> str:
+    """``3.85 ± 1.20 points below``, of stand-alone minus super-net accuracy.
 
-    >>> _apart(3.846), _apart(-3.846)
-    ('3.85 points below', '3.85 points above')
+    >>> _gap(-0.0385, None)
+    '3.85 points above'
     """
-    return f"{abs(points):.2f} points {'below' if points >= 0 else 'above'}"
+    spread = "" if std is None else f" ± {100 * std:.2f}"
+    return f"{100 * abs(gap):.2f}{spread} points {'above' if gap < 0 else 'below'}"
+
+
+def _drawn(baseline: Mapping[str, Any]) -> str:
+    draws = baseline.get("draws")
+    if not draws:
+        return ""
+    return f", tau {draws['kendall_tau_mean']:.3f} ± {draws['kendall_tau_std']:.3f} (s.d. over draws)"
 
 
 def _fitted(baseline: Mapping[str, Any]) -> bool:

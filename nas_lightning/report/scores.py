@@ -25,7 +25,10 @@ import numpy as np
 
 from nas_lightning.benchmarks import Benchmark, BenchmarkError
 from nas_lightning.errors import UserError
-from nas_lightning.ranking.baselines import Baseline, free_baselines, linear_operation_counts
+from nas_lightning.plan import Mapping as PlanMapping
+from nas_lightning.predictors.base import Context, make_predictor
+from nas_lightning.predictors.baselines import baselines_of
+from nas_lightning.ranking.baselines import Baseline
 from nas_lightning.ranking.checks import top_k_indices
 from nas_lightning.ranking.comparison import Difference, hierarchical_bootstrap, holm
 from nas_lightning.ranking.summary import summarize
@@ -103,7 +106,6 @@ def common_scores(files: Sequence[ScoreFile], space: Space[Any], lower_is_better
 def summary_of(scores: Scores, table: Benchmark, top_k: int | None = None) -> dict[str, Any]:
     """The record of `nas_lightning.ranking.summary` with the baselines and ceilings that the table allows."""
     archs, truth = scores.architectures, truth_of(scores, table)
-    linear = linear_operation_counts(scores.space, archs, table)
     validation = None
     if any(metric == "validation_accuracy" for metric, _ in table.metrics):
         validation = table.accuracies(archs, "validation_accuracy")
@@ -111,7 +113,7 @@ def summary_of(scores: Scores, table: Benchmark, top_k: int | None = None) -> di
         scores.predictors,
         truth,
         scores.names,
-        [*_free(scores, table), *([linear] if linear else [])],
+        _beside(scores, table),
         seed_accuracies=table.seed_accuracies(archs),
         seed_metric=table.seed_metric,
         validation=validation,
@@ -128,19 +130,25 @@ def truth_of(scores: Scores, table: Benchmark) -> np.ndarray:
     return truth
 
 
-def _free(scores: Scores, table: Benchmark) -> list[Baseline]:
-    """Parameters, MACs and depth: the table's own counts where it keeps them, else those of the published networks."""
+def _beside(scores: Scores, table: Benchmark) -> list[Baseline]:
+    """Parameters, MACs, depth and operation counts. The table's own costs where it keeps them, else those of the
+    published networks."""
     try:
-        params, macs = table.params(scores.architectures), table.macs(scores.architectures)
+        costs = table.params(scores.architectures), table.macs(scores.architectures)
     except (BenchmarkError, UserError):
-        params, macs = scores.space.costs(
+        costs = scores.space.costs(
             scores.architectures,
             channels=scores.space.published["channels"],
             layers=scores.space.published["layers"],
             num_classes=10,
         )
-    kept = [None if np.isnan(np.asarray(v, np.float64)).any() else v for v in (params, macs)]
-    return free_baselines(scores.space, scores.architectures, *kept)
+    known = [
+        Baseline(name, np.asarray(values, np.float64), "no training")
+        for name, values in zip(("parameters", "macs"), costs, strict=True)
+        if not np.isnan(np.asarray(values, np.float64)).any()
+    ]
+    context = Context(scores.space, scores.architectures, PlanMapping(), table=table)
+    return known + baselines_of([make_predictor("depth"), make_predictor("linear_operation_counts")], context)
 
 
 def compare(scores: Scores, truth: np.ndarray, replicates: int = 2000) -> list[Pair]:

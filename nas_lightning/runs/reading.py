@@ -64,7 +64,7 @@ class Run:
 
         Empty where the run ranked nothing. Raises ValueError naming the file where it cannot be read.
         """
-        return self._ranking_by(f"supernet_{self.score}")
+        return self._ranking_by(f"supernet_{self.score}", self.score)
 
     @cached_property
     def predictions(self) -> dict[str, dict[str, np.ndarray]]:
@@ -73,7 +73,7 @@ class Run:
         found = {str(name): self._ranking_by(str(column)) for name, column in columns.items()}
         return {name: table for name, table in found.items() if table}
 
-    def _ranking_by(self, column: str) -> dict[str, np.ndarray]:
+    def _ranking_by(self, column: str, otherwise: str = "") -> dict[str, np.ndarray]:
         file = self.path / "ranking.parquet"
         if not file.is_file():
             return {}

@@ -74,7 +74,13 @@ class PartialScores:
         try:
             with np.load(path, allow_pickle=False) as file:
                 key, index, values = str(file["key"]), file["index"], file["values"]
-            if index.ndim != 1 or values.ndim != 2 or len(values) != len(index) or not np.isfinite(values).all():
+            if (
+                index.ndim != 1
+                or values.ndim != 2
+                or len(values) != len(index)
+                or np.isnan(values).any()
+                or np.isposinf(values).any()
+            ):
                 raise ValueError("its arrays do not fit together")
         except Exception as error:  # zipfile, numpy and zlib raise many kinds for a damaged archive
             self.notes.append(f"{path.name} is damaged ({error}) and is not used; its architectures are scored again")

@@ -10,11 +10,11 @@ depths.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from nas_lightning.scoring.score import Meter, Seen
 
 RIDGE = 1e-4
 """Penalty as a share of the mean square of the features: enough for constant ones, such as a disconnected cell has."""
@@ -81,22 +81,24 @@ class LinearProbes:
         return torch.where(total > FLOOR * means.square() + FLOOR, between / total.clamp_min(FLOOR), 0.0).mean(1)
 
 
-class StageProbes:
+class StageProbes(Meter):
     """One probe per stage of the networks, read off pooled activations at its end.
 
     `class_separation` takes the stages after the first, whose few channels say little of the classes.
     """
 
-    def __init__(self, n: int, num_classes: int) -> None:
-        self.n, self.num_classes = n, num_classes
+    wants_training_images = True
+    wants_stages = True
+
+    def __init__(self, n: int, num_classes: int, device: torch.device) -> None:
+        super().__init__(n, num_classes, device)
         self.stages: list[LinearProbes] = []
 
-    def add(self, row: int, stages: Sequence[Tensor], labels: Tensor, held_out: bool) -> None:
-        """Count a batch of architecture `row`: activations [B, D_s] of every stage, the classifier's features last."""
+    def add(self, seen: Seen) -> None:
         if not self.stages:
-            self.stages = [LinearProbes(self.n, self.num_classes) for _ in stages]
-        for probes, features in zip(self.stages, stages, strict=True):
-            probes.add(row, features, labels, held_out)
+            self.stages = [LinearProbes(self.n, self.num_classes) for _ in seen.stages]
+        for probes, features in zip(self.stages, seen.stages, strict=True):
+            probes.add(seen.row, features, seen.targets, seen.held_out)
 
     def linear_probe(self) -> Tensor:
         """Explained variance read off the classifier's features, float64 [n]."""

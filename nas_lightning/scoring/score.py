@@ -3,64 +3,99 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from nas_lightning.data.images import DataError, ImageSet, Normalize
 from nas_lightning.errors import UserError
 from nas_lightning.nets.base import Network
 from nas_lightning.nets.norm import BatchNorm, preserved_statistics, set_statistics
 from nas_lightning.nets.prefix import Prefix
-from nas_lightning.scoring.probe import StageProbes
+from nas_lightning.predictors.base import Context, Predictor, PredictorError, make_predictor
 from nas_lightning.training.speed import keep_freed_memory
 
 Batches = list[tuple[Tensor, Tensor]]
 Pass = tuple[Tensor, Tensor, Callable[[list[int], Tensor, Tensor], None]]
 """One batch of images and labels, and what is done with it for architectures that the super-net cannot tell apart."""
 
-SCORES = ("accuracy", "negative_cross_entropy", "linear_probe", "class_separation")
-PROBED = ("linear_probe", "class_separation")
+Scores = dict[str, np.ndarray]
+"""Predictor's name -> float64 [n], per architecture in the order asked for."""
+
+ALWAYS, PROBED = ("accuracy", "negative_cross_entropy"), ("linear_probe", "class_separation")
+"""What every evaluation computes, and what it computes where training images are given for probes."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One batch as one architecture sees it: pooled activations [B, D_s] of its stages with the classifier's features
+    last, outputs [B, K] float32 of held-out batches, targets."""
+
+    row: int
+    stages: Sequence[Tensor]
+    outputs: Tensor | None
+    targets: Tensor
+    held_out: bool
+
+
+class Meter(ABC):
+    """Collects, on the device, what a pass over the images shows of n architectures; several predictors read one."""
+
+    wants_training_images: ClassVar[bool] = False
+    """Whether it also looks at training images, by whose stages something is fitted."""
+    wants_stages: ClassVar[bool] = False
+
+    def __init__(self, n: int, num_classes: int, device: torch.device) -> None:
+        self.n, self.num_classes, self.device = n, num_classes, device
+
+    @abstractmethod
+    def add(self, seen: Seen) -> None:
+        """Take in one batch of one architecture. Nothing in it may wait for the device."""
+
+
+class Measured(Predictor):
+    """A predictor that is read off the pass which all of its kind share: N scores cost what the dearest one does."""
+
+    needs = frozenset({"weights", "images"})
+    note = "the super-net's weights"
+    meter: ClassVar[type[Meter]]
+
+    @abstractmethod
+    def read(self, meter: Any, images: int) -> Tensor:
+        """The scores, float64 [n], after `images` held-out images."""
+
+    def __call__(self, context: Context) -> np.ndarray:
+        if self.meter.wants_training_images:
+            raise PredictorError(f"{self.name} is fitted on training images; ask for it by evaluation.probe_images")
+        return score(
+            context.network,
+            context.architectures,
+            list(context.batches),
+            statistics=context.statistics,
+            calibration=context.calibration,
+            predictors=[self],
+        )[self.name]
+
+
+def default_scores(probe: bool) -> list[Measured]:
+    """What an evaluation computes without being asked."""
+    return [cast(Measured, make_predictor(name)) for name in (*ALWAYS, *(PROBED if probe else ()))]
 
 
 def check_score(name: str, probe_images: int) -> None:
-    """Raises ValueError for a score that does not exist, or that the settings do not compute."""
-    if name not in SCORES:
-        raise UserError(f"score={name} is unknown; choose one of {', '.join(SCORES)}")
+    """Raises UserError for a score that the shared pass does not have, or that the settings do not compute."""
+    if name not in (*ALWAYS, *PROBED):
+        raise UserError(f"score={name} is unknown; choose one of {', '.join((*ALWAYS, *PROBED))}")
     if probe_images < 0:
         raise UserError(f"probe_images={probe_images} is negative; give a number of training images, or 0 for none")
     if name in PROBED and not probe_images:
         raise UserError(f"score={name} needs training images to fit probes on; set probe_images, such as 2000")
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Per architecture, in the order asked for, float64 [n] each: accuracy in [0, 1], −cross-entropy in nats, and,
-    where probes were asked for, the explained variance of a linear one of the classifier's features, and the class
-    separation at the later stages (`nas_lightning/scoring/probe.py`)."""
-
-    accuracy: np.ndarray
-    negative_cross_entropy: np.ndarray
-    linear_probe: np.ndarray | None = None
-    class_separation: np.ndarray | None = None
-
-    def as_dict(self) -> dict[str, np.ndarray]:
-        return dict(zip(SCORES, self.as_array().T, strict=False))
-
-    def as_array(self) -> np.ndarray:
-        """Float64 [n, 2], or [n, 4] with probes; the inverse of `from_array`."""
-        probes = [values for values in (self.linear_probe, self.class_separation) if values is not None]
-        return np.stack([self.accuracy, self.negative_cross_entropy, *probes], axis=1)
-
-    @classmethod
-    def from_array(cls, values: np.ndarray) -> Scores:
-        return cls(*(column.copy() for column in values.T))
 
 
 def evaluation_batches(
@@ -112,50 +147,67 @@ def score(
     network: Network,
     architectures: Sequence[Any],
     batches: Batches,
+    *,
     statistics: str = "batch",
     calibration: Sequence[Tensor] = (),
     progress: Callable[[int], None] | None = None,
     precision: str = "32-true",
     probe: Sequence[tuple[Tensor, Tensor]] = (),
+    predictors: Sequence[Measured] | None = None,
 ) -> Scores:
-    """Score every architecture on all of `batches`, leaving the network as it was.
+    """Score every architecture on all of `batches` in one pass, leaving the network as it was.
 
-    statistics: ``batch`` (of the evaluation batch), ``tracked``, or ``recalibrate``: the moments of the `calibration`
-    images [B, C, H, W], pooled exactly, per architecture. Nothing in the loop waits for the device; the two numbers per
-    architecture are fetched once at the end. precision: Lightning's name; ``bf16-mixed`` and ``16-mixed`` score under
-    autocast, the loss and the sums stay float32 and float64. probe: batches of training images that a linear probe of
-    each architecture is fitted on; `batches` judge it. Raises ValueError where tracked statistics were not kept.
+    Nothing in the loop waits for the device; the numbers are fetched once at the end.
+
+    Args:
+        network: a super-net, or a stand-alone network that is its only architecture.
+        architectures: n of them.
+        batches: held-out (images, labels) on the network's device.
+        statistics: of batch norm: ``batch`` (of the evaluation batch), ``tracked``, or ``recalibrate``: the moments of
+            the `calibration` images [B, C, H, W], pooled exactly, per architecture.
+        progress: is told how many architectures are scored.
+        precision: Lightning's name; ``bf16-mixed`` and ``16-mixed`` score under autocast, the loss and the sums stay
+            float32 and float64.
+        probe: batches of training images that probes of each architecture are fitted on; `batches` judge them.
+        predictors: what is read off the pass; by default `default_scores`.
+
+    Raises:
+        ValueError: recalibration without calibration images, tracked statistics that were not kept.
     """
     if statistics == "recalibrate" and not calibration:
-        raise UserError("recalibration needs calibration batches; pass some training images")
+        raise ValueError("recalibration needs calibration batches; pass some training images")
+    predictors = default_scores(bool(probe)) if predictors is None else predictors
     was_training, device = network.training, batches[0][0].device
     rows: dict[Any, list[int]] = {}  # what the super-net cannot tell apart is scored once
     for i, arch in enumerate(architectures):
         rows.setdefault(network.behaviour(arch), []).append(i)
     order = [rows[behaviour] for behaviour in sorted(rows)]
-    sums = torch.zeros(len(architectures), 2, dtype=torch.float64, device=device)
     dtype = next(network.parameters()).dtype
     if dtype != batches[0][0].dtype:  # 64-true
         batches = [(images.to(dtype), labels) for images, labels in batches]
         calibration = [images.to(dtype) for images in calibration]
         probe = [(images.to(dtype), labels) for images, labels in probe]
-    probes = StageProbes(len(architectures), network.num_classes)
+    kinds = list(dict.fromkeys(predictor.meter for predictor in predictors))
+    meters = {kind: kind(len(architectures), network.num_classes, device) for kind in kinds}
+    with_stages = any(kind.wants_stages for kind in kinds)
+    fitted = [meters[kind] for kind in kinds if kind.wants_training_images]
 
     def judge(same: list[int], images: Tensor, labels: Tensor) -> None:
-        stages: list[Tensor] | None = [] if probe else None
+        stages: list[Tensor] | None = [] if with_stages else None
         features = network.features(images, architectures[same[0]], stages)
         logits = network.classify(features, architectures[same[0]]).float()
-        sums[same[0], 0] += (logits.argmax(1) == labels).sum()
-        sums[same[0], 1] -= F.cross_entropy(logits, labels, reduction="sum")
-        if stages is not None:
-            probes.add(same[0], [*stages, features], labels, held_out=True)
+        seen = Seen(same[0], [*(stages or ()), features], logits, labels, held_out=True)
+        for meter in meters.values():
+            meter.add(seen)
 
     def fit(same: list[int], images: Tensor, labels: Tensor) -> None:
         stages: list[Tensor] = []
         features = network.features(images, architectures[same[0]], stages)
-        probes.add(same[0], [*stages, features], labels, held_out=False)
+        seen = Seen(same[0], [*stages, features], None, labels, held_out=False)
+        for meter in fitted:
+            meter.add(seen)
 
-    passes: list[Pass] = [*((x, y, fit) for x, y in probe), *((x, y, judge) for x, y in batches)]
+    passes: list[Pass] = [*((x, y, fit) for x, y in probe if fitted), *((x, y, judge) for x, y in batches)]
 
     if device.type == "cpu":
         keep_freed_memory()
@@ -169,13 +221,12 @@ def score(
                 _sharing(network, order, passes, progress)
     finally:
         network.train(was_training)
-    values = sums / sum(len(labels) for _, labels in batches)
-    if probe:
-        values = torch.cat([values, probes.linear_probe()[:, None], probes.class_separation()[:, None]], 1)
-    found = values.cpu().numpy()
+    images = sum(len(labels) for _, labels in batches)
+    columns = [predictor.read(meters[predictor.meter], images) for predictor in predictors]
+    found = torch.stack(columns, 1).cpu().numpy() if columns else np.empty((len(architectures), 0))
     for same in order:
         found[same] = found[same[0]]
-    return Scores.from_array(found)
+    return {predictor.name: found[:, i].copy() for i, predictor in enumerate(predictors)}
 
 
 def _sharing(

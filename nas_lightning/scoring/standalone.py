@@ -19,9 +19,11 @@ def standalone_accuracy(
         if protocol.bn_evaluation == "recalibrate"
         else []
     )
-    scores = score(module.network, [module.network.arch], batches, protocol.bn_evaluation, calibration)
+    scores = score(
+        module.network, [module.network.arch], batches, statistics=protocol.bn_evaluation, calibration=calibration
+    )
     return {
-        "accuracy": float(scores.accuracy[0]),
-        "negative_cross_entropy": float(scores.negative_cross_entropy[0]),
+        "accuracy": float(scores["accuracy"][0]),
+        "negative_cross_entropy": float(scores["negative_cross_entropy"][0]),
         "n_images": sum(len(labels) for _, labels in batches),
     }

@@ -102,7 +102,7 @@ def test_a_network_that_kept_no_statistics_refuses_to_evaluate_with_them(space):
     batches = evaluation_batches(data.held_out(), data.normalize, 50, 50, "cpu")
     network = build_network(space, plan, 10, 1)
     with pytest.raises(ValueError, match=r"track_running_stats=false.*bn_evaluation=batch or recalibrate"):
-        score(network, [arch_of(space)], batches, "tracked")
+        score(network, [arch_of(space)], batches, statistics="tracked")
     assert network.training
 
 

@@ -74,7 +74,7 @@ def test_an_architecture_is_scored_in_its_part():
     network, archs = moved_network(), drawn(40)
     images, labels = torch.randn(30, 1, 8, 8), torch.randint(0, 10, (30,))
     found = score(network, archs, [(images, labels)], probe=[(images, labels)])
-    for arch, accuracy, loss in zip(archs, found.accuracy, found.negative_cross_entropy, strict=True):
+    for arch, accuracy, loss in zip(archs, found["accuracy"], found["negative_cross_entropy"], strict=True):
         part = network.parts[arch.operations[EDGE]]
         with torch.inference_mode():
             logits = part(images, arch)

@@ -11,7 +11,7 @@ from nas_lightning.heuristic import fold
 from nas_lightning.modes.job import compose as compose_job
 from nas_lightning.modes.main import train
 from nas_lightning.plan import PlanError
-from nas_lightning.scoring.evaluation import architecture_set
+from nas_lightning.ranking.architecture_sets import architecture_set
 from nas_lightning.spaces import get_space
 from tests.helpers.commands import composed
 from tests.helpers.small_plans import data_for, small_plan, trained

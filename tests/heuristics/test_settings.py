@@ -39,7 +39,8 @@ def loss_after_two_steps(space, plan):
     data, archs = data_for(plan), PathSampler(space, plan, 1).paths(0).architectures[:1]
     batches = evaluation_batches(data.held_out(), data.normalize, 50, 50, "cpu")
     calibration = [data.loader().batch(0)[0]]
-    return score(module.network, archs, batches, plan.protocol.bn_evaluation, calibration).negative_cross_entropy[0]
+    found = score(module.network, archs, batches, statistics=plan.protocol.bn_evaluation, calibration=calibration)
+    return found["negative_cross_entropy"][0]
 
 
 @pytest.mark.slow

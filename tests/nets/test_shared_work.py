@@ -127,12 +127,12 @@ def test_shared_prefixes_give_the_scores_of_one_architecture_at_a_time(placement
     ]
     batches = [(images(12), torch.arange(12) % 10), (-images(12), torch.arange(12) % 7)]
     calls = []
-    together = score(network, archs, batches, statistics, [images(6)], calls.append)
+    together = score(network, archs, batches, statistics=statistics, calibration=[images(6)], progress=calls.append)
     assert calls == sorted(calls)
     assert calls[-1] == len(archs)
     assert network.prefix is None
-    alone = [score(network, [arch], batches, statistics, [images(6)]) for arch in archs]
-    assert together.accuracy.tolist() == [s.accuracy[0] for s in alone]
+    alone = [score(network, [arch], batches, statistics=statistics, calibration=[images(6)]) for arch in archs]
+    assert together["accuracy"].tolist() == [s["accuracy"][0] for s in alone]
     assert together.negative_cross_entropy.tolist() == [s.negative_cross_entropy[0] for s in alone]
     with torch.inference_mode():
         network.eval()

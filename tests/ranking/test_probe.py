@@ -9,7 +9,7 @@ from sklearn.linear_model import LinearRegression
 from nas_lightning.nets.build import build_network
 from nas_lightning.plan import Plan
 from nas_lightning.scoring.probe import LinearProbes, StageProbes
-from nas_lightning.scoring.score import SCORES, Scores, check_score, score
+from nas_lightning.scoring.score import ALWAYS, PROBED, Seen, check_score, score
 from nas_lightning.spaces import get_space
 
 PLAN = Plan().edited({"mapping.channels": 6, "mapping.layers": 1})
@@ -56,14 +56,14 @@ def test_shares_of_variance_between_classes_are_those_of_an_f_test():
 
 
 def test_class_separation_is_the_geometric_mean_over_the_later_stages():
-    rng, probes = np.random.default_rng(5), StageProbes(1, num_classes=3)
+    rng, probes = np.random.default_rng(5), StageProbes(1, 3, torch.device("cpu"))
     labels = rng.integers(0, 3, size=120)
     stages = [
         torch.tensor(rng.normal(size=(120, 4)) + 0.5 * k * np.eye(3)[labels] @ rng.normal(size=(3, 4)))
         for k in range(3)
     ]
     for part, held_out in ((slice(0, 80), False), (slice(80, 120), True)):
-        probes.add(0, [stage[part] for stage in stages], torch.tensor(labels[part]), held_out)
+        probes.add(Seen(0, [stage[part] for stage in stages], None, torch.tensor(labels[part]), held_out))
     factors = [f().item() for stage in probes.stages[1:] for f in (stage.r2, stage.eta2)]
     assert len(factors) == 4
     assert probes.class_separation().item() == pytest.approx(np.prod(factors) ** 0.25)
@@ -100,18 +100,16 @@ def test_the_probe_is_one_more_score_and_changes_no_other(statistics):
     before = {name: value.clone() for name, value in network.state_dict().items()}
     archs, batches, probe = drawn(8), [images(30, 1), images(30, 2)], [images(50, 3)]
     calibration = [images(20, 4)[0]] if statistics == "recalibrate" else []
-    plain = score(network, archs, batches, statistics, calibration)
-    probed = score(network, archs, batches, statistics, calibration, probe=probe)
-    assert plain.linear_probe is None
-    assert list(probed.as_dict()) == list(SCORES)
-    np.testing.assert_array_equal(plain.accuracy, probed.accuracy)
-    np.testing.assert_array_equal(plain.negative_cross_entropy, probed.negative_cross_entropy)
+    how = {"statistics": statistics, "calibration": calibration}
+    plain = score(network, archs, batches, **how)
+    probed = score(network, archs, batches, probe=probe, **how)
+    assert list(plain) == list(ALWAYS)
+    assert list(probed) == [*ALWAYS, *PROBED]
+    for name in ALWAYS:
+        np.testing.assert_array_equal(plain[name], probed[name])
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
-    one_by_one = [score(network, [a], batches, statistics, calibration, probe=probe).linear_probe[0] for a in archs]
-    np.testing.assert_allclose(probed.linear_probe, one_by_one, rtol=0, atol=1e-9)
-    restored = Scores.from_array(probed.as_array())
-    np.testing.assert_array_equal(restored.linear_probe, probed.linear_probe)
-    np.testing.assert_array_equal(restored.class_separation, probed.class_separation)
+    one_by_one = [score(network, [a], batches, probe=probe, **how)["linear_probe"][0] for a in archs]
+    np.testing.assert_allclose(probed["linear_probe"], one_by_one, rtol=0, atol=1e-9)
 
 
 def test_a_score_that_is_not_computed_is_refused():

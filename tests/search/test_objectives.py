@@ -156,7 +156,7 @@ def test_supernet_scores_are_those_of_the_shared_weights(checkpoint):
     network, _ = load_network(checkpoint)
     data = images_of(CONFIG.data, Plan.from_dict(PLAN), 0)
     batches = evaluation_batches(data.held_out(), data.normalize, 30, None, "cpu")
-    expected = [score(network, [t.architecture], batches[: t.fidelity // 30]).accuracy[0] for t in trials]
+    expected = [score(network, [t.architecture], batches[: t.fidelity // 30])["accuracy"][0] for t in trials]
     assert [measurement.value for measurement in got] == expected
     assert [measurement.cost for measurement in got] == [1, 0.5, 1]
     by_loss = supernet(checkpoint, score="negative_cross_entropy").evaluate(trials[:1])[0].value

@@ -15,7 +15,10 @@ from nas_lightning.data.module import ImageClassification
 from nas_lightning.nets.norm import BatchNorm, synchronise
 from nas_lightning.plan import Plan
 from nas_lightning.processes.strategy import SharedWeightsStrategy
+from nas_lightning.scoring.choice import Choice
 from nas_lightning.scoring.evaluation import Evaluation
+from nas_lightning.scoring.scorer import Conditions, Scorer
+from nas_lightning.scoring.subjects import Subjects
 from nas_lightning.training.module import SuperNetModule
 
 SMALL = {
@@ -54,7 +57,8 @@ def module_of(case: str) -> SuperNetModule:
 
 def evaluation_of(module: SuperNetModule, data: ImageClassification) -> Evaluation:
     space = module.identity["space"]
-    return Evaluation(space, module.plan, data, "random11_seed0", 100, 100, "accuracy", 0.001, 5, None)
+    subjects = Subjects.of(space, module.plan.mapping, "random11_seed0", None)
+    return Evaluation(Scorer(subjects, module.plan, data, Conditions(100, 100), choice=Choice.of()), top_k=5)
 
 
 def without_batch_norm():
@@ -91,7 +95,7 @@ def main(rank: int, port: int, folder: Path) -> None:
         found = {"state": module.network.state_dict(), "loss": trainer.callback_metrics["train_loss"]}
         if case != "no batch-norm":
             scores = evaluation_of(module, data).scores(module)
-            found |= {name: torch.from_numpy(values) for name, values in scores.as_dict().items()}
+            found |= {name: torch.from_numpy(values) for name, values in scores.items()}
         torch.save(found, folder / f"{case} {rank}.pt")
 
 

@@ -11,7 +11,10 @@ from nas_lightning.data.module import ImageClassification
 from nas_lightning.modes.callbacks import RankingCallback
 from nas_lightning.plan import Plan
 from nas_lightning.ranking.fusion import rank_average
+from nas_lightning.scoring.choice import Choice
 from nas_lightning.scoring.evaluation import Evaluation
+from nas_lightning.scoring.scorer import Conditions, Scorer
+from nas_lightning.scoring.subjects import Subjects
 from tests.helpers.small_plans import trained
 
 PLAN = Plan().edited(
@@ -27,14 +30,15 @@ class Recorder(RankingCallback):
 
     def on_train_epoch_end(self, trainer, pl_module):
         super().on_train_epoch_end(trainer, pl_module)
-        self.seen.append(self.evaluation.scores(pl_module).accuracy)
+        self.seen.append(self.evaluation.scores(pl_module)["accuracy"])
 
 
 def evaluation():
     data = ImageClassification("digits", "data", 50, 0.1, 0)
     data.setup()
     table = Benchmark.open("digits_nasbench201", space="nasbench201", dataset="digits")
-    return Evaluation("nasbench201", PLAN, data, "random8_seed0", 100, 200, "accuracy", 0.001, 5, table)
+    subjects = Subjects.of("nasbench201", PLAN.mapping, "random8_seed0", table)
+    return Evaluation(Scorer(subjects, PLAN, data, Conditions(100, 200), choice=Choice.of()), top_k=5)
 
 
 def test_the_last_rankings_are_averaged_and_survive_a_checkpoint():

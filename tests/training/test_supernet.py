@@ -98,11 +98,11 @@ def test_tracking_changes_evaluation_only():
     assert all(torch.equal(p, weights[n]) for n, p in tracked.named_parameters())
     data, arch = data_for(small_plan()), get_space("nasbench201").sample(np.random.default_rng(0))
     batches = evaluation_batches(data.held_out(), data.normalize, 100, None, "cpu")
-    same = [score(net, [arch], batches, "batch").negative_cross_entropy[0] for net in (untracked, tracked)]
+    same = [score(net, [arch], batches)["negative_cross_entropy"][0] for net in (untracked, tracked)]
     assert same[0] == same[1]
-    assert score(tracked, [arch], batches, "tracked").negative_cross_entropy[0] != same[0]
+    assert score(tracked, [arch], batches, statistics="tracked")["negative_cross_entropy"][0] != same[0]
     with pytest.raises(ValueError, match="kept no running statistics"):
-        score(untracked, [arch], batches, "tracked")
+        score(untracked, [arch], batches, statistics="tracked")
 
 
 def test_recalibrated_statistics_are_the_exact_moments(monkeypatch):
@@ -123,7 +123,9 @@ def test_recalibrated_statistics_are_the_exact_moments(monkeypatch):
         return inner[-1][1]
 
     monkeypatch.setattr(BatchNorm, "recalibrated", spy)
-    score(module.network, [arch], batches, "recalibrate", [images[:30], images[30:70], images[70:]])
+    score(
+        module.network, [arch], batches, statistics="recalibrate", calibration=[images[:30], images[30:70], images[70:]]
+    )
     # The stem's input does not depend on how the calibration images are cut into batches, deeper layers' inputs do.
     mean, variance = next(value for layer, value in inner if layer is module.network.stem_norm)
     x = torch.cat(seen[:3])
@@ -146,7 +148,7 @@ def test_scoring_in_between_leaves_training_bit_identical(mode):
     class Scorer(pl.Callback):
         def on_train_epoch_end(self, trainer, pl_module):
             torch.rand(1)  # whatever an evaluation draws must not reach the training
-            score(pl_module.network, archs, batches, mode, [batches[0][0]])
+            score(pl_module.network, archs, batches, statistics=mode, calibration=[batches[0][0]])
 
     plain, scored = train(plan), train(plan, "nasbench201", 0, Scorer())
     state = scored.network.state_dict()
@@ -165,8 +167,8 @@ def test_checkpoint_rebuilds_the_network_without_heuristics(tmp_path):
     data, arch = data_for(plan), get_space("nasbench101").sample(np.random.default_rng(0))
     batches = evaluation_batches(data.held_out(), data.normalize, 100, None, "cpu")
     assert (
-        score(network, [arch], batches).negative_cross_entropy
-        == score(module.network, [arch], batches).negative_cross_entropy
+        score(network, [arch], batches)["negative_cross_entropy"]
+        == score(module.network, [arch], batches)["negative_cross_entropy"]
     )
     (tmp_path / "cut.ckpt").write_bytes((tmp_path / "a.ckpt").read_bytes()[:1000])
     with pytest.raises(ValueError, match="damaged or not a PyTorch checkpoint"):
@@ -215,9 +217,9 @@ def test_standalone_network_learns():
     )
     module, data = StandaloneModule("nasbench201", plan, 10, 1, 0, arch), data_for(plan)
     batches = evaluation_batches(data.held_out("test"), data.normalize, 100, None, "cpu")
-    before = score(module.network, [arch], batches).accuracy[0]
+    before = score(module.network, [arch], batches)["accuracy"][0]
     quiet_trainer(max_epochs=plan.protocol.epochs).fit(module, datamodule=data)
-    assert before < 0.3 < 0.6 < score(module.network, [arch], batches).accuracy[0]
+    assert before < 0.3 < 0.6 < score(module.network, [arch], batches)["accuracy"][0]
 
 
 def test_an_init_seed_fixes_the_weights_and_leaves_order_and_paths_to_the_seed():

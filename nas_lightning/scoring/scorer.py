@@ -1,0 +1,225 @@
+"""How a set is scored: on which images, by which statistics, where a long scoring keeps what it has."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nas_lightning.data.module import ImageClassification
+from nas_lightning.errors import UserError
+from nas_lightning.plan import BN_EVALUATION, Plan
+from nas_lightning.predictors.base import Context, checked_scores
+from nas_lightning.processes.exchange import position, summed
+from nas_lightning.scoring.choice import Choice
+from nas_lightning.scoring.partial import PartialScores, own_chunks, score_in_chunks
+from nas_lightning.scoring.score import Batches, Scores, digest, evaluation_batches, score
+from nas_lightning.scoring.subjects import Subjects
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under which scores are taken.
+
+    Args:
+        batch_size: images a batch; with batch statistics the accuracy depends on it.
+        n_images: held-out images used; None takes all that fill whole batches.
+        statistics: batch-norm statistics at scoring, where they are not the plan's.
+        precision: Lightning's name.
+        probe_images: training images, as they are, that linear probes are fitted on; 0 computes none.
+        skip: images of either kind that are passed over before the first one used.
+    """
+
+    batch_size: int = 250
+    n_images: int | None = None
+    statistics: str | None = None
+    precision: str = "32-true"
+    probe_images: int = 0
+    skip: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 2:
+            raise UserError(f"evaluation.batch_size={self.batch_size} is out of range; give a whole number from 2")
+        if self.n_images is not None and self.n_images < 1:
+            raise UserError(f"evaluation.images={self.n_images} is out of range; give a whole number from 1, or null")
+        if self.skip < 0 or self.probe_images < 0:
+            raise UserError("evaluation.skip and evaluation.probe_images count images; give 0 or more")
+        if self.statistics is not None and self.statistics not in BN_EVALUATION:
+            raise UserError(
+                f"evaluation.batch_norm={self.statistics} is unknown; choose one of {', '.join(BN_EVALUATION)}"
+            )
+
+
+@dataclass
+class Scorer:
+    """Scores subjects with a super-net of `plan` on the images that its training held out.
+
+    Args:
+        folder: where partial results of a long scoring are kept until `forget` is called; None keeps none.
+        label: tells several scorers of one folder apart.
+    """
+
+    subjects: Subjects
+    plan: Plan
+    data: ImageClassification
+    conditions: Conditions
+    choice: Choice
+    folder: Path | None = None
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        self.batch_norm = self.conditions.statistics or self.plan.protocol.bn_evaluation
+        if self.batch_norm == "tracked" and not self.plan.protocol.track_running_stats:
+            raise UserError(
+                "evaluation.batch_norm=tracked needs running statistics, which this super-net did not keep "
+                "(track_running_stats=false); choose batch or recalibrate"
+            )
+        self.scored_images = 0
+
+    def __call__(self, module: Any, progress: Callable[[int], None] | None = None, every_score: bool = True) -> Scores:
+        """Score the set with the module's network as it is, leaving it as it was.
+
+        The ranks of a run share the architectures, not the images: every number is one process's, whatever their count.
+        With a `folder`, what an interrupted call has scored is taken from there, where weights, set, images, batch
+        size, batch norm, precision and predictors are the same.
+
+        Args:
+            module: has ``network`` and ``device``.
+            progress: is told how many of this process's architectures are scored.
+            every_score: False takes the shared pass alone, as rankings during training do.
+        """
+        device, given = module.device, self.conditions
+        batches = self.batches(device)
+        self.scored_images = sum(len(labels) for _, labels in batches)
+        calibration = []
+        if self.batch_norm == "recalibrate":
+            loader = self.data.loader(device)
+            calibration = [loader.batch(step)[0] for step in range(self.plan.protocol.bn_recalibration_batches)]
+        probe = self.probe_batches(device)
+        measured, slow = self.choice.measured, self.choice.slow if every_score else []
+        names = [p.name for p in (*measured, *slow)]
+
+        def context(chosen: Sequence[Any]) -> Context:
+            return self.context(chosen, module.network, batches, calibration)
+
+        def score_some(index: Sequence[int], done: Callable[[int], None]) -> np.ndarray:
+            chosen = [self.subjects.architectures[i] for i in index]
+            found = score(
+                module.network,
+                chosen,
+                batches,
+                statistics=self.batch_norm,
+                calibration=calibration,
+                progress=done,
+                precision=given.precision,
+                probe=probe,
+                predictors=measured,
+            )
+            found |= {p.name: checked_scores(p, context(chosen)) for p in slow}
+            return np.stack([found[name] for name in names], axis=1)
+
+        partial, (rank, size), n, width = None, position(), len(self.subjects), len(names)
+        if self.folder is not None:
+            partial = PartialScores(
+                self.folder,
+                n,
+                lambda: {**self.key(module.network, batches, calibration, probe), **self._extra(slow)},
+                rank,
+                self.label,
+                width,
+            )
+            for note in partial.notes:
+                log.warning("%s.", note)
+            if partial.resumed:
+                log.warning("%d of %d architectures are scored already (%s).", partial.resumed, n, partial.path.name)
+        own = score_in_chunks(score_some, n, partial, progress, rank, size, width)
+        values = summed(own, device)
+        scores = {name: values[:, i].copy() for i, name in enumerate(names)}
+        if every_score:
+            whole = context(self.subjects.architectures)
+            scores |= {p.name: checked_scores(p, whole) for p in self.choice.quick}
+        return scores
+
+    def count_here(self) -> int:
+        """How many architectures this process scores: of several ranks, each takes its share."""
+        return sum(map(len, own_chunks(len(self.subjects), *position())))
+
+    def batches(self, device: Any) -> Batches:
+        """The held-out images, as batches."""
+        given = self.conditions
+        return evaluation_batches(
+            self.data.held_out(), self.data.normalize, given.batch_size, given.n_images, device, given.skip
+        )
+
+    def probe_batches(self, device: Any) -> Batches:
+        """The first `probe_images` training images, not augmented, as batches of the evaluation's size."""
+        given = self.conditions
+        if not given.probe_images:
+            return []
+        assert self.data.train_set is not None
+        if len(self.data.train_set) < given.probe_images + given.skip:
+            skipped = f" after {given.skip} skipped ones" if given.skip else ""
+            raise UserError(
+                f"evaluation.probe_images={given.probe_images}{skipped} but {len(self.data.train_set)} images train; "
+                "lower it"
+            )
+        if given.probe_images < given.batch_size:
+            raise UserError(
+                f"evaluation.probe_images={given.probe_images} does not fill one evaluation batch of "
+                f"{given.batch_size}; raise it, or lower evaluation.batch_size"
+            )
+        return evaluation_batches(
+            self.data.train_set, self.data.normalize, given.batch_size, given.probe_images, device, given.skip
+        )
+
+    def context(
+        self,
+        architectures: Sequence[Any] | None = None,
+        network: Any = None,
+        batches: Batches | None = None,
+        calibration: Sequence[Any] = (),
+    ) -> Context:
+        """What predictors may look at; of the whole set where nothing is given."""
+        return Context(
+            self.subjects.space,
+            self.subjects.architectures if architectures is None else architectures,
+            self.plan.mapping,
+            num_outputs=self.data.source.num_classes,
+            in_channels=self.data.source.in_channels,
+            image_size=int(self.data.held_out().images.shape[1]),
+            seed=self.data.seed,
+            table=self.subjects.table,
+            network=network,
+            batches=batches or (),
+            calibration=calibration,
+            statistics=self.batch_norm,
+        )
+
+    def key(
+        self, network: Any, batches: Batches, calibration: Sequence[Any], probe: Batches | None = None
+    ) -> Mapping[str, object]:
+        """What the scores depend on, by name; partial results of another key are not used."""
+        return {
+            "weights": digest(network.state_dict().values()),
+            "plan": self.plan.as_dict(),
+            "architectures": self.subjects.sha256,
+            "images": digest([*(x for pair in batches for x in pair), *calibration]),
+            "batch size": self.conditions.batch_size,
+            "batch norm": self.batch_norm,
+            "precision": self.conditions.precision,
+            **({"probe images": digest([x for pair in probe for x in pair])} if probe else {}),
+        }
+
+    def _extra(self, slow: Sequence[Any]) -> dict[str, object]:
+        return {"predictors": {p.name: p.settings() for p in slow}, "seed": self.data.seed} if slow else {}
+
+    def forget(self) -> None:
+        """Remove partial results: the scores are used up."""
+        if self.folder is not None:
+            PartialScores.remove(self.folder, self.label)
