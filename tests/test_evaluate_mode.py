@@ -174,11 +174,11 @@ def test_an_interrupted_evaluation_goes_on_and_ends_with_the_same_bytes(tmp_path
     monkeypatch.setattr(partial, "CHUNK", 8)
     scored, original = [], evaluator.score
 
-    def dies(network, architectures, *rest):
+    def dies(network, architectures, *rest, **named):
         if len(scored) == 24:
             raise KeyError("power cut")
         scored.extend(architectures)
-        return original(network, architectures, *rest)
+        return original(network, architectures, *rest, **named)
 
     monkeypatch.setattr("nas_lightning.scoring.scorer.score", dies)
     with pytest.raises(KeyError, match="power cut"):
@@ -186,7 +186,7 @@ def test_an_interrupted_evaluation_goes_on_and_ends_with_the_same_bytes(tmp_path
     (folder,) = (tmp_path / "part").iterdir()
     assert not (folder / "result.json").exists()
     assert (folder / "evaluation.partial.rank0.npz").exists()
-    recording = lambda n, a, *r: scored.extend(a) or original(n, a, *r)  # noqa: E731
+    recording = lambda n, a, *r, **named: scored.extend(a) or original(n, a, *r, **named)  # noqa: E731
     monkeypatch.setattr("nas_lightning.scoring.scorer.score", recording)
     with caplog.at_level(logging.WARNING):
         assert evaluate(tmp_path / "part", trained["seed0"]) == whole
@@ -227,8 +227,8 @@ def test_bad_input_is_one_sentence(tmp_path, trained):
     for overrides, words in (
         (["evaluation.batch_norm=tracked"], "did not keep"),
         (["evaluation.batch_norm=layer"], "choose one of batch, tracked, recalibrate"),
-        (["evaluation.fuse=[accuracy]"], "choose among parameters, macs, depth, or of the scores"),  # the headline
-        (["evaluation.fuse=[linear_probe]"], "scores of this evaluation negative_cross_entropy"),  # without images
+        (["evaluation.fuse=[accuracy]"], "names accuracy twice"),  # the headline
+        (["evaluation.fuse=[linear_probe]"], "linear_probe needs training images"),  # without images
         (["space=nasbench101"], "say space=nasbench201"),
         (["data.split_seed=3"], "say data.split_seed=0"),
     ):

@@ -37,7 +37,7 @@ def test_a_run_is_ranked_by_its_probes_and_a_later_evaluation_gives_the_same(tmp
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("evaluation.probe_images=0", "score=linear_probe needs training images to fit probes on"),
+        ("evaluation.probe_images=0", "evaluation score linear_probe needs training images to fit probes on"),
         ("evaluation.probe_images=90000", r"evaluation.probe_images=90000 but \d+ images train; lower it"),
         ("evaluation.skip=500", r"evaluation.probe_images=100 after 500 skipped ones but \d+ images train; lower it"),
         ("evaluation.skip=90000", r"0 held-out images after 90000 skipped ones do not fill one evaluation batch"),

@@ -48,8 +48,9 @@ class Conditions:
             raise UserError(f"evaluation.batch_size={self.batch_size} is out of range; give a whole number from 2")
         if self.n_images is not None and self.n_images < 1:
             raise UserError(f"evaluation.images={self.n_images} is out of range; give a whole number from 1, or null")
-        if self.skip < 0 or self.probe_images < 0:
-            raise UserError("evaluation.skip and evaluation.probe_images count images; give 0 or more")
+        for name, count in (("skip", self.skip), ("probe_images", self.probe_images)):
+            if count < 0:
+                raise UserError(f"evaluation.{name}={count} is negative; give a number of images, or 0")
         if self.statistics is not None and self.statistics not in BN_EVALUATION:
             raise UserError(
                 f"evaluation.batch_norm={self.statistics} is unknown; choose one of {', '.join(BN_EVALUATION)}"

@@ -64,8 +64,8 @@ def test_a_super_net_is_rebuilt_with_its_plan_and_gives_the_scores_of_its_rankin
     batches = evaluation_batches(data.held_out(), data.normalize, wanted["batch_size"], wanted["images"], "cpu")
     found = score(network, [space.parse(text) for text in table["architecture"]], batches)
     # Bits differ between kinds of processors, an image of a hundred may be classified otherwise.
-    np.testing.assert_allclose(found.negative_cross_entropy, table["supernet_negative_cross_entropy"], atol=1e-3)
-    np.testing.assert_allclose(found.accuracy, table["supernet_accuracy"], atol=0.011)
+    np.testing.assert_allclose(found["negative_cross_entropy"], table["supernet_negative_cross_entropy"], atol=1e-3)
+    np.testing.assert_allclose(found["accuracy"], table["supernet_accuracy"], atol=0.011)
     assert len(table["architecture"]) == 10
 
 
@@ -76,7 +76,7 @@ def test_a_stand_alone_network_is_rebuilt_and_as_accurate_as_it_was():
     images = data.held_out("test")
     batches = evaluation_batches(images, data.normalize, config["evaluation"]["batch_size"], None, "cpu")
     found = score(network, [network.arch], batches)
-    assert found.accuracy[0] == pytest.approx(result["metrics"]["test"]["accuracy"], abs=0.005)
+    assert found["accuracy"][0] == pytest.approx(result["metrics"]["test"]["accuracy"], abs=0.005)
     assert sum(p.numel() for p in network.parameters()) == result["parameters"]
 
 
