@@ -20,7 +20,7 @@ from nas_lightning.analysis.output import print_rows, show, write_record, write_
 from nas_lightning.analysis.scores import correlogram, distance_correlation, over_classes
 from nas_lightning.analysis.walks import ascend, optima_by_repeats, random_walks, walk_autocorrelation
 from nas_lightning.benchmarks import Benchmark, BenchmarkError
-from nas_lightning.spaces import get_space
+from nas_lightning.spaces import space_in_file
 
 HELP = "fitness landscape footprint of tables, and of a super-net's score beside the truth"
 
@@ -128,7 +128,7 @@ def compare_scores(arguments: argparse.Namespace, table: Benchmark, out: Path) -
     if "architecture" not in data.column_names:
         raise ValueError(f"{arguments.scores} has no column architecture: give the ranking.parquet of a run")
     names = score_names(data.column_names, arguments.score, arguments.scores)
-    space = get_space(table.space)
+    space = space_in_file(table.space)
     architectures = [space.parse(text) for text in data["architecture"].to_pylist()]
     scores = {name: data[name].to_numpy().astype(np.float64) for name in names}
     keys = [space.key(arch) for arch in architectures]

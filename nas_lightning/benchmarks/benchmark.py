@@ -17,7 +17,7 @@ from nas_lightning.benchmarks.locate import locate, sha256_of
 from nas_lightning.benchmarks.row import Row
 from nas_lightning.benchmarks.table_file import numpy_array, single
 from nas_lightning.benchmarks.writer import dataset_name
-from nas_lightning.spaces import Space, get_space
+from nas_lightning.spaces import Space, get_space, space_in_file
 from nas_lightning.spaces.encoding import Encoding
 
 _PREFERRED = ("test_accuracy", "validation_accuracy", "train_accuracy", "test_score", "validation_score")
@@ -101,7 +101,7 @@ class Benchmark:
     @cached_property
     def domain(self) -> Space[Any]:
         """The search space as an object."""
-        return get_space(self.space, self._header.get("space_target"))
+        return space_in_file(self.space, self._header.get("space_target"))
 
     @cached_property
     def encoding(self) -> Encoding:

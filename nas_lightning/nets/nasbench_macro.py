@@ -24,12 +24,20 @@ class ConvBN(nn.Module):
     """Convolution and batch-norm: [B, in, H, W] -> [B, out, H/stride, W/stride]."""
 
     def __init__(
-        self, inputs: int, outputs: int, size: int, mapping: Mapping, track: bool, stride: int = 1, groups: int = 1
+        self,
+        inputs: int,
+        outputs: int,
+        size: int,
+        mapping: Mapping,
+        track: bool,
+        stride: int = 1,
+        groups: int = 1,
+        affine: bool | None = None,
     ) -> None:
         super().__init__()
         self.size, self.stride, self.groups = size, stride, groups
         self.kernel = SharedKernel(outputs, inputs // groups, (size,))
-        self.norm = BatchNorm(outputs, mapping.bn_affine, track)
+        self.norm = BatchNorm(outputs, mapping.bn_affine if affine is None else affine, track)
 
     def forward(self, x: Tensor) -> Tensor:
         x = F.conv2d(x, self.kernel(self.size), stride=self.stride, padding=self.size // 2, groups=self.groups)
@@ -71,7 +79,7 @@ class NBMacroNetwork(Network):
     ) -> None:
         super().__init__(mapping, num_classes, in_channels, track, arch)
         mapping, width = self.mapping, self.mapping.channels
-        self.stem = ConvBN(in_channels, width, 3, mapping, track)
+        self.stem = ConvBN(in_channels, width, 3, mapping, track, affine=mapping.affine_outside)
         self.layers = nn.ModuleList()
         for stage in STAGES:
             for layer in stage:
@@ -84,7 +92,7 @@ class NBMacroNetwork(Network):
                         offered,
                     )
                 )
-        self.last = ConvBN(width, HEAD * mapping.channels, 1, mapping, track)
+        self.last = ConvBN(width, HEAD * mapping.channels, 1, mapping, track, affine=mapping.affine_outside)
         self.classifier = new_linear(HEAD * mapping.channels, num_classes)
 
     def features(self, x: Tensor, arch: Any = None, stages: list[Tensor] | None = None) -> Tensor:

@@ -22,7 +22,7 @@ from nas_lightning.ranking.summary import summarize
 from nas_lightning.runs.archive import unpacked
 from nas_lightning.runs.files import write_atomically
 from nas_lightning.runs.reading import COMPLETE, Run, find_runs
-from nas_lightning.spaces import get_space
+from nas_lightning.spaces import space_in_file
 
 SCORE = "supernet_"
 """Start of the columns of ranking.parquet that hold one super-net's scores."""
@@ -39,7 +39,7 @@ def against(run: Run, table: Benchmark) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{run.path} holds no ranking.parquet; name runs that ranked")
     columns = pq.read_table(path).to_pydict()
-    space = get_space(run.result["space"])
+    space = space_in_file(run.result["space"])
     truth = np.asarray(table.accuracies([space.parse(name) for name in columns["architecture"]]), np.float64)
     if np.isnan(truth).all():
         raise UserError(f"the table of {table.dataset} holds no architecture of {run.path}; choose another table")

@@ -19,7 +19,7 @@ from nas_lightning.report.figure import Figure, Panel
 from nas_lightning.report.look import ROW, SERIES, cut, readings
 from nas_lightning.report.study import Condition
 from nas_lightning.runs.reading import COMPLETE, Run
-from nas_lightning.spaces import ArchitectureError, SpaceError, get_space
+from nas_lightning.spaces import ArchitectureError, SpaceError, space_in_file
 
 SMALLEST = 5
 """Architectures that a group needs to be shown."""
@@ -70,7 +70,7 @@ def properties(space_name: str, names: Sequence[str]) -> list[Property]:
 
     Raises ArchitectureError where a name is no architecture of the space.
     """
-    space = get_space(space_name)
+    space = space_in_file(space_name)
     archs = [space.parse(name) for name in names]
     counts = np.array([space.operation_counts(a) for a in archs])
     found = [Property(name, *_binned(counts[:, i], "× ")) for i, name in enumerate(space.operation_columns())]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from nas_lightning.spaces.base import Space
 from nas_lightning.spaces.darts_nds import DartsArchitecture, DartsSpace
 from nas_lightning.spaces.errors import ArchitectureError, SpaceError
-from nas_lightning.spaces.find import configured, get_space, packaged, target_of
+from nas_lightning.spaces.find import configured, get_space, packaged, space_in_file, target_of
 from nas_lightning.spaces.nasbench101 import NB101Architecture, NB101Space
 from nas_lightning.spaces.nasbench201 import NB201Architecture, NB201Space
 
@@ -26,6 +26,7 @@ __all__ = [
     "SpaceError",
     "configured",
     "get_space",
+    "space_in_file",
     "target_of",
 ]
 

@@ -39,6 +39,14 @@ def get_space(name: str | Space[Any], target: str | None = None) -> Space[Any]:
     return _class_of(str(name), target)()
 
 
+def space_in_file(name: object, target: str | None = None) -> Space[Any]:
+    """The search space that a checkpoint, table or result names: as `get_space`, but a file decides no code, so that
+    nothing outside the known names is imported. Raises SpaceError."""
+    if not isinstance(name, str) or not name.isidentifier():
+        raise SpaceError(f"{str(name)[:80]!r} is no name of a search space")
+    return get_space(name, target)
+
+
 def configured(name: str, target: str | None) -> Space[Any]:
     """The space of a configuration's ``space: {name: …, _target_: …}``; the class that it names is imported, which
     lets tables and checkpoints of it be opened by its name. Raises SpaceError."""

@@ -23,7 +23,7 @@ from nas_lightning.nets.build import build_network
 from nas_lightning.nets.norm import running_statistics
 from nas_lightning.plan import Plan
 from nas_lightning.processes.exchange import average
-from nas_lightning.spaces import SpaceError, get_space, target_of
+from nas_lightning.spaces import SpaceError, space_in_file, target_of
 from nas_lightning.training.checkpoint_file import CHECKPOINT_KEY, FORMAT, CheckpointError, read_checkpoint
 from nas_lightning.training.divergence import refuse_far_above_a_guess, refuse_no_number
 from nas_lightning.training.paths import PathSampler, StepPaths
@@ -241,7 +241,7 @@ def load_network(path: str | Any, device: torch.device | str = "cpu") -> tuple[N
     checkpoint = read_checkpoint(path, device)
     identity = checkpoint[CHECKPOINT_KEY]
     try:
-        space = get_space(identity["space"], identity.get("space_target"))
+        space = space_in_file(identity["space"], identity.get("space_target"))
         arch = None if identity["architecture"] is None else space.parse(identity["architecture"])
         plan, classes, channels = Plan.from_dict(identity["plan"]), identity["num_classes"], identity["in_channels"]
         prefix = "network."
@@ -256,8 +256,10 @@ def load_network(path: str | Any, device: torch.device | str = "cpu") -> tuple[N
             raise ValueError("the weights have other names or shapes than the plan")
         network = build_network(space, plan, classes, channels, arch)
         network.load_state_dict(weights)
-    except SpaceError:
-        raise
+    except SpaceError as error:
+        if isinstance(identity["space"], str) and identity["space"].isidentifier():
+            raise  # a space of the user's that this process does not know
+        raise CheckpointError(f"checkpoint {path} contradicts itself ({error}); use another one") from error
     except (LookupError, TypeError, AttributeError, ValueError, RuntimeError) as error:
         raise CheckpointError(
             f"checkpoint {path} contradicts itself ({type(error).__name__}: {str(error).splitlines()[0]}); use "

@@ -24,7 +24,8 @@ def arch_of(space):
 
 @pytest.mark.parametrize("space", SMALL)
 def test_path_dropout_reaches_every_cell_and_falls_linearly_with_depth(space, monkeypatch):
-    layers = {"nasbench101": 2, "nasbench201": 2, "darts_nds": 6}[space]
+    layers = {"nasbench101": 2, "nasbench201": 2, "darts_nds": 6, "nasbench_macro": 8}[space]
+    cells = 8 if space == "nasbench_macro" else 6
     network = build_network(space, small_plan(space, mapping__path_dropout=0.6, mapping__layers=layers), 10, 1)
     seen = []
 
@@ -35,7 +36,7 @@ def test_path_dropout_reaches_every_cell_and_falls_linearly_with_depth(space, mo
     original = Network.drop_path
     monkeypatch.setattr(Network, "drop_path", spy)
     network(torch.randn(2, 1, 8, 8), arch_of(space))
-    assert seen == [(cell, 6) for cell in range(6)]
+    assert seen == [(cell, cells) for cell in range(cells)]
     n, ones = 20_000, torch.ones(20_000, 2, 1, 1)
     for cell in range(6):
         network.set_draw(0, cell)
@@ -71,7 +72,8 @@ def test_global_dropout_keeps_the_expectation_and_acts_in_training_alone(space):
 def test_without_tracking_evaluation_normalises_with_the_evaluation_batch(space):
     network, arch = build_network(space, small_plan(space), 10, 1).eval(), arch_of(space)
     outputs = []
-    network.stem_norm.register_forward_hook(lambda module, inputs, output: outputs.append(output))
+    norm = network.stem.norm if space == "nasbench_macro" else network.stem_norm
+    norm.register_forward_hook(lambda module, inputs, output: outputs.append(output))
     images = torch.randn(30, 1, 8, 8, generator=torch.Generator().manual_seed(0)) * 3 + 1
     with torch.no_grad():
         whole, half, trains = network(images, arch), network(images[:15], arch), network.train()(images, arch)
@@ -109,8 +111,12 @@ def test_a_network_that_kept_no_statistics_refuses_to_evaluate_with_them(space):
 @pytest.mark.parametrize(
     ("space", "heuristics", "words"),
     [
-        ("nasbench201", [WSBN("on")], r"heuristics/wsbn .*space=nasbench201: only nasbench101 sums the inputs"),
-        ("darts_nds", [DynamicChannel("chunk")], r"heuristics/dynamic_channel .*space=darts_nds: only the widths"),
+        ("nasbench201", [WSBN("on")], r"heuristics/wsbn .*space=nasbench201, where no vertex sums its inputs"),
+        (
+            "darts_nds",
+            [DynamicChannel("chunk")],
+            r"heuristics/dynamic_channel .*space=darts_nds, whose widths do not depend",
+        ),
         ("nasbench101", [OpPlacement("edge")], r"heuristics/op_placement .*space=nasbench101.* by construction"),
     ],
 )

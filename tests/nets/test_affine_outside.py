@@ -14,7 +14,7 @@ def affine_norms(space, inside, outside, **edits):
     found = {True: [], False: []}
     for name, module in build_network(space, plan, 10, 1).named_modules():
         if isinstance(module, BatchNorm):
-            found[name.startswith("cells.")].append(module.weight is not None)
+            found[name.startswith(("cells.", "layers."))].append(module.weight is not None)
     assert found[True]
     assert found[False]
     return any(found[True]), all(found[True]), any(found[False]), all(found[False])
