@@ -136,10 +136,10 @@ BAD = [
     (["mode=standalone", "architecture='|nor_conv_9x9~0|+|none~0|none~1|+|none~0|none~1|none~2|'"], "nor_conv_9x9"),
     (["mode=standalone"], "needs architecture"),
     (["mode=dance"], "choose one of supernet, standalone, table"),
-    (["space.name=nasbench301"], "nasbench101, nasbench201, darts_nds"),
+    (["space.name=nasbench301"], "make them agree"),
     (["plan.protocol.batch_size=500"], "fewer than one batch"),
     (["evaluation.batch_size=5000"], "do not fill one evaluation batch"),
-    (["heuristics/wsbn=on"], "only nasbench101"),
+    (["heuristics/wsbn=on"], "no vertex sums its inputs"),
     (["seed=-1"], "negative"),
     (["trainer.devices='2'"], "say trainer=ddp"),
 ]

@@ -313,7 +313,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="JSON of the outcomes")
     wanted = parser.parse_args()
-    for module in ("main", "search_main", "report.scatter", "benchmarks"):  # imported once, for all children
+    for module in ("modes.main", "modes.search", "report.scatter", "benchmarks"):  # imported once, for all children
         importlib.import_module(f"nas_lightning.{module}")
     for module in ("sklearn.datasets", "altair", "pyarrow.parquet", "scipy.stats"):
         importlib.import_module(module)

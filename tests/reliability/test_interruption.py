@@ -10,6 +10,7 @@ import threading
 import pytest
 
 from nas_lightning.config.messages import run_main
+from nas_lightning.config.schema import TrainerSchema
 from nas_lightning.modes.job import check_checkpoints
 from nas_lightning.plan import PlanError
 from nas_lightning.processes.signals import Deferred, Stopped, stoppable
@@ -92,6 +93,6 @@ def test_the_exit_code_reaches_the_shell():
 )
 def test_intervals_that_no_clock_has_are_refused(wrong):
     fine = {"checkpoint_every": 1, "checkpoint_every_steps": None, "checkpoint_minutes": None}
-    check_checkpoints(fine)
+    check_checkpoints(TrainerSchema(**fine))
     with pytest.raises(PlanError, match="give one above 0"):
-        check_checkpoints({**fine, **wrong})
+        check_checkpoints(TrainerSchema(**{**fine, **wrong}))

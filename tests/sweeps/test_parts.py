@@ -81,7 +81,7 @@ def test_plans_are_remembered_until_something_they_depend_on_changes(sweep, tmp_
     assert not list(tmp_path.iterdir())
     first = Planner(master, loader).plan(jobs)
     assert first[0].folder == first[1].folder  # not applicable, whatever the seed
-    assert "only nasbench101" in first[2].refusal
+    assert "no vertex sums its inputs" in first[2].refusal
     assert first[3].refusal is None
     assert first[3].seconds > 0
     assert len({job.folder for job in unsettled(first)}) == 3
@@ -104,10 +104,15 @@ def job(folder, title="seed=1", force=False, seconds=None):
     return Job((title,), title, folder, seconds, None, folder.parent / "refused", force)
 
 
+def metrics(tau):
+    whole = {"n": 5, "kendall_tau_interval": [0.0, 1.0], "kendall_tau_top10pct": None}
+    return {"accuracy": {"kendall_tau": tau, **whole, "final_search_performance": {"mean": 0.5}}}
+
+
 def result(folder, **more):
     folder.mkdir(parents=True, exist_ok=True)
     record = {"schema_version": SCHEMA_VERSION, "kind": "train", "status": "complete", "space": "nasbench201"}
-    record |= {"dataset": "digits", "seed": 1, "run_hash": "0", "metrics": {"accuracy": {"kendall_tau": 0.5}}, **more}
+    record |= {"dataset": "digits", "seed": 1, "run_hash": "0", "metrics": metrics(0.5), **more}
     (folder / "result.json").write_text(json.dumps(record))
 
 
@@ -137,8 +142,8 @@ def test_a_summary_groups_seeds_and_names_what_is_not_done(tmp_path, capsys):
             typed = (f"ablation={name}", f"seed={seed}", "runs=x")
             folder = tmp_path / f"{name}{seed}"
             jobs.append(Job(typed, " ".join(typed[:2]), folder, 10.0, None, tmp_path / "refused", False))
-    result(jobs[0].folder, metrics={"accuracy": {"kendall_tau": 0.25}})
-    result(jobs[1].folder, metrics={"accuracy": {"kendall_tau": 0.75}})
+    result(jobs[0].folder, metrics=metrics(0.25))
+    result(jobs[1].folder, metrics=metrics(0.75))
     (jobs[0].folder / "timings.json").write_text('{"total_s": 30}')
     jobs[2].folder.mkdir()
     (jobs[2].folder / "error.txt").write_text("Traceback\nRuntimeError: out of luck\n")

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
-from sklearn.ensemble import RandomForestRegressor
 
 from nas_lightning.search.algorithm import Algorithm
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
@@ -75,6 +73,8 @@ class BOPElites(Algorithm):
         return fresh[int(np.argmax(score))]
 
     def _joint_improvement(self, candidates: list[Any], incumbents: np.ndarray) -> np.ndarray:
+        from scipy.stats import norm  # takes a second to import: not for --help
+
         known = np.stack([self.space.one_hot(arch) for arch in self._architectures])
         new = np.stack([self.space.one_hot(arch) for arch in candidates])
         seed = int(self.rng.integers(2**31))
@@ -87,6 +87,8 @@ class BOPElites(Algorithm):
 
     def _forest(self, x: np.ndarray, y: np.ndarray, new: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Mean and deviation over trees, float64 [n] each; the deviation is never 0."""
+        from sklearn.ensemble import RandomForestRegressor
+
         forest = RandomForestRegressor(self.trees, random_state=seed).fit(x, y)
         trees = np.stack([tree.predict(new) for tree in forest.estimators_])
         return trees.mean(axis=0), np.maximum(trees.std(axis=0), 1e-6 * max(float(np.ptp(y)), 1e-9))
