@@ -83,7 +83,8 @@ def wrong_shape(result: Mapping[str, Any]) -> str:
     of_kind = _OF_KIND.get(kind, {"metrics": (dict, type(None))}) if isinstance(kind, str) else {}
     if wrong := _wrong(result, RESULT | of_kind, ""):
         return wrong
-    for part in ("metrics", "baselines") if kind in ("train", "evaluation") else ():
+    ranked = kind in ("train", "evaluation") and result.get("benchmark", {}) is not None  # benchmark=none ranks nothing
+    for part in ("metrics", "baselines") if ranked else ():
         for name, record in (result.get(part) or {}).items():
             if missing := [key for key in _NEEDED if key not in record]:
                 return f"{part}.{name:.60} lacks {', '.join(missing)}"

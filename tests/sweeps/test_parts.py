@@ -105,7 +105,7 @@ def job(folder, title="seed=1", force=False, seconds=None):
 
 
 def metrics(tau):
-    whole = {"n": 5, "kendall_tau_interval": [0.0, 1.0], "kendall_tau_top10pct": None}
+    whole = {"n": 5, "kendall_tau_interval": {"low": 0.0, "high": 1.0}, "kendall_tau_top10pct": None}
     return {"accuracy": {"kendall_tau": tau, **whole, "final_search_performance": {"mean": 0.5}}}
 
 
