@@ -16,6 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from nas_lightning.config.check import ELSEWHERE
 from nas_lightning.errors import UserError
 from nas_lightning.processes.launch import is_started_by_rank_0
 from nas_lightning.processes.signals import INTERRUPTED, Stopped, stoppable
@@ -35,7 +36,7 @@ def valid_names(error: BaseException) -> str | None:
     wrong = str(cause.key)
     if wrong in names:  # the key exists, its value is of a wrong type
         return None
-    deeper = list(paths_to(wrong, parent))
+    deeper = [ELSEWHERE[wrong]] if wrong in ELSEWHERE else list(paths_to(wrong, parent))
     close = deeper or get_close_matches(wrong, names, n=1)
     guess = f"Did you mean {' or '.join(close)}? " if close else ""
     where = str(cause.full_key or "").rpartition(".")[0]
@@ -56,7 +57,9 @@ def paths_to(name: str, config: DictConfig) -> Iterator[str]:
 
 def describe(error: BaseException) -> str:
     """The message of a configuration error, its cause, and the valid names."""
-    parts = [str(error).strip()]
+    # Without Hydra's advice to add the key: what is added by + is read by nobody.
+    lines = str(error).strip().split("\n")
+    parts = ["\n".join(line for line in lines if not line.startswith("To append to your config use"))]
     if isinstance(error.__cause__, OmegaConfBaseException):
         # Without the lines in which OmegaConf names its own types.
         parts.append(str(error.__cause__).strip().split("\n")[0])

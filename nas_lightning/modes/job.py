@@ -11,6 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from nas_lightning.config.check import check_configuration
 from nas_lightning.config.schema import EvaluationSchema, TrainConfig, TrainerSchema, plan_of, typed
 from nas_lightning.heuristic import Heuristic, fold
 from nas_lightning.nets.build import check_mapping
@@ -119,6 +120,7 @@ def compose(cfg: DictConfig) -> Job:
 
     Raises PlanError (one sentence) for contradictions and ValueError for an unknown space or mode.
     """
+    check_configuration(cfg)
     config: TrainConfig = typed(cfg)
     if config.mode not in MODES:
         raise PlanError(f"mode={config.mode} is unknown; choose one of {', '.join(MODES)}")

@@ -12,6 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from nas_lightning.config.check import check_configuration
 from nas_lightning.config.schema import typed
 from nas_lightning.config.search_schema import (
     BenchmarkObjectiveSchema,
@@ -54,6 +55,7 @@ def search(cfg: DictConfig) -> dict[str, Any]:
 
 
 def _search(cfg: DictConfig) -> dict[str, Any]:
+    check_configuration(cfg)
     config: SearchConfig = typed(cfg)
     plan = plan_of(config)
     objective = make_objective(config, plan)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
 from nas_lightning.sweep import summary
 from nas_lightning.sweep.jobs import Job, describe, refused_folder
+
+REFUSED = 2
+"""Exit code where the job would be refused, as the job itself would end."""
 
 
 def dry_run(cfg: DictConfig) -> None:
@@ -16,3 +21,5 @@ def dry_run(cfg: DictConfig) -> None:
     job = Job(typed, " ".join(typed), found.folder, found.seconds, found.refusal, refused_folder(cfg), cfg.force)
     summary.print_jobs([job], 1)
     print(f"Run folder: {job.folder}")
+    if found.refusal is not None:
+        sys.exit(REFUSED)

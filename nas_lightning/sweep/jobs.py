@@ -112,7 +112,9 @@ def _train(cfg: DictConfig) -> Description:
 
 
 def _search(cfg: DictConfig) -> Description:
+    from nas_lightning.config.check import check_configuration
     from nas_lightning.config.schema import typed
     from nas_lightning.modes.search import describe_search
 
+    check_configuration(cfg)
     return Description(describe_search(typed(cfg)))

@@ -24,6 +24,7 @@ from nas_lightning.processes.launch import device_count, is_other_rank, started_
 from nas_lightning.processes.signals import handled_by
 from nas_lightning.runs.files import refused_by_disk, write_atomically
 from nas_lightning.sweep import summary
+from nas_lightning.sweep.dry_run import REFUSED
 from nas_lightning.sweep.gpus import Share, visible_gpus
 from nas_lightning.sweep.jobs import COMPLETE, FAILED, SETTLED, Job, unsettled
 from nas_lightning.sweep.planner import Planner
@@ -89,6 +90,8 @@ class StudySweep(BasicSweeper):
         todo = unsettled(jobs)
         if self.config.dry_run:
             summary.print_jobs(jobs, self.processes)
+            if any(job.refusal is not None for job in jobs):
+                sys.exit(REFUSED)
             return []
         summary.print_start(jobs, todo, self.processes)
         settled_before = sum(job.is_settled() for job in jobs)

@@ -1,0 +1,94 @@
+"""What composition lets through and nothing reads, does not exist or is out of range is refused in one sentence."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+
+from nas_lightning.config.check import LARGEST_SEED, RANGES, check_configuration
+from nas_lightning.config.schema import register
+from nas_lightning.config.search_schema import register as register_search
+from nas_lightning.errors import UserError
+
+ROOT = Path(__file__).parents[1]
+
+
+def composed(script, *overrides):
+    register()
+    register_search()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        return compose(script, list(overrides))
+
+
+@pytest.mark.parametrize("script", ["train", "search"])
+def test_what_is_shipped_passes(script):
+    check_configuration(composed(script))
+
+
+@pytest.mark.parametrize(
+    ("script", "typed", "advice"),
+    [
+        ("train", "+trainer.max_epochs=3", "plan.protocol.epochs"),
+        ("train", "+trainer.gradient_clip_val=1", "plan.protocol.gradient_clip"),
+        ("train", "+lr=0.5", "plan.protocol.learning_rate"),
+        ("train", "+evaluation.n=5", "evaluation.architectures"),
+        ("search", "+budgett=5", "budget"),
+        ("search", "+objective.valu=x", "objective.value"),
+    ],
+)
+def test_an_added_key_that_nothing_reads_is_refused_with_the_one_that_acts(script, typed, advice):
+    with pytest.raises(UserError, match="nothing reads") as refusal:
+        check_configuration(composed(script, typed))
+    assert advice in str(refusal.value) or typed == "+budgett=5"
+
+
+def test_a_heuristic_of_ones_own_is_no_unread_key():
+    check_configuration(
+        composed("train", "+heuristics.mine={_target_: callbacks.weight_decay.WeightDecay, value: 0.1}")
+    )
+
+
+@pytest.mark.parametrize("name", sorted(RANGES))
+def test_numbers_out_of_range_are_refused(name):
+    script = "search" if name.startswith("objective.") else "train"
+    base = ["objective=supernet"] if script == "search" else []
+    low = RANGES[name][0]
+    value = -1 if name == "evaluation.threshold" else int(low) - 1
+    with pytest.raises(UserError, match="out of range"):
+        check_configuration(composed(script, *base, f"{name}={value}"))
+
+
+@pytest.mark.parametrize("seed", [-1, LARGEST_SEED + 1, 10**18])
+def test_seeds_that_pytorch_cannot_hold_are_refused(seed):
+    with pytest.raises(UserError, match="seeds are 0 to"):
+        check_configuration(composed("train", f"seed={seed}"))
+
+
+def test_no_advice_that_does_not_work(tmp_path):
+    command = [sys.executable, "train.py", "trainer.max_epochs=3", f"runs={tmp_path}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "plan.protocol.epochs" in done.stderr
+    assert "+trainer" not in done.stderr
+
+
+def test_a_dry_run_of_a_sweep_with_a_job_that_would_fail_says_so_by_its_exit_code(tmp_path):
+    command = [sys.executable, "train.py", "-m", "recipe=nasbench201_quick", "dry_run=true"]
+    for last, expected in (("ablation=baseline,sampling_fairnass", 2), ("ablation=baseline,sampling_fairnas", 0)):
+        done = subprocess.run([*command, last, f"runs={tmp_path}"], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == expected, done.stderr
+
+
+@pytest.mark.parametrize("typed", ["ablation=sampling_fairnass", "starting_point=nasbench201_digit"])
+@pytest.mark.parametrize("dry", [True, False])
+def test_a_misspelt_choice_is_refused_with_the_nearest(typed, dry, tmp_path):
+    command = [sys.executable, "train.py", typed, f"runs={tmp_path}", *(["dry_run=true"] if dry else [])]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 2
+    said = done.stdout + done.stderr
+    assert "does not exist" in said
+    assert ("sampling_fairnas" if "ablation" in typed else "nasbench201_digits") in said
+    assert "Traceback" not in said
+    assert not any(tmp_path.iterdir())
