@@ -140,7 +140,7 @@ BAD = [
     (["plan.protocol.batch_size=500"], "fewer than one batch"),
     (["evaluation.batch_size=5000"], "do not fill one evaluation batch"),
     (["heuristics/wsbn=on"], "no vertex sums its inputs"),
-    (["seed=-1"], "negative"),
+    (["seed=-1"], "seeds are 0 to"),
     (["trainer.devices='2'"], "say trainer=ddp"),
 ]
 
