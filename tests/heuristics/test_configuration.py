@@ -161,7 +161,7 @@ def test_a_checkpoint_rebuilds_the_supernet_without_any_callback(tmp_path, monke
     batches = evaluation_batches(data.held_out(), data.normalize, 50, 100, "cpu")
     archs = [PathSampler(space, plan, 0).paths(step).architectures[0] for step in range(3)]
     before, after = score(module.network, archs, batches), score(network, archs, batches)
-    assert before.negative_cross_entropy.tolist() == after.negative_cross_entropy.tolist()
+    assert before["negative_cross_entropy"].tolist() == after["negative_cross_entropy"].tolist()
 
 
 def test_the_readmes_fifteenth_heuristic_is_one_file_and_one_config(tmp_path, monkeypatch):

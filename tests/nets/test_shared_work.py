@@ -133,12 +133,12 @@ def test_shared_prefixes_give_the_scores_of_one_architecture_at_a_time(placement
     assert network.prefix is None
     alone = [score(network, [arch], batches, statistics=statistics, calibration=[images(6)]) for arch in archs]
     assert together["accuracy"].tolist() == [s["accuracy"][0] for s in alone]
-    assert together.negative_cross_entropy.tolist() == [s.negative_cross_entropy[0] for s in alone]
+    assert together["negative_cross_entropy"].tolist() == [s["negative_cross_entropy"][0] for s in alone]
     with torch.inference_mode():
         network.eval()
         if statistics == "batch":
             total = sum(float(F.cross_entropy(network(x, archs[3]), y, reduction="sum")) for x, y in batches)
-            assert together.negative_cross_entropy[3] == pytest.approx(-total / 24, rel=1e-6)
+            assert together["negative_cross_entropy"][3] == pytest.approx(-total / 24, rel=1e-6)
 
 
 def test_prefix_drops_the_least_recently_used():

@@ -126,6 +126,6 @@ def test_scores_of_two_ranks_are_bit_for_bit_those_of_one(found, case):
     module = ddp_worker.module_of(case)
     module.network.double().load_state_dict(found[case][0]["state"])
     scores = ddp_worker.evaluation_of(module, ddp_worker.data_of(module.plan)).scores(module)
-    for name, values in scores.as_dict().items():
+    for name, values in scores.items():
         assert values.tolist() == found[case][0][name].tolist()
         assert len(set(values.tolist())) > 1
