@@ -24,6 +24,7 @@ class Dropout(Heuristic):
 
     factor = "dropout"
     fields = ("mapping.path_dropout", "mapping.global_dropout")
+    shares_weights = True
 
     def __init__(self, path: float | None = None, global_: float | None = None) -> None:
         super().__init__(path_dropout=path, global_dropout=global_)

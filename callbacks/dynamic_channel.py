@@ -28,6 +28,7 @@ class DynamicChannel(Heuristic):
 
     factor = "dynamic_channel"
     fields = ("mapping.dynamic_channel", "mapping.dynamic_channel_outputs")
+    shares_weights = True
     changes_draws = True  # off restricts the sampled paths
 
     def __init__(self, mode: str | None = None, outputs: int | None = None) -> None:

@@ -33,6 +33,7 @@ class FewShot(Heuristic):
 
     factor = "few_shot"
     fields = ("mapping.few_shot_edge",)
+    shares_weights = True
 
     def __init__(self, edge: int | None = None, until: float | None = None) -> None:
         super().__init__(few_shot_edge=edge, options={"until": until})

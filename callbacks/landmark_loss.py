@@ -37,6 +37,7 @@ class LandmarkLoss(Heuristic):
 
     factor = "landmark_loss"
     fields = ()
+    shares_weights = True
     extra_passes = 2
 
     def __init__(

@@ -25,6 +25,7 @@ class OFAKernel(Heuristic):
 
     factor = "ofa_kernel"
     fields = ("mapping.ofa_kernel",)
+    shares_weights = True
 
     def __init__(self, mode: str | None = None) -> None:
         super().__init__(ofa_kernel=mode)

@@ -25,6 +25,7 @@ class OpPlacement(Heuristic):
 
     factor = "op_placement"
     fields = ("mapping.op_placement",)
+    shares_weights = True
 
     def __init__(self, mode: str | None = None) -> None:
         super().__init__(op_placement=mode)

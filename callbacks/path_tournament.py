@@ -21,6 +21,7 @@ class PathTournament(Heuristic):
 
     factor = "path_tournament"
     fields = ("protocol.tournament",)
+    shares_weights = True
     changes_draws = True
 
     def __init__(self, draws: int | None = None) -> None:

@@ -27,6 +27,7 @@ class Sampling(Heuristic):
 
     factor = "sampling"
     fields = ("protocol.sampling", "protocol.paths_per_step", "protocol.random_member", "protocol.distillation")
+    shares_weights = True
     changes_draws = True
 
     def __init__(

@@ -43,6 +43,7 @@ class SharingCurriculum(Heuristic):
 
     factor = "sharing_curriculum"
     fields = ()
+    shares_weights = True
 
     def __init__(self, extent: str | None = None, until: float | None = None) -> None:
         super().__init__(options={"extent": extent, "until": until})

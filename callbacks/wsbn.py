@@ -24,6 +24,7 @@ class WSBN(Heuristic):
 
     factor = "wsbn"
     fields = ("mapping.wsbn",)
+    shares_weights = True
 
     def __init__(self, mode: str | None = None) -> None:
         super().__init__(wsbn=mode)

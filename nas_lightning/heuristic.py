@@ -32,6 +32,9 @@ class Heuristic(Callback):
     fields: ClassVar[tuple[str, ...]]
     changes_draws: ClassVar[bool] = False
     """Whether toggling this heuristic changes the drawn batches or paths (else two runs draw the same ones)."""
+    shares_weights: ClassVar[bool] = False
+    """Whether it acts on shared weights or on the choice of paths alone, so that one stand-alone network has no use for
+    it: mode=standalone and mode=table refuse it where it sets anything."""
     extra_passes: ClassVar[int] = 0
     """Forward and backward passes that it adds to every step, beside those of the sampled paths."""
 
@@ -87,6 +90,14 @@ class Heuristic(Callback):
 
     def check_folded(self, plan: Plan) -> None:
         """Refuse what another heuristic's fields contradict, on the plan after the edits of all: PlanError."""
+
+    def check_standalone(self, mode: str) -> None:
+        """Refuse a setting that networks with weights of their own have no use for: NotApplicableError."""
+        if self.active and self.shares_weights:
+            raise NotApplicableError(
+                f"{self.factor} does not apply to mode={mode}, whose networks share no weights and have one path; drop "
+                f"it, for example with heuristics.{self.factor}=null"
+            )
 
     def edit(self, plan: Plan) -> Plan:
         """The plan with this heuristic's fields set."""

@@ -247,6 +247,17 @@ FIELDS: tuple[str, ...] = tuple(f"mapping.{f.name}" for f in fields(Mapping)) + 
     f"protocol.{f.name}" for f in fields(Protocol)
 )
 DEFAULTS: dict[str, Any] = Plan().flat()
+OF_SHARED_WEIGHTS = (
+    *(
+        f"mapping.{name}"
+        for name in ("dynamic_channel", "dynamic_channel_outputs", "ofa_kernel", "wsbn", "few_shot_edge")
+    ),
+    *(f"mapping.{name}" for name in ("path_dropout", "global_dropout", "op_placement")),
+    *(f"protocol.{name}" for name in ("sampling", "paths_per_step", "random_member", "distillation", "tournament")),
+    "protocol.complexity_aware",
+)
+"""Fields that a stand-alone network, with one path and weights of its own, does not read."""
+
 LATER = ("mapping.bn_affine_outside", "protocol.nesterov")
 """Fields younger than the first runs that anyone kept. Every new field joins them: its default must mean what was done
 before it existed."""

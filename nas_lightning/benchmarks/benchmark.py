@@ -86,10 +86,7 @@ class Benchmark:
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of the official file that the table was converted from, else of the table's own file."""
-        source = self._header.get("source")
-        if isinstance(source, Mapping) and source.get("sha256"):
-            return str(source["sha256"])
+        """SHA-256 of the table's own file, whatever it was converted from."""
         return sha256_of(self.path)
 
     def __len__(self) -> int:

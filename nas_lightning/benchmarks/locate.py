@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import os
 import sys
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,21 @@ def sha256_of(path: Path) -> str:
     """Hexadecimal SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def content_of(name_or_path: str | Path, root: str | Path | None = None) -> str | None:
+    """SHA-256 of the bytes of the table's file, the same under any name or path; None for the package's own tables,
+    which their names identify. Raises BenchmarkError where there is no such table."""
+    path = find(name_or_path, root)
+    if path.parent == EMBEDDED:
+        return None
+    status = path.stat()
+    return _content(path.resolve(), status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _content(path: Path, size: int, changed_ns: int) -> str:
+    return sha256_of(path)
 
 
 def find(name_or_path: str | Path, root: str | Path | None = None) -> Path:

@@ -11,11 +11,12 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 
+from nas_lightning.benchmarks.locate import content_of
 from nas_lightning.config.check import check_configuration
-from nas_lightning.config.schema import EvaluationSchema, TrainConfig, TrainerSchema, plan_of, typed
+from nas_lightning.config.schema import BenchmarkSchema, EvaluationSchema, TrainConfig, TrainerSchema, plan_of, typed
 from nas_lightning.heuristic import Heuristic, fold
 from nas_lightning.nets.build import check_mapping
-from nas_lightning.plan import Plan, PlanError
+from nas_lightning.plan import OF_SHARED_WEIGHTS, Plan, PlanError
 from nas_lightning.predictors import CHEAP
 from nas_lightning.processes.launch import world_size
 from nas_lightning.ranking.architecture_sets import identity
@@ -93,6 +94,16 @@ def check_ranks(config: TrainConfig, plan: Plan) -> int:
     return size
 
 
+def check_standalone(mode: str, heuristics: list[Heuristic], overrides: list[str]) -> None:
+    """Refuse what a network with weights of its own does not read. Raises PlanError, NotApplicableError."""
+    for heuristic in heuristics:
+        heuristic.check_standalone(mode)
+    for override in overrides:
+        name = override.split("=")[0].lstrip("+~")
+        if name.removeprefix("plan.") in OF_SHARED_WEIGHTS:
+            raise PlanError(f"{override} has no effect in mode={mode}, whose networks share no weights; drop it")
+
+
 def determining_evaluation(evaluation: EvaluationSchema) -> dict[str, Any]:
     """The settings of an evaluation that its numbers depend on; later ones count where they are set, so that runs from
     before keep their names."""
@@ -101,6 +112,16 @@ def determining_evaluation(evaluation: EvaluationSchema) -> dict[str, Any]:
     if counting["baselines"] == list(CHEAP):
         del counting["baselines"]
     return identity(evaluation.architectures) | counting
+
+
+def determining_benchmark(benchmark: BenchmarkSchema, is_read: bool = True) -> dict[str, Any]:
+    """What of a table a result depends on: its content, not its name or place, so that a table that is made anew gives
+    another run. The package's own tables are known by their names, as runs from before call them; so is a table that
+    the mode does not read. Raises BenchmarkError where the table is missing."""
+    content = content_of(benchmark.name, benchmark.root) if is_read and benchmark.name is not None else None
+    if content is None:
+        return {"name": benchmark.name, "dataset": benchmark.dataset}
+    return {"sha256": content, "dataset": benchmark.dataset}
 
 
 def check_checkpoints(trainer: TrainerSchema) -> None:
@@ -133,6 +154,8 @@ def compose(cfg: DictConfig) -> Job:
     refuse_double_choice(config, overrides)
     heuristics = build_heuristics(config)
     base = plan_of(config.plan)
+    if config.mode in ("standalone", "table"):
+        check_standalone(config.mode, heuristics, overrides)
     plan = fold(base, space, heuristics)
     check_mapping(space, plan)
     size = check_ranks(config, plan)
@@ -145,13 +168,12 @@ def compose(cfg: DictConfig) -> Job:
         if config.mode == "table":
             raise PlanError("init_seed does not go with mode=table, whose trainings have seeds of their own; drop it")
     data = {k: v for k, v in asdict(config.data).items() if k not in ("root", "download")}
-    benchmark = {k: v for k, v in asdict(config.benchmark).items() if k != "root"}
     determining = {
         "mode": config.mode,
         "space": space,
         "plan": plan.as_dict(),
         "data": data,
-        "benchmark": benchmark,
+        "benchmark": determining_benchmark(config.benchmark, is_read=config.mode == "supernet"),
         "evaluation": determining_evaluation(config.evaluation),
         "seed": config.seed,
         **({} if config.init_seed is None else {"init_seed": config.init_seed}),
@@ -204,7 +226,7 @@ def compose_evaluation(config: TrainConfig, overrides: list[str]) -> Job:
         "mode": "evaluate",
         "space": space,
         "data": {k: v for k, v in asdict(config.data).items() if k not in ("root", "download")},
-        "benchmark": {k: v for k, v in asdict(config.benchmark).items() if k != "root"},
+        "benchmark": determining_benchmark(config.benchmark),
         "evaluation": determining_evaluation(config.evaluation),
         "precision": config.trainer.precision,
         "checkpoints": [[t.weights_sha256, t.plan.as_dict(), t.seed] for t in found],

@@ -35,7 +35,7 @@ def train_standalone(job: Job) -> dict[str, Any]:
     )
     open_folder(job, data)
     with logger_of(job, "standalone") as logger:
-        trainer = fit(job, module, data, [MetricsFile(job.folder / "metrics.csv", 1)], logger)
+        trainer = fit(job, module, data, [*job.heuristics, MetricsFile(job.folder / "metrics.csv", 1)], logger)
         if not trainer.is_global_zero:
             return {}
         module.to(trainer.strategy.root_device)

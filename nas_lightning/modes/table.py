@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ def train_one(job: Job, data: Any, arch: Any, seed: int, devices: int | list[int
         devices=devices,
         precision=job.config.trainer.precision,
         deterministic=job.config.trainer.deterministic,
-        callbacks=[EndsWithParent()],
+        callbacks=[EndsWithParent(), *deepcopy(job.heuristics)],  # each training has a state of its own
         folder=job.folder,
     )
     row: dict[str, Any] = {"architecture": str(arch), "seed": seed}

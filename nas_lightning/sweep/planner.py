@@ -24,11 +24,13 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from nas_lightning.benchmarks.locate import embedded_names
 from nas_lightning.runs.files import write_atomically
 from nas_lightning.sweep.jobs import Job, describe, refused_folder, varying
 
 PLANS = ".plans"
 KEPT_PLANS = 5
+FILES = (".txt", ".csv", ".json", ".parquet", ".arrow")
 ROOT = Path(__file__).parents[2]
 
 
@@ -138,8 +140,17 @@ class Planner:
             "refused_folder": str(refused_folder(cfg)),
             "force": bool(cfg.force),
         }
-        # A search's folder also depends on the content of a table or a checkpoint.
-        return entry, found.refusal is None and "algorithm" not in cfg and cfg.get("mode") != "evaluate"
+        # A search's folder also depends on the content of a table or a checkpoint, a run's on that of files it names.
+        is_search = "algorithm" in cfg or cfg.get("mode") == "evaluate"
+        return entry, found.refusal is None and not is_search and not names_files(cfg)
+
+
+def names_files(cfg: DictConfig) -> bool:
+    """Whether what a job leads to depends on the content of a file that the user can change."""
+    table = cfg.benchmark.name
+    named = [str(cfg.evaluation.architectures)]
+    named += [str(v) for h in cfg.heuristics.values() if h for key, v in h.items() if key != "_target_"]
+    return (table is not None and table not in embedded_names()) or any(Path(n).suffix in FILES for n in named)
 
 
 def fingerprint(master: DictConfig, environment: Mapping[str, str] = os.environ) -> str:
