@@ -41,7 +41,7 @@ def test_a_run_is_ranked_by_its_probes_and_a_later_evaluation_gives_the_same(tmp
         ("evaluation.probe_images=90000", r"evaluation.probe_images=90000 but \d+ images train; lower it"),
         ("evaluation.skip=500", r"evaluation.probe_images=100 after 500 skipped ones but \d+ images train; lower it"),
         ("evaluation.skip=90000", r"0 held-out images after 90000 skipped ones do not fill one evaluation batch"),
-        ("evaluation.skip=-1", "evaluation.skip=-1 is negative"),
+        ("evaluation.skip=-1", "evaluation.skip=-1 is out of range"),
         ("evaluation.probe_images=50", "probe_images=50 does not fill one evaluation batch of 100; raise it"),
     ],
 )

@@ -160,13 +160,8 @@ def compose(cfg: DictConfig) -> Job:
     check_mapping(space, plan)
     size = check_ranks(config, plan)
     check_checkpoints(config.trainer)
-    if config.seed < 0:
-        raise PlanError(f"seed={config.seed} is negative; seeds are 0 or larger")
-    if config.init_seed is not None:
-        if config.init_seed < 0:
-            raise PlanError(f"init_seed={config.init_seed} is negative; seeds are 0 or larger")
-        if config.mode == "table":
-            raise PlanError("init_seed does not go with mode=table, whose trainings have seeds of their own; drop it")
+    if config.init_seed is not None and config.mode == "table":
+        raise PlanError("init_seed does not go with mode=table, whose trainings have seeds of their own; drop it")
     data = {k: v for k, v in asdict(config.data).items() if k not in ("root", "download")}
     determining = {
         "mode": config.mode,

@@ -106,7 +106,7 @@ def test_averaged_weights_and_tracked_statistics_exclude_each_other():
             "heuristics/op_placement=node exclude each other",
         ),
         (("extra=path_tournament", "heuristics/sampling=fairnas"), "extra=path_tournament. does not go with"),
-        (("init_seed=-1",), "init_seed=-1 is negative"),
+        (("init_seed=-1",), "init_seed=-1 is out of range"),
         (("init_seed=0", "mode=table"), "init_seed does not go with mode=table"),
     ],
 )
