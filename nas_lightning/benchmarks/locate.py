@@ -99,7 +99,7 @@ def find(name_or_path: str | Path, root: str | Path | None = None) -> Path:
     raise BenchmarkError(
         f"there is no table {text}: put {text}.arrow or {text}.parquet into {folder} (or name its "
         f"folder with NAS_LIGHTNING_BENCHMARKS); `python -m nas_lightning.benchmarks info {text}` "
-        "tells where the official file is published and how to convert it"
+        "tells where the official file is published and how to convert it; a run with benchmark=none does without"
     )
 
 

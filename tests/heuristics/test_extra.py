@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from callbacks.label_smoothing import LabelSmoothing
 from callbacks.sharing_curriculum import SharingCurriculum
 from callbacks.weight_averaging import WeightAveraging
+from nas_lightning.errors import UserError
 from nas_lightning.heuristic import NotApplicableError, fold
 from nas_lightning.modes.job import compose as compose_job
 from nas_lightning.modes.main import train
@@ -111,7 +112,7 @@ def test_averaged_weights_and_tracked_statistics_exclude_each_other():
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(overrides, message):
-    with pytest.raises(PlanError, match=message):
+    with pytest.raises(UserError, match=message):
         compose_job(composed(*overrides))
 
 
