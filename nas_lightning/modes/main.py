@@ -9,12 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 from rich.console import Console
 
 from nas_lightning.config.schema import TrainConfig, typed
 from nas_lightning.errors import UserError
 from nas_lightning.heuristic import NotApplicableError
+from nas_lightning.modes.ending import render
 from nas_lightning.modes.evaluate import evaluate
 from nas_lightning.modes.job import Job, compose
 from nas_lightning.modes.standalone import train_standalone
@@ -23,7 +26,6 @@ from nas_lightning.modes.table import build_table
 from nas_lightning.processes.launch import rank_of
 from nas_lightning.processes.ranks import ranks_of
 from nas_lightning.processes.signals import stoppable
-from nas_lightning.ranking.terminal import render_table
 from nas_lightning.runs.files import refused_by_disk, to_json, write_atomically
 from nas_lightning.runs.folder import DIVERGED, RESULT, SCHEMA_VERSION, finished, held, run_hash
 from nas_lightning.scoring.partial import PREFIX
@@ -56,7 +58,8 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     if result is not None and result["status"] == DIVERGED:
         raise UserError(f"{result['reason']} (the same run again; repeat it with force=true)")
     if result is not None:
-        console.print("This run is complete; repeat it with force=true.", highlight=False)
+        if not in_sweep():
+            console.print("This run is complete; repeat it with force=true.", highlight=False)
     else:
         result = run(job)
     report(job, result)
@@ -91,20 +94,14 @@ def run(job: Job) -> dict[str, Any]:
 
 
 def report(job: Job, result: dict[str, Any]) -> None:
-    """The end of a run in the terminal."""
-    if result["status"] == "not_applicable":
-        console.print(f"Not applicable: {result['reason']}", highlight=False)
-    elif result["kind"] in ("train", "evaluation") and result["benchmark"]:
-        render_table(
-            result,
-            console,
-            title=f"{result['space']} on {result['dataset']}",
-            evaluation=result["evaluation"],
-            seeds=", ".join(map(str, result.get("seeds") or [result["seed"]])),
-        )
-    else:
-        console.print_json(data=result["metrics"])
-    console.print(f"Run folder: {job.folder}", highlight=False, soft_wrap=True)
+    """The end of a run in the terminal. In a sweep its line is the sweep's."""
+    if not in_sweep():
+        render(job, result, console)
+
+
+def in_sweep() -> bool:
+    """Whether this is one job of several (``-m``)."""
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def discard(folder: Path) -> None:
@@ -163,5 +160,6 @@ def record_not_applicable(cfg: DictConfig, reason: str) -> dict[str, Any]:
         "study": config.study,
     }
     write_atomically(folder / RESULT, to_json(result))
-    console.print(f"Not applicable: {reason}", highlight=False)
+    if not in_sweep():
+        console.print(f"Not applicable: {reason}", highlight=False)
     return result

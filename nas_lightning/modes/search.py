@@ -23,13 +23,13 @@ from nas_lightning.config.search_schema import (
     typed_objective,
 )
 from nas_lightning.errors import UserError
+from nas_lightning.modes.search_ending import draw_front, render
 from nas_lightning.runs.files import refused_by_disk
 from nas_lightning.search.algorithm import algorithm_class, packaged_target
 from nas_lightning.search.benchmark_objective import benchmark_objective, open_table
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.objective import Objective
 from nas_lightning.search.runner import SearchPlan, run_search
-from nas_lightning.search.summary import is_score
 from nas_lightning.search.trial import SearchError
 from nas_lightning.search.weak_labels import WeakLabelFile, WeakLabelSource
 from nas_lightning.spaces import configured, get_space
@@ -72,14 +72,9 @@ def _search(cfg: DictConfig) -> dict[str, Any]:
     )
     if not was_there and config.logger.name != "none":
         log_search(config, result, folder)
-    if HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN:
-        found = result["metrics"]["found"]["truth"]
-        shown = f"{found:.6g}" if found is not None and is_score(result["objective"]) else None
-        accuracy = shown or ("accuracy not known" if found is None else f"{100 * found:.2f} %")
-        state = "was complete" if was_there else "done"
-        console.print(f"{folder}: {accuracy}, {state}", highlight=False, soft_wrap=True, markup=False)
-    else:
-        report(result, folder, was_there)
+    draw_front(result, folder)
+    if not (HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN):  # there its line is the sweep's
+        render(result, folder, was_there, console)
     return result
 
 
@@ -186,68 +181,3 @@ def make_objective(config: SearchConfig, plan: SearchPlan) -> Objective:
             raise SearchError("objective=supernet needs checkpoint=…, the .ckpt file of a trained super-net")
         return supernet_objective(config, wanted, unit, open_table(asdict(config.benchmark), space), measures=measures)
     return training_objective(config, wanted, unit, measures)
-
-
-def report(result: dict[str, Any], folder: Path, was_there: bool) -> None:
-    """The end of a search in the terminal; accuracies in percent, scores of other kinds as they are."""
-    plain = is_score(result["objective"])
-
-    def percent(value: float | None) -> str:
-        if value is None:
-            return "not known"
-        return f"{value:.6g}" if plain else f"{100 * value:.2f} %"
-
-    def spread_of(value: float) -> str:
-        return f"{value:.3g}" if plain else f"{100 * value:.2f}"
-
-    def line(text: str) -> None:
-        console.print(text, highlight=False, soft_wrap=True, markup=False)
-
-    metrics, baselines = result["metrics"], result["baselines"]
-    if was_there:
-        line("This search is complete; repeat it with force=true.")
-    for note in result["algorithm"]["notes"]:
-        line(f"Note: {note}")
-    found, performance = metrics["found"], metrics["final_search_performance"]
-    cost = result["cost"]
-    line(
-        f"{result['algorithm']['name']}, seed {result['seed']}: {metrics['evaluations']} evaluations of "
-        f"{metrics['distinct_architectures']} architectures, {cost['spent']:.6g} of {cost['budget']:g} {cost['unit']}"
-    )
-    value = "failed" if found["objective"] is None else format(found["objective"], ".6g" if plain else ".4f")
-    line(f"Found: {found['architecture']}")
-    line(
-        f"  objective {value}, stand-alone {'score' if plain else 'accuracy'} {percent(found['truth'])} "
-        f"(source: {metrics['truth']})"
-    )
-    if performance["mean"] is not None:
-        line(
-            f"Top {performance['k']}: {percent(performance['mean'])} ± {spread_of(performance['std'])} (known for "
-            f"{performance['known']}), best {percent(performance['best'])}"
-        )
-    beats = metrics["probability_beats_random"]
-    if beats is not None:
-        line(
-            f"P > R: {beats['probability']:.3f} (n = {beats['n']} draws; {beats['better']} of {beats['table_size']} "
-            "are better)"
-        )
-    draws, equal = baselines["random_draws"], baselines["random_search_equal_budget"]
-    if draws is not None:
-        best = percent(draws["expected_best"])
-        line(f"Blind draws: mean {percent(draws['mean'])}, expected best of {draws['k']} {best}")
-    if equal is not None:
-        deviation = equal["found"]["std"]
-        spread = "" if deviation is None else f" ± {spread_of(deviation)}"
-        line(
-            f"Random search at equal budget: found {percent(equal['found']['mean'])}{spread}, best of its top "
-            f"{equal['k']} {percent(equal['best_of_top_k']['mean'])} ({equal['seeds']} seeds)"
-        )
-    if "pareto" in metrics:
-        pareto = metrics["pareto"]
-        line(f"Pareto front: {len(pareto['front'])} architectures, hypervolume {pareto['hypervolume']:.6g}")
-        if against := pareto.get("against_true_front"):
-            line(
-                f"  against the true front of {against['true_front']}: hypervolume {100 * against['share']:.1f} % "
-                f"of its own, inverted generational distance {against['distance']:.4f}"
-            )
-    line(f"Run folder: {folder}")

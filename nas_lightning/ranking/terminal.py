@@ -140,6 +140,51 @@ def _conditions(summary: Mapping[str, Any], evaluation: Mapping[str, Any], seeds
     return lines
 
 
+def words_of(summary: Mapping[str, Any], small: bool = False) -> list[str]:
+    """What the first score's tau means, in sentences: against guessing, the ceiling, and what ranks for free.
+
+    Args:
+        summary: of `summarize`.
+        small: whether the task is the package's own small one, which explains why size alone ranks well there.
+    """
+    name, record = next(iter(summary["metrics"].items()))
+    tau, low, high = record["kendall_tau"], *(record["kendall_tau_interval"][end] for end in ("low", "high"))
+    if tau is None:
+        return [f"tau is not defined: {name.replace('_', ' ')} or the accuracies are all alike."]
+    ceiling = summary["ceiling"]["noise"].get("tau")
+    room = "" if ceiling is None else f", and the table's own noise leaves room for {_right(ceiling)}"
+    lines = [
+        f"tau {tau:.2f}: of two architectures, the score puts the better one first in {_right(tau)} of 100 cases; "
+        f"guessing does in 50{room}."
+    ]
+    if low is not None and low <= 0 <= high:
+        lines.append("Its interval holds 0: on this many architectures it cannot be told from guessing.")
+    beside = {n: b["kendall_tau"] for n, b in summary["baselines"].items() if b["kendall_tau"] is not None}
+    if not beside:
+        return lines
+    best = max(beside, key=lambda n: beside[n])
+    rival = f"{best.replace('_', ' ')} ({beside[best]:.2f})"
+    if tau > beside[best]:
+        lines.append(f"It is ahead of all that ranks without shared weights, the best of which is {rival}.")
+        return lines
+    lines.append(f"What needs no shared weights ranks as well or better here: {rival}.")
+    if small:
+        lines.append(
+            "That is common on a task this small: most networks learn nearly all of it, and what is left follows "
+            "their size and operations. Measure heuristics by what they change in tau, not by one tau."
+        )
+    return lines
+
+
+def _right(tau: float) -> str:
+    """How many of 100 pairs without ties a tau orders rightly.
+
+    >>> _right(0.5), _right(-1)
+    ('75', '0')
+    """
+    return f"{50 * (1 + tau):.0f}"
+
+
 def _gap(gap: float, std: float | None) -> str:
     """``3.85 ± 1.20 points below``, of stand-alone minus super-net accuracy.
 

@@ -238,6 +238,7 @@ def discard(folder: Path) -> None:
         "timings.json",
         "weak_labels.parquet",
         "error.txt",
+        "pareto.png",
         "journal.jsonl.damaged",
         "journal.jsonl",
     ):

@@ -109,11 +109,13 @@ def _result_in_words(runs: Sequence[Run]) -> str:
 def headline(result: dict[str, Any]) -> tuple[str, float] | None:
     """The one number of a result: its ranking's tau, the accuracy that was found, or the test accuracy."""
     metrics = result.get("metrics") or {}
-    score = (result.get("evaluation") or {}).get("score", "accuracy")
+    evaluation = result.get("evaluation") or {}
+    score = evaluation.get("headline", evaluation.get("score", "accuracy"))
     for name, path in (
         ("tau", (score, "kendall_tau")),
         ("found", ("found", "truth")),
         ("accuracy", ("test", "accuracy")),
+        ("noise ceiling", ("noise_ceiling_tau",)),
     ):
         value: Any = metrics
         for key in path:

@@ -20,6 +20,7 @@ from nas_lightning.processes.ranks import is_left_connected
 from nas_lightning.processes.signals import Stopped
 from nas_lightning.runs.files import write_atomically
 from nas_lightning.sweep.gpus import Share
+from nas_lightning.sweep.summary import headline
 
 ERROR = "error.txt"
 OUT_OF_STEP = 1
@@ -28,6 +29,16 @@ OUT_OF_STEP = 1
 
 class JobFailedError(Exception):
     """A job of a sweep failed; plain enough to travel between processes, whatever the job itself raised."""
+
+
+def in_a_line(result: Any, folder: Path) -> str:
+    """What a job has found and where it lies; Hydra's other tasks return whatever they like."""
+    if not isinstance(result, Mapping):
+        return f"done, {folder}"
+    if result.get("status") == "not_applicable":
+        return f"not applicable: {result['reason']}"
+    found = headline(dict(result))
+    return f"{f'{found[0]} {found[1]:.4f}' if found else 'done'}, {folder}"
 
 
 class SweepTask:
@@ -49,13 +60,15 @@ class SweepTask:
         number = int(HydraConfig.get().job.num)
         folder, title = self.jobs[number]
         with self.share.at_work(number) if self.share is not None else nullcontext():
-            print(f"Job {number + 1} of {self.total}: {title}", flush=True)
-            kept = folder / ERROR
+            name, kept = f"Job {number + 1} of {self.total}: {title}", folder / ERROR
             if not is_other_rank(cfg.trainer.strategy):
                 kept.unlink(missing_ok=True)
             try:
                 with started_by(self.script):
-                    return self.task(cfg)
+                    result = self.task(cfg)
+                if not is_other_rank(cfg.trainer.strategy):
+                    print(f"{name}: {in_a_line(result, folder)}", flush=True)
+                return result
             except Stopped as stop:
                 if "SUBMITIT_EXECUTOR" not in os.environ:
                     raise
@@ -73,4 +86,5 @@ class SweepTask:
                     print(f"error: {error}", file=sys.stderr, flush=True)
                 if is_left_connected():
                     sys.exit(OUT_OF_STEP)
+                print(f"{name}: failed", flush=True)
                 raise JobFailedError(f"{type(error).__name__}: {error}") from None

@@ -1,0 +1,175 @@
+"""How a run of train.py ends in the terminal: its table, what the number means, and which command to type next."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+from nas_lightning.modes.job import Job
+from nas_lightning.ranking.terminal import render_table, words_of
+
+SHOWN = 10
+"""Architectures of a ranking without truth."""
+
+
+def command(*overrides: str) -> str:
+    """A command line of train.py as the user starts it, quoted for the shell.
+
+    >>> command("seed=1", "architecture='|none~0|'").partition(" seed")[2]
+    '=1 "architecture=\'|none~0|\'"'
+    """
+    name = Path(sys.argv[0]).name
+    started = name if name.startswith("nas-") else "uv run train.py"
+    return " ".join([started, *map(_quoted, overrides)])
+
+
+def _quoted(override: str) -> str:
+    """One override for the shell; Hydra's own single quotes are kept within double ones."""
+    return f'"{override}"' if "'" in override and not set(override) & set('"$`\\!') else shlex.quote(override)
+
+
+def render(job: Job, result: dict[str, Any], console: Console) -> None:
+    """The end of one run, whatever its mode; ends with its folder and the next step."""
+    next_steps: Sequence[str] = ()
+    if result["status"] == "not_applicable":
+        console.print(f"Not applicable: {result['reason']}", highlight=False)
+    elif result["kind"] in ("train", "evaluation"):
+        next_steps = _ranked(job, result, console) if result["benchmark"] else _without_truth(job, result, console)
+    elif result["kind"] == "standalone":
+        next_steps = _standalone(job, result, console)
+    else:
+        next_steps = _table(job, result, console)
+    console.print(f"Run folder: {job.folder}", highlight=False, soft_wrap=True)
+    for step in next_steps:
+        console.print(step, highlight=False, soft_wrap=True, markup=False)
+
+
+def _where(job: Job) -> list[str]:
+    """What a further command has to say to stay on this space and these images."""
+    config = job.config
+    said = [] if config.space.name == "nasbench201" else [f"space={config.space.name}"]
+    return said + ([] if config.data.name == "digits" else [f"data={config.data.name}"])
+
+
+def _ranked(job: Job, result: dict[str, Any], console: Console) -> list[str]:
+    render_table(
+        result,
+        console,
+        title=f"{result['space']} on {result['dataset']}",
+        evaluation=result["evaluation"],
+        seeds=", ".join(map(str, result.get("seeds") or [result["seed"]])),
+    )
+    console.print()
+    small = job.config.benchmark.name is not None and job.config.benchmark.name.startswith("digits_")
+    for line in words_of(result, small=small):
+        console.print(line, highlight=False, soft_wrap=True)
+    if result["kind"] == "evaluation":
+        return [f"Next: uv run python -m nas_lightning.report {job.config.runs} --out report"]
+    if any(h.active for h in job.heuristics):
+        return [
+            f"Next, against the unchanged plan: {command(*_where(job))}; then uv run python -m nas_lightning.report "
+            f"{job.config.runs} --out report"
+        ]
+    another = command("-m", *_where(job), "heuristics/batch_norm=untracked,tracked")
+    return [
+        f"Next, the effect of one heuristic: {another}",
+        f"      tables and figures of all runs: uv run python -m nas_lightning.report {job.config.runs} --out report",
+    ]
+
+
+def _without_truth(job: Job, result: dict[str, Any], console: Console) -> list[str]:
+    """The best by the score that counts, from ranking.parquet."""
+    import pyarrow.parquet as pq
+
+    record = result["evaluation"]
+    name = record.get("headline", record["score"])
+    rows = pq.read_table(job.folder / "ranking.parquet").to_pylist()
+    wanted = record.get("predictors", {}).get(name)
+    column = next(c for c in (wanted, f"supernet_{name}", name) if c is not None and c in rows[0])
+    best = sorted(rows, key=lambda row: (-row[column], row["architecture"]))[:SHOWN]
+    table = Table(
+        title=f"{result['space']} on {result['dataset']}: the best {len(best)} of {len(rows)} by {name}",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        title_style="bold",
+    )
+    for heading in ("", "score", "parameters", "MACs"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("architecture", overflow="fold")
+    for place, row in enumerate(best, start=1):
+        costs = (f"{row['params']:,}", f"{row['macs']:,}")
+        table.add_row(str(place), f"{row[column]:.4f}", *costs, row["architecture"])
+    console.print(table)
+    shared = result["metrics"].get("accuracy", {}).get("supernet_accuracy")
+    if shared is not None:
+        console.print(
+            f"Mean accuracy with shared weights {100 * shared:.2f} %. Without a table of stand-alone accuracies "
+            "(benchmark=none) nothing says how far to trust this order.",
+            highlight=False,
+            style="dim",
+        )
+    chosen = command("mode=standalone", *_where(job), f"architecture='{best[0]['architecture']}'")
+    return [f"Next, train the best one on its own: {chosen}"]
+
+
+def _standalone(job: Job, result: dict[str, Any], console: Console) -> list[str]:
+    table = Table(
+        title=f"{result['space']} on {result['dataset']}, one network trained",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        title_style="bold",
+    )
+    for heading in ("images", "n", "accuracy %", "cross-entropy"):
+        table.add_column(heading, justify="left" if heading == "images" else "right")
+    for split, found in result["metrics"].items():
+        loss = -found["negative_cross_entropy"]
+        table.add_row(split, str(found["n_images"]), f"{100 * found['accuracy']:.2f}", f"{loss:.4f}")
+    console.print(table)
+    cost = result["cost"]
+    console.print(
+        f"{result['architecture']}: {result['parameters']:,} parameters, {cost['epochs']} epochs, {cost['steps']:,} "
+        f"steps, seed {result['seed']}.",
+        highlight=False,
+        style="dim",
+        markup=False,
+    )
+    return [f"Next, a table of many such networks: {command('mode=table', *_where(job), 'table.architectures=100')}"]
+
+
+def _table(job: Job, result: dict[str, Any], console: Console) -> list[str]:
+    found = result["metrics"]
+    table = Table(
+        title=f"{result['space']} on {result['dataset']}, stand-alone",
+        title_justify="left",
+        box=SIMPLE_HEAD,
+        title_style="bold",
+        show_header=False,
+    )
+    table.add_column("what")
+    table.add_column("value", justify="right")
+    wanted = job.config.table
+    table.add_row("architectures × seeds", f"{wanted.architectures} × {wanted.seeds}")
+    names = ("lowest", "5 %", "median", "95 %", "highest")
+    for name, value in zip(names, found["test_accuracy_quantiles_0_5_50_95_100"], strict=True):
+        table.add_row(f"test accuracy %, {name}", f"{100 * value:.2f}")
+    ceiling = found["noise_ceiling_tau"]
+    table.add_row("noise ceiling (tau)", "needs 2 seeds" if ceiling is None else f"{ceiling:.3f}")
+    if found.get("diverged_trainings"):
+        table.add_row("trainings that diverged", str(found["diverged_trainings"]))
+    console.print(table)
+    if ceiling is not None:
+        console.print(
+            "Noise ceiling: tau between the means of two halves of the seeds, which is all that a score can reach.",
+            highlight=False,
+            style="dim",
+        )
+    out = Path(wanted.out or job.folder / found["table"])
+    return [f"Table: {out}", f"Next, rank a super-net against it: {command(*_where(job), f'benchmark.name={out}')}"]
