@@ -92,7 +92,7 @@ def fit(
     progress = RunProgress()
     if not job.config.trainer.progress_bar:
         progress.disable()
-    if job.config.trainer.sync_batchnorm and current().size > 1:
+    if job.config.trainer.sync_batchnorm:
         synchronise(module.network)
     trainer = build_trainer(job, [progress, *callbacks], logger)
     with quiet_lightning():

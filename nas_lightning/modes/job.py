@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,11 @@ from omegaconf import DictConfig
 
 from nas_lightning.benchmarks.locate import content_of
 from nas_lightning.config.check import check_configuration
+from nas_lightning.config.effects import UNREAD, refuse_unread
 from nas_lightning.config.schema import BenchmarkSchema, EvaluationSchema, TrainConfig, TrainerSchema, plan_of, typed
 from nas_lightning.heuristic import Heuristic, fold
 from nas_lightning.nets.build import check_mapping
-from nas_lightning.plan import OF_SHARED_WEIGHTS, Plan, PlanError
+from nas_lightning.plan import Plan, PlanError
 from nas_lightning.predictors import CHEAP
 from nas_lightning.processes.launch import world_size
 from nas_lightning.ranking.architecture_sets import identity
@@ -86,22 +86,16 @@ def check_ranks(config: TrainConfig, plan: Plan) -> int:
         raise PlanError(
             f"protocol.batch_size={batch_size} is global and does not divide by {size} processes; choose a multiple"
         )
+    if trainer.sync_batchnorm and size == 1:
+        raise PlanError(
+            "trainer.sync_batchnorm=true has no effect on one process; drop it, or say trainer=ddp trainer.devices=2"
+        )
     if trainer.sync_batchnorm and plan.mapping.wsbn != "off":
         raise PlanError(
             f"trainer.sync_batchnorm=true and heuristics/wsbn={plan.mapping.wsbn} exclude each other: layers share "
             "their moments between the processes, and WSBN keeps a bank for every pattern of inputs; switch one off"
         )
     return size
-
-
-def check_standalone(mode: str, heuristics: list[Heuristic], overrides: list[str]) -> None:
-    """Refuse what a network with weights of its own does not read. Raises PlanError, NotApplicableError."""
-    for heuristic in heuristics:
-        heuristic.check_standalone(mode)
-    for override in overrides:
-        name = override.split("=")[0].lstrip("+~")
-        if name.removeprefix("plan.") in OF_SHARED_WEIGHTS:
-            raise PlanError(f"{override} has no effect in mode={mode}, whose networks share no weights; drop it")
 
 
 def determining_evaluation(evaluation: EvaluationSchema) -> dict[str, Any]:
@@ -151,17 +145,19 @@ def compose(cfg: DictConfig) -> Job:
         return compose_evaluation(config, overrides)
     if config.checkpoint is not None:
         raise PlanError(f"checkpoint belongs to mode=evaluate, not to mode={config.mode}; drop one of the two")
+    if config.init_seed is not None and config.mode == "table":
+        raise PlanError("init_seed does not go with mode=table, whose trainings have seeds of their own; drop it")
     refuse_double_choice(config, overrides)
     heuristics = build_heuristics(config)
     base = plan_of(config.plan)
     if config.mode in ("standalone", "table"):
-        check_standalone(config.mode, heuristics, overrides)
+        for heuristic in heuristics:
+            heuristic.check_standalone(config.mode)
     plan = fold(base, space, heuristics)
     check_mapping(space, plan)
     size = check_ranks(config, plan)
+    refuse_unread(overrides, UNREAD[config.mode])
     check_checkpoints(config.trainer)
-    if config.init_seed is not None and config.mode == "table":
-        raise PlanError("init_seed does not go with mode=table, whose trainings have seeds of their own; drop it")
     data = {k: v for k, v in asdict(config.data).items() if k not in ("root", "download")}
     determining = {
         "mode": config.mode,
@@ -174,7 +170,7 @@ def compose(cfg: DictConfig) -> Job:
         **({} if config.init_seed is None else {"init_seed": config.init_seed}),
         "precision": config.trainer.precision,
         "world_size": size,  # results depend on it: every rank normalises its own shard
-        **({"sync_batchnorm": True} if config.trainer.sync_batchnorm and size > 1 else {}),
+        **({"sync_batchnorm": True} if config.trainer.sync_batchnorm else {}),
         "architecture": config.architecture,
         "ablation": config.changed_factor,
         **({"options": options} if (options := {h.factor: h.options for h in heuristics if h.options}) else {}),
@@ -197,19 +193,12 @@ def compose(cfg: DictConfig) -> Job:
     return Job(config, base, plan, heuristics, determining, folder)
 
 
-DECIDED = ("plan", "heuristics", "ablation", "recipe", "starting_point", "seed", "init_seed", "architecture", "table")
-"""What mode=evaluate takes from the checkpoint, or has no use for."""
-
-
 def compose_evaluation(config: TrainConfig, overrides: list[str]) -> Job:
     """A job of mode=evaluate: plan and seed come from the checkpoints, the run is named by their weights.
 
     Raises ValueError, in one sentence, for what the checkpoints decide or contradict.
     """
-    for override in overrides:
-        name = override.split("=")[0].lstrip("+~")
-        if re.split("[./@]", name)[0] in DECIDED:
-            raise PlanError(f"{override} has no effect in mode=evaluate, where the checkpoint decides; drop it")
+    refuse_unread(overrides, UNREAD["evaluate"])
     space, found = config.space.name, find_trained(config.checkpoint)
     check_ranks(config, found[0].plan)
     for trained in found:
@@ -222,7 +211,7 @@ def compose_evaluation(config: TrainConfig, overrides: list[str]) -> Job:
         "space": space,
         "data": {k: v for k, v in asdict(config.data).items() if k not in ("root", "download")},
         "benchmark": determining_benchmark(config.benchmark),
-        "evaluation": determining_evaluation(config.evaluation),
+        "evaluation": determining_evaluation(replace(config.evaluation, every=0, snapshots=0)),
         "precision": config.trainer.precision,
         "checkpoints": [[t.weights_sha256, t.plan.as_dict(), t.seed] for t in found],
     }

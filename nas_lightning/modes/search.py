@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
 from nas_lightning.config.check import check_configuration
+from nas_lightning.config.effects import UNREAD_BY_SEARCHES, refuse_unread, search_kind
 from nas_lightning.config.schema import typed
 from nas_lightning.config.search_schema import (
     BenchmarkObjectiveSchema,
@@ -54,9 +55,33 @@ def search(cfg: DictConfig) -> dict[str, Any]:
         raise
 
 
+def refuse_what_nothing_reads(config: SearchConfig) -> None:
+    """Refuse settings that were typed and that this search has no use for. Raises UserError."""
+    if HydraConfig.initialized():
+        settings = as_dict(config.objective)
+        kind = search_kind(settings["name"], config.checkpoint is not None, bool(settings.get("train_top_k")))
+        refuse_unread(HydraConfig.get().overrides.task, UNREAD_BY_SEARCHES[kind])
+
+
+def prepare_torch(config: SearchConfig) -> None:
+    """Threads and determinism, where the search computes with PyTorch."""
+    if as_dict(config.objective)["name"] == "benchmark" and config.checkpoint is None:
+        return
+    import torch
+
+    from nas_lightning.training.trainer import ask_for_determinism
+
+    if config.trainer.threads:
+        torch.set_num_threads(config.trainer.threads)
+    ask_for_determinism(config.trainer.deterministic, config.trainer.accelerator)
+
+
 def _search(cfg: DictConfig) -> dict[str, Any]:
     check_configuration(cfg)
     config: SearchConfig = typed(cfg)
+    typed_objective(config.objective)  # an unknown one is refused before anything asks for its settings
+    refuse_what_nothing_reads(config)
+    prepare_torch(config)
     plan = plan_of(config)
     objective = make_objective(config, plan)
     result, folder, was_there = run_search(
@@ -179,5 +204,11 @@ def make_objective(config: SearchConfig, plan: SearchPlan) -> Objective:
     if isinstance(wanted, SupernetObjectiveSchema):
         if config.checkpoint is None:
             raise SearchError("objective=supernet needs checkpoint=…, the .ckpt file of a trained super-net")
-        return supernet_objective(config, wanted, unit, open_table(asdict(config.benchmark), space), measures=measures)
+        table = open_table(asdict(config.benchmark), space)
+        if table is not None and table.dataset != config.data.name:
+            raise SearchError(
+                f"table {config.benchmark.name} holds {table.dataset} accuracies but data={config.data.name}; choose "
+                "a benchmark of the same data set, or benchmark=none"
+            )
+        return supernet_objective(config, wanted, unit, table, measures=measures)
     return training_objective(config, wanted, unit, measures)

@@ -179,7 +179,7 @@ def build_table(job: Job) -> dict[str, Any]:
         (str(arch), seed) for seed in range(wanted.seeds) for arch in architectures if (str(arch), seed) not in done
     ]
     workers = max(1, min(wanted.workers, len(tasks)))
-    with new_progress(Console(stderr=True)) as progress:
+    with new_progress(Console(stderr=True), shown=job.config.trainer.progress_bar) as progress:
         bar = progress.add_task("Training", total=len(architectures) * wanted.seeds, completed=len(done), note="")
 
         def show() -> None:

@@ -114,7 +114,8 @@ def _train(cfg: DictConfig) -> Description:
 def _search(cfg: DictConfig) -> Description:
     from nas_lightning.config.check import check_configuration
     from nas_lightning.config.schema import typed
-    from nas_lightning.modes.search import describe_search
+    from nas_lightning.modes.search import describe_search, refuse_what_nothing_reads
 
     check_configuration(cfg)
+    refuse_what_nothing_reads(typed(cfg))
     return Description(describe_search(typed(cfg)))

@@ -17,7 +17,7 @@ QUIET_S = 20.0
 """Seconds of work that are not worth a line in a log file."""
 
 
-def new_progress(console: Console | None = None) -> Progress:
+def new_progress(console: Console | None = None, shown: bool = True) -> Progress:
     """A bar with count, elapsed time and time left, on the standard error."""
     return Progress(
         TextColumn("{task.description}"),
@@ -29,6 +29,7 @@ def new_progress(console: Console | None = None) -> Progress:
         TimeRemainingColumn(),
         TextColumn("{task.fields[note]}"),
         console=console or Console(stderr=True),
+        disable=not shown,
     )
 
 

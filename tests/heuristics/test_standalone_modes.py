@@ -2,11 +2,12 @@
 
 import pytest
 
+from nas_lightning.config.effects import UNREAD, refuse_unread
+from nas_lightning.errors import UserError
 from nas_lightning.heuristic import NotApplicableError
 from nas_lightning.modes.job import compose
 from nas_lightning.modes.main import train
 from nas_lightning.modes.table import journal_rows
-from nas_lightning.plan import PlanError
 from tests.helpers.commands import composed
 
 ARCH = "'|nor_conv_3x3~0|+|none~0|skip_connect~1|+|nor_conv_1x1~0|none~1|skip_connect~2|'"
@@ -65,8 +66,6 @@ def test_what_acts_on_shared_weights_alone_is_refused(mode, override):
 
 
 def test_a_field_of_shared_weights_is_refused_where_it_is_typed():
-    from nas_lightning.modes.job import check_standalone
-
-    with pytest.raises(PlanError, match=r"plan\.protocol\.sampling=fairnas has no effect in mode=table"):
-        check_standalone("table", [], ["plan.protocol.sampling=fairnas"])
-    check_standalone("table", [], ["plan.protocol.epochs=3", "seed=2"])
+    with pytest.raises(UserError, match=r"plan\.protocol\.sampling=fairnas has no effect in mode=table"):
+        refuse_unread(["plan.protocol.sampling=fairnas"], UNREAD["table"])
+    refuse_unread(["plan.protocol.epochs=3", "table.seeds=2"], UNREAD["table"])
