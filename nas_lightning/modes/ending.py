@@ -22,8 +22,8 @@ SHOWN = 10
 def command(*overrides: str) -> str:
     """A command line of train.py as the user starts it, quoted for the shell.
 
-    >>> command("seed=1", "architecture='|none~0|'").partition(" seed")[2]
-    '=1 "architecture=\'|none~0|\'"'
+    >>> command("seed=1", "study=my runs").partition("seed")[2]
+    "=1 'study=my runs'"
     """
     name = Path(sys.argv[0]).name
     started = name if name.startswith("nas-") else "uv run train.py"

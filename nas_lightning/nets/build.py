@@ -24,6 +24,13 @@ def build_network(
 ) -> Network:
     """The super-net of `plan`, or with `arch` the stand-alone network of one architecture.
 
+    Args:
+        space: its name, dotted path, or the space itself.
+        plan: mapping and protocol.
+        num_classes: outputs of the classifier.
+        in_channels: of the images.
+        arch: an architecture of the space, for its stand-alone network.
+
     Raises PlanError where the plan does not fit the space.
     """
     domain = get_space(space)

@@ -63,7 +63,12 @@ class Table(Protocol):
 def architecture_set(name: str | Path, space: Space[Any], benchmark: Table | None = None) -> list[Any]:
     """The architectures of the set `name`, without duplicates, always the same and in the same order.
 
-    Raises ValueError for an unknown name, for more architectures than there are (naming the largest possible number),
+    Args:
+        name: see above, such as ``random200_seed0``, ``all``, or a file.
+        space: whose architectures they are.
+        benchmark: the table they have to be in; None takes the whole space.
+
+    Raises UserError for an unknown name, for more architectures than there are (naming the largest possible number),
     for a difference that leaves none, and for a table of another space; ArchitectureError, with the line number, for a
     malformed line in a file.
     """

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from nas_lightning.data.module import ImageClassification
 from nas_lightning.data.task import Task
+from nas_lightning.errors import UserError
 from nas_lightning.nets.base import Network
 from nas_lightning.nets.build import build_network
 from nas_lightning.nets.norm import running_statistics
@@ -79,6 +80,13 @@ class NetworkModule(pl.LightningModule):
             super().__setattr__(name, value)
 
     def on_fit_start(self) -> None:
+        epochs = self.plan.protocol.epochs
+        given = self.trainer.max_epochs
+        if self.trainer.max_steps == -1 and (given is None or not 0 <= given <= epochs):
+            raise UserError(
+                f"the Trainer has max_epochs={given}, and the plan's learning rate ends after "
+                f"{epochs}; make it pl.Trainer(max_epochs=plan.protocol.epochs)"
+            )
         lean(self.trainer)
         if self.device.type == "cpu":
             keep_freed_memory()
@@ -234,6 +242,10 @@ class StandaloneModule(NetworkModule):
 
 def load_network(path: str | Any, device: torch.device | str = "cpu") -> tuple[Network, dict[str, Any]]:
     """The network of a checkpoint, rebuilt from the plan inside it without any heuristic, and its identity.
+
+    Args:
+        path: a ``.ckpt`` file.
+        device: where the network is put.
 
     The file is verified and read with ``weights_only``, and nothing is built before the shapes in it are known to fit
     the plan: no configuration inside it is ever instantiated. Raises CheckpointError.

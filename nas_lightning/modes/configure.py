@@ -1,0 +1,80 @@
+"""The command line from Python: what train.py would do with some overrides, without doing it."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import Any
+
+from hydra import compose as compose_overrides
+from hydra import initialize_config_dir
+from omegaconf import DictConfig
+
+from nas_lightning.config.schema import TrainConfig, register, typed
+from nas_lightning.data.module import ImageClassification
+from nas_lightning.modes.job import Job, compose
+from nas_lightning.objectives.candidate import images_of
+from nas_lightning.plan import Plan
+
+
+def composed(*overrides: str) -> DictConfig:
+    """The whole configuration of train.py for these overrides."""
+    register()
+    with initialize_config_dir(str(files("conf")), version_base="1.3"):
+        return compose_overrides("train", list(overrides))
+
+
+def configure(*overrides: str) -> Job:
+    """Plan, heuristics and run folder that ``train.py`` would take for these overrides; nothing is trained.
+
+    Args:
+        overrides: as typed on the command line, such as ``"heuristics/sampling=fairnas"``.
+
+    Returns:
+        The job. ``job.plan`` goes into `make_supernet`, ``job.heuristics`` are callbacks for a Trainer.
+
+    Raises:
+        UserError: for what the command line refuses, too.
+
+    >>> from nas_lightning import configure
+    >>> job = configure("space=nasbench201", "heuristics/sampling=fairnas")
+    >>> job.plan.protocol.sampling, [h.factor for h in job.heuristics if h.active]
+    ('fairnas', ['sampling'])
+    """
+    return compose(composed(*overrides))
+
+
+def load_data(name: str = "digits", plan: Plan | None = None, seed: int = 0, **settings: Any) -> ImageClassification:
+    """The images of a data set, split and batched as a plan says: a LightningDataModule.
+
+    Args:
+        name: of the group ``data`` (``conf/data``).
+        plan: its batch size and train portion count; by default those of `Plan`.
+        seed: of the order of the batches and their augmentation.
+        settings: further fields of the group, such as ``root``, ``image_size`` or ``max_train_images``.
+
+    Returns:
+        The data module. ``held_out()`` are the images that no training sees, uint8 [N, H, W, C].
+
+    Raises:
+        UserError: for an unknown name or setting; DataError, when the images are first asked for, for missing ones.
+
+    >>> from nas_lightning import load_data
+    >>> data = load_data("digits", max_train_images=500)
+    >>> data.setup()
+    >>> data.num_outputs, data.record()["test_images"]
+    (10, 797)
+    """
+    cfg = composed(f"data={name}", *(f"data.{field}={_typed(value)}" for field, value in settings.items()))
+    config: TrainConfig = typed(cfg)
+    return images_of(config.data, plan or Plan(), seed)
+
+
+def _typed(value: Any) -> str:
+    """A value as Hydra's grammar reads it.
+
+    >>> _typed(None), _typed(True), _typed("a b"), _typed(0.5)
+    ('null', 'true', "'a b'", '0.5')
+    """
+    if value is None or isinstance(value, bool):
+        return "null" if value is None else str(value).lower()
+    return f"{value}" if isinstance(value, int | float) else "'" + str(value).replace("'", "\\'") + "'"
