@@ -21,7 +21,8 @@ class SubSpace(Space[Any]):
         self.whole = whole
         self.name, self.operations, self.cardinalities = whole.name, whole.operations, whole.cardinalities  # type: ignore[misc]
         self.size, self.unique_size = whole.size, None  # type: ignore[misc]
-        for fact in ("architecture_type", "published", "smallest_depth", "top_k", "capabilities", "network"):
+        facts = ("architecture_type", "published", "smallest_depth", "top_k", "capabilities", "network")
+        for fact in (*facts, "ordered_genes"):
             if hasattr(whole, fact):
                 setattr(self, fact, getattr(whole, fact))
 
@@ -85,8 +86,9 @@ class ListedSpace(SubSpace):
     """The listed architectures. Sampling is uniform over the list; where the algebra of the whole space would leave the
     list, the nearest listed architectures stand in.
 
-    Distance is the number of genes that differ. Neighbours are the `neighbourhood` nearest ones (ties in the order of
-    the list), and a mutation takes one of them. Raises SearchError for fewer than two architectures.
+    Distance is the number of genes that differ; of a gene that counts an ordered scale it is the share of that scale.
+    Neighbours are the `neighbourhood` nearest ones (ties in the order of the list), and a mutation takes one of them.
+    Raises SearchError for fewer than two architectures.
     """
 
     def __init__(self, whole: Space[Any], architectures: Sequence[Any], neighbourhood: int = 16):
@@ -98,6 +100,10 @@ class ListedSpace(SubSpace):
         self.size = self.unique_size = len(self.architectures)  # type: ignore[misc]
         self._genomes = np.stack([whole.encode(arch) for arch in self.architectures]).astype(np.int16)
         self._listed = frozenset(self.architectures)
+        ordered = np.asarray(getattr(whole, "ordered_genes", (False,) * self._genomes.shape[1]))
+        self._numbers = np.flatnonzero(ordered)
+        self._words = np.flatnonzero(~ordered)
+        self._scale = np.maximum(np.asarray(whole.cardinalities)[self._numbers] - 1, 1)
         self._near: dict[Any, list[Any]] = {}
 
     def holds(self, arch: Any) -> bool:
@@ -109,10 +115,17 @@ class ListedSpace(SubSpace):
     def sample_unique(self, rng: np.random.Generator) -> Any:
         return self.sample(rng)
 
+    def _distance(self, genome: np.ndarray) -> np.ndarray:
+        """Of every listed architecture to a genome, float64 or int64 [n]."""
+        if not len(self._numbers):
+            return np.asarray((self._genomes != genome).sum(axis=1))
+        apart = np.abs(self._genomes[:, self._numbers] - genome[self._numbers]) / self._scale
+        return np.asarray(apart.sum(axis=1) + (self._genomes[:, self._words] != genome[self._words]).sum(axis=1))
+
     def neighbours(self, arch: Any) -> list[Any]:
         near = self._near.get(arch)
         if near is None:
-            distance = (self._genomes != self.whole.encode(arch)).sum(axis=1)
+            distance = self._distance(self.whole.encode(arch))
             order = np.argsort(distance, kind="stable")[: self.neighbourhood + 1]
             near = [self.architectures[i] for i in order if self.architectures[i] != arch][: self.neighbourhood]
             self._near[arch] = near
@@ -123,8 +136,8 @@ class ListedSpace(SubSpace):
         return near[rng.integers(len(near))]
 
     def nearest(self, genome: Sequence[int] | np.ndarray) -> Any:
-        """The listed architecture with the fewest differing genes; the first of several."""
-        return self.architectures[int((self._genomes != np.asarray(genome)).sum(axis=1).argmin())]
+        """The listed architecture at the smallest distance; the first of several."""
+        return self.architectures[int(self._distance(np.asarray(genome)).argmin())]
 
     def enumerate(self) -> Iterator[Any]:
         return iter(self.architectures)

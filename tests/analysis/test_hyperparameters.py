@@ -2,12 +2,13 @@
 
 import time
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
 
 from nas_lightning.analysis.hyperparameters_command import exact_random_regret, named, regrets
-from nas_lightning.search.algorithm import make_algorithm
+from nas_lightning.search.algorithm import make_algorithm, packaged_algorithms
 from nas_lightning.search.benchmark_objective import benchmark_objective
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.engine import Search
@@ -98,13 +99,6 @@ def test_taskset_table(open_shared):
     assert best == pytest.approx(0.468, abs=2e-3)
 
 
-ALGORITHMS = (
-    "asha", "bohb", "dehb", "hyperband", "local_search", "nsga2", "optuna", "random_search", "random_search_ws",
-    "regularized_evolution", "reinforce", "successive_halving",
-)  # fmt: skip
-"""Those that need no features of architectures; the rankers' path counts belong to spaces of cells."""
-
-
 @pytest.fixture(scope="module")
 def protein(open_shared):
     path = str(open_shared("fcnet_hpolib").path)
@@ -112,24 +106,52 @@ def protein(open_shared):
     return benchmark_objective(settings, "fcnet", "evaluations", ("units",), fidelity="none")
 
 
-@pytest.mark.parametrize("name", ALGORITHMS)
-def test_every_algorithm_runs(protein, open_shared, name):
+@pytest.fixture(scope="module")
+def curves(open_shared):
     path = str(open_shared("taskset_adam8p_imdb12").path)
-    settings = {"name": path, "dataset": "patch32_GRU64_avg_bs128", "root": None}
-    curves = benchmark_objective(settings, "taskset_adam8p", "evaluations")
+    settings = {"name": path, "dataset": "patch128_LSTM128_avg_bs64", "root": None}
+    return benchmark_objective(settings, "taskset_adam8p", "evaluations")
+
+
+@pytest.fixture(scope="module")
+def perceptrons(open_shared):
+    settings = {"name": str(open_shared("hpobench_mlp").path), "dataset": "vehicle", "root": None}
+    return benchmark_objective(settings, "hpobench_mlp", "evaluations", ("units",))
+
+
+OWN: dict[str, dict[str, Any]] = {
+    "nsga2": {"minimise": ["units"]},
+    "bop_elites": {"minimise": ["units"], "bounds": ["64", "256"]},
+}
+NEEDS_MEASURES = ("nsga2", "bop_elites")
+
+
+@pytest.mark.parametrize("table", ["protein", "perceptrons", "curves"])
+@pytest.mark.parametrize("name", packaged_algorithms())
+def test_every_algorithm_runs(request, table, name):
+    objective = request.getfixturevalue(table)
+    own = OWN.get(name, {}) if table != "curves" else {}
+    if name in NEEDS_MEASURES and table == "curves":
+        pytest.skip("TaskSet has no measure beside the loss")
+    algorithm = make_algorithm(
+        name, objective.space, objective.fidelities, 0, own, single_fidelity=objective.fidelities.is_single
+    )
+    records = Search(algorithm, objective, Budget("evaluations", 14)).run()
+    assert len(records) >= 14
+    assert all(np.isfinite(record.measurement.value) for record in records)
+
+
+def test_bohbs_model_helps_on_learning_curves(curves):
     assert curves.fidelities.rungs(3) == (2, 6, 17, 50)
-    for objective in (protein, curves):
-        own = {}
-        if name == "nsga2":
-            if objective is curves:
-                continue  # a table without measures has nothing to minimise beside the value
-            own = {"minimise": ["units"]}
-        algorithm = make_algorithm(
-            name, objective.space, objective.fidelities, 0, own, single_fidelity=objective.fidelities.is_single
-        )
-        records = Search(algorithm, objective, Budget("evaluations", 12)).run()
-        assert len(records) >= 12
-        assert all(np.isfinite(record.measurement.value) for record in records)
+    found = {name: regrets(curves, name, range(25), [30])[0].mean() for name in ("bohb", "hyperband")}
+    assert found["bohb"] < found["hyperband"]
+    assert found["hyperband"] < 0.9 * exact_random_regret(curves.all_truths(), 30)
+
+
+def test_bohb_at_one_fidelity(protein):
+    found, _ = regrets(protein, "bohb", range(12), [50, 100])
+    assert found.mean(axis=0) == pytest.approx([0.0195, 0.0072], rel=0.6)  # 50 seeds of the authors' rule
+    assert found[:, 1].mean() < 0.5 * exact_random_regret(protein.all_truths(), 100)
 
 
 def test_same_seed_same_search(protein):
@@ -162,10 +184,7 @@ def test_evolution_beats_random_draws(protein):
     assert abs(random.mean() - exact_random_regret(truths, 50)) < 4 * error
 
 
-def test_dehb_promotes_like_successive_halving_at_first(open_shared):
-    path = str(open_shared("taskset_adam8p_imdb12").path)
-    settings = {"name": path, "dataset": "patch32_GRU64_avg_bs128", "root": None}
-    curves = benchmark_objective(settings, "taskset_adam8p", "evaluations")
+def test_dehb_promotes_like_successive_halving_at_first(curves):
     dehb = make_algorithm("dehb", curves.space, curves.fidelities, 0)
     records = Search(dehb, curves, Budget("evaluations", 30)).run()
     rungs = [[r for r in records if r.trial.tag[:2] == (0, rung)] for rung in range(4)]

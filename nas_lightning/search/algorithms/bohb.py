@@ -1,7 +1,8 @@
 """BOHB: Hyperband whose first rungs are drawn from a model instead of at random.
 
 Falkner, Klein, Hutter, "BOHB: Robust and Efficient Hyperparameter Optimization at Scale", ICML 2018, algorithm 2 and
-section 3.2. Genes are categorical, so the densities use the Aitchison-Aitken kernel (kernel_density.py).
+section 3.2, with the settings and the sizes of brackets of the authors' HpBandSter. Genes that the space calls ordered
+have normal kernels, the others Aitchison-Aitken kernels (kernel_density.py).
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import numpy as np
 
 from nas_lightning.search.algorithm import decode
 from nas_lightning.search.algorithms.hyperband import Hyperband
-from nas_lightning.search.kernel_density import CategoricalDensity
+from nas_lightning.search.bracket import halving_sizes
+from nas_lightning.search.kernel_density import GenomeDensity
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces.base import Space
 
@@ -26,6 +28,7 @@ class BOHB(Hyperband):
     candidates: how many are drawn from l for one proposal.
     good_share: share of the observations that counts as good.
     min_bandwidth: smallest bandwidth of a kernel.
+    bandwidth_factor: by which ordered genes are drawn more widely than the density is.
     min_points: observations that each density needs; null takes the number of genes plus one.
     """
 
@@ -40,17 +43,28 @@ class BOHB(Hyperband):
         candidates: int = 64,
         good_share: float = 0.15,
         min_bandwidth: float = 0.001,
+        bandwidth_factor: float = 3.0,
         min_points: int | None = None,
     ):
         super().__init__(space, rng, fidelities, eta=eta)
         if not 0 <= random_fraction <= 1 or not 0 < good_share < 1 or candidates < 1:
             raise SearchError("bohb needs random_fraction in [0, 1], good_share between 0 and 1, and candidates >= 1")
+        if not min_bandwidth > 0 or not bandwidth_factor > 0:
+            raise SearchError("bohb needs min_bandwidth and bandwidth_factor above 0")
         self.random_fraction, self.candidates, self.good_share = random_fraction, candidates, good_share
-        self.min_bandwidth = min_bandwidth
+        self.min_bandwidth, self.bandwidth_factor = min_bandwidth, bandwidth_factor
+        self._ordered = getattr(space, "ordered_genes", None)
         self.min_points = min_points or len(space.cardinalities) + 1
         self._genomes: dict[int, list[np.ndarray]] = {}  # by fidelity
         self._values: dict[int, list[float]] = {}
-        self._model: tuple[CategoricalDensity, CategoricalDensity] | None = None
+        self._model: tuple[GenomeDensity, GenomeDensity] | None = None
+
+    def plan_bracket(self, number: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """As HpBandSter: ``floor((s_max + 1) / (s + 1)) eta^s`` configurations start, 27, 9, 6, 4 with four rungs."""
+        s_max = len(self.rungs) - 1
+        s = s_max - number % (s_max + 1)
+        start = int((s_max + 1) / (s + 1)) * self.eta**s
+        return halving_sizes(start, self.eta, s + 1), self.rungs[s_max - s :]
 
     def tell(self, trial: Trial, measurement: Measurement) -> None:
         super().tell(trial, measurement)
@@ -58,7 +72,7 @@ class BOHB(Hyperband):
         self._values.setdefault(trial.fidelity, []).append(measurement.value)
         self._model = None
 
-    def _fit(self) -> tuple[CategoricalDensity, CategoricalDensity] | None:
+    def _fit(self) -> tuple[GenomeDensity, GenomeDensity] | None:
         if self._model is None:
             enough = [level for level, values in self._values.items() if len(values) >= self.min_points + 2]
             if not enough:
@@ -70,8 +84,8 @@ class BOHB(Hyperband):
             n_bad = max(self.min_points, len(genomes) - n_good)
             cards = self.space.cardinalities
             self._model = (
-                CategoricalDensity(genomes[:n_good], cards, self.min_bandwidth),
-                CategoricalDensity(genomes[-n_bad:], cards, self.min_bandwidth),
+                GenomeDensity(genomes[:n_good], cards, self.min_bandwidth, self._ordered),
+                GenomeDensity(genomes[-n_bad:], cards, self.min_bandwidth, self._ordered),
             )
         return self._model
 
@@ -80,7 +94,7 @@ class BOHB(Hyperband):
         if model is None or self.rng.random() < self.random_fraction:
             return self.space.sample(self.rng)
         good, bad = model
-        genomes = good.sample(self.candidates, self.rng)
+        genomes = good.sample(self.candidates, self.rng, self.bandwidth_factor)
         score = good.log_density(genomes) - bad.log_density(genomes)
         for i in np.argsort(-score, kind="stable"):
             architecture = decode(self.space, genomes[i])
