@@ -1,15 +1,27 @@
 """Weight-sharing neural architecture search: heuristics one can isolate, rankings one can quote.
 
-The names below are the public ones, imported when first used, so that ``import nas_lightning`` takes no time::
+The names below are the public ones, imported when first used, so that ``import nas_lightning`` takes no time. A table,
+and whether counting parameters ranks its networks::
 
-    from nas_lightning import Benchmark, get_space
+    from nas_lightning import Benchmark, rank_architectures
 
-    space = get_space("nasbench201")
-    table = Benchmark.open("digits_nasbench201", space="nasbench201")
-    table.accuracy(table.architectures()[0])
+    table = Benchmark.open("digits_nasbench201")
+    chosen = table.architectures()
+    rank_architectures({"size": table.params(chosen)}, chosen, table).show()
 
-A super-net is a `Plan` (`plan.py`). The five nouns that anyone can add from outside are `Heuristic`, `Space` with its
-`Network`, `Task`, `Predictor` and `Algorithm`.
+A super-net of a plan, trained by a Trainer of one's own, and what it thinks of these networks::
+
+    from nas_lightning import configure, load_data, make_supernet, score_architectures
+
+    plan = configure("recipe=nasbench201_quick").plan
+    data = load_data("digits", plan)
+    module = make_supernet("nasbench201", plan, data)
+    pl.Trainer(max_epochs=plan.protocol.epochs, logger=False).fit(module, datamodule=data)
+    rank_architectures(score_architectures(module, data, chosen), chosen, table).chart()
+
+`maximise` searches, `train_run` does what the command line does, `read_runs` and `report_figures` read it back;
+``examples/from_python.py`` and the notebooks beside it use all of them. The five nouns that anyone can add from outside
+are `Heuristic`, `Space` with its `Network`, `Task`, `Predictor` and `Algorithm`.
 """
 
 from importlib import import_module
@@ -52,6 +64,7 @@ _PUBLIC = {
     "read_runs": "runs.frame",
     "report_figures": "report.inline",
     "score_architectures": "scoring.architectures",
+    "train_run": "modes.configure",
     "write_table": "benchmarks",
 }
 __all__ = ["__version__", *_PUBLIC]

@@ -43,6 +43,25 @@ def configure(*overrides: str) -> Job:
     return compose(composed(*overrides))
 
 
+def train_run(*overrides: str) -> dict[str, Any]:
+    """Do what ``train.py`` does with these overrides, up to a complete run folder, and print nothing.
+
+    A run that is complete is not repeated, an unfinished one goes on.
+
+    Args:
+        overrides: as typed on the command line.
+
+    Returns:
+        The content of its result.json.
+
+    Raises:
+        UserError: for what the command line refuses, too.
+    """
+    from nas_lightning.modes.main import train
+
+    return train(composed("trainer.progress_bar=false", *overrides), quiet=True)
+
+
 def load_data(name: str = "digits", plan: Plan | None = None, seed: int = 0, **settings: Any) -> ImageClassification:
     """The images of a data set, split and batched as a plan says: a LightningDataModule.
 

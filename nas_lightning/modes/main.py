@@ -38,8 +38,8 @@ ERROR = "error.txt"
 console = Console()
 
 
-def train(cfg: DictConfig) -> dict[str, Any]:
-    """One job. A complete run is not repeated; an unfinished one goes on from its last checkpoint.
+def train(cfg: DictConfig, quiet: bool = False) -> dict[str, Any]:
+    """One job; `quiet` prints nothing at its end. A complete run is not repeated; an unfinished one goes on.
 
     A failure leaves its traceback in the run folder, where there is one already, and is raised again.
     """
@@ -58,11 +58,12 @@ def train(cfg: DictConfig) -> dict[str, Any]:
     if result is not None and result["status"] == DIVERGED:
         raise UserError(f"{result['reason']} (the same run again; repeat it with force=true)")
     if result is not None:
-        if not in_sweep():
+        if not (quiet or in_sweep()):
             console.print("This run is complete; repeat it with force=true.", highlight=False)
     else:
         result = run(job)
-    report(job, result)
+    if not quiet:
+        report(job, result)
     return result
 
 

@@ -1,0 +1,39 @@
+"""The script and the notebooks of examples/ run from their first line to their last, and what they show is stored."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+NOTEBOOKS = sorted(path.name for path in EXAMPLES.glob("*.ipynb"))
+
+
+@pytest.mark.slow
+def test_the_script_uses_all_parts(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["from_python.py", "--epochs", "1", "--out", str(tmp_path)])
+    runpy.run_path(str(EXAMPLES / "from_python.py"), run_name="__main__")
+    said = capsys.readouterr().out
+    for words in ("15,625 encodings", "the score puts the better one first", "found in the table", "forest"):
+        assert words in said
+    assert {"ranking.svg", "forest.svg", "runs"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_is_stored_as_it_was_run(name):
+    notebook = nbformat.read(EXAMPLES / name, as_version=4)
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error"]
+    assert any("image/png" in output.get("data", {}) for output in outputs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_runs(name):
+    notebook = nbformat.read(EXAMPLES / name, as_version=4)
+    NotebookClient(notebook, timeout=250, resources={"metadata": {"path": str(EXAMPLES)}}).execute()
