@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+import re
+
+LONGEST = 299
+"""Characters of a message that is printed."""
+
 
 class UserError(ValueError):
     """Wrong input, or a file or machine that does not allow what was asked: one sentence that says what to do.
 
     Commands print it without a traceback and exit with code 2. Everything else that is raised is a bug, a ValueError of
-    any library too, and keeps its traceback.
+    any library too, and keeps its traceback. Whatever a message quotes from a file, it is printed as one line of at
+    most `LONGEST` characters.
     """
+
+    def __str__(self) -> str:
+        return one_sentence(super().__str__())
+
+
+def one_sentence(text: str) -> str:
+    """Text as one printable line of at most `LONGEST` characters; the middle is left out of a longer one, since the
+    beginning says what is wrong and the end what to do.
+
+    >>> one_sentence("two\\nlines\\x1b")
+    'two lines\ufffd'
+    """
+    line = "".join(c if c.isprintable() else "\ufffd" for c in re.sub(r"\s+", " ", text).strip())
+    if len(line) <= LONGEST:
+        return line
+    head = LONGEST * 3 // 5
+    return f"{line[:head].rstrip()} … {line[len(line) - (LONGEST - head - 3) :].lstrip()}"

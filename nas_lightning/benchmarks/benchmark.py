@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from nas_lightning.benchmarks.column import refused
 from nas_lightning.benchmarks.encoding import open_encoding
 from nas_lightning.benchmarks.errors import BenchmarkError
 from nas_lightning.benchmarks.locate import locate, sha256_of
 from nas_lightning.benchmarks.row import Row
-from nas_lightning.benchmarks.table_file import numpy_array, single
+from nas_lightning.benchmarks.table_file import CHECKED_AT_OPEN, numpy_array, single
 from nas_lightning.benchmarks.writer import dataset_name
 from nas_lightning.spaces import Space, get_space, space_in_file
 from nas_lightning.spaces.encoding import Encoding
@@ -46,6 +47,7 @@ class Benchmark:
         self.space: str = header["space"]
         self.datasets: tuple[str, ...] = tuple(header["datasets"])
         self.dataset: str | None = _pick_dataset(dataset, self.datasets, self.name)
+        self._is_large = not path.is_file() or path.stat().st_size > CHECKED_AT_OPEN
         self._cache: dict[str, np.ndarray] = {}
         self._kept = None if not where else self._filter(where)
         self._check_one_scale()
@@ -102,8 +104,15 @@ class Benchmark:
 
     @cached_property
     def encoding(self) -> Encoding:
-        """How rows and architectures are matched."""
-        return open_encoding(self.domain, self._table)
+        """How rows and architectures are matched. Raises BenchmarkError where the table holds no codes of its space."""
+        domain = self.domain
+        try:
+            return open_encoding(domain, self._table)
+        except (LookupError, TypeError, ValueError, OverflowError, pa.ArrowException) as error:
+            said = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
+            raise BenchmarkError(
+                f"{self.path} does not hold architectures of {self.space} ({said}); fetch or convert it again"
+            ) from None
 
     @cached_property
     def columns(self) -> dict[str, dict[str, Any]]:
@@ -225,7 +234,10 @@ class Benchmark:
 
     def _column(self, name: str) -> np.ndarray:
         if name not in self._cache:
-            self._cache[name] = numpy_array(single(self._table, name))
+            values = numpy_array(single(self._table, name))
+            if self._is_large and (wrong := refused(self._header["columns"][name]["quantity"], values)):
+                raise BenchmarkError(f"{self.name}: column {name} {wrong}")  # smaller files are checked when opened
+            self._cache[name] = values
         return self._cache[name]
 
     # -- look-ups

@@ -19,6 +19,8 @@ _UNITS = (
     ("_ms", "ms"),
     ("_mj", "mJ"),
 )
+_MEASURES = ("_seconds", "_seconds_per_epoch", "_ms", "_mj", "latency", "energy", "params", "macs", "flops")
+KINDS = ("value", "seeds", "curve")
 SEED_SUFFIX, CURVE_SUFFIX = "/seeds", "/curve"
 
 
@@ -66,7 +68,8 @@ class Column:
         return {key: value for key, value in facts.items() if value is not None}
 
     def checked(self, rows: int) -> np.ndarray:
-        """The values as a plain array. Raises BenchmarkError for a wrong shape or accuracies that are no fractions."""
+        """The values as a plain array. Raises BenchmarkError for a wrong shape, infinite numbers, accuracies that are
+        no fractions, and negative times or costs."""
         values = _rectangle(self.values) if self.kind != "value" else np.asarray(self.values)
         shape = (rows,) if self.kind == "value" else (rows, values.shape[1] if values.ndim == 2 else -1)
         if values.shape != shape:
@@ -76,14 +79,27 @@ class Column:
             )
         if values.dtype == object or values.dtype.kind not in "iufb":
             raise BenchmarkError(f"column {self.name} holds {values.dtype} values; numbers are expected")
-        if self.quantity.endswith("_accuracy"):
-            finite = values[np.isfinite(values)]
-            if finite.size and (finite.min() < 0 or finite.max() > 1):
-                raise BenchmarkError(
-                    f"column {self.name} reaches from {finite.min():g} to {finite.max():g}; "
-                    "accuracies are fractions from 0 to 1, so divide percents by 100"
-                )
+        if wrong := refused(self.quantity, values):
+            raise BenchmarkError(f"column {self.name} {wrong}")
         return values
+
+
+def refused(quantity: str, values: np.ndarray) -> str:
+    """Why numbers cannot be measurements of this quantity, in words; empty where they can. NaN is "not measured".
+
+    >>> refused("test_accuracy", np.array([0.5, 93.1]))
+    'reaches from 0.5 to 93.1; accuracies are fractions from 0 to 1, so divide percents by 100'
+    """
+    if values.dtype.kind not in "iuf" or not values.size:
+        return ""
+    low, high = np.fmin.reduce(values, axis=None), np.fmax.reduce(values, axis=None)
+    if np.isinf(low) or np.isinf(high):
+        return "holds an infinite number; leave a missing measurement empty (NaN)"
+    if quantity.endswith("_accuracy") and (low < 0 or high > 1):
+        return f"reaches from {low:g} to {high:g}; accuracies are fractions from 0 to 1, so divide percents by 100"
+    if quantity.endswith(_MEASURES) and low < 0:
+        return f"goes down to {low:g}; a time, a cost or a count is not negative"
+    return ""
 
 
 def _rectangle(values: Any) -> np.ndarray:

@@ -45,3 +45,6 @@ class TableColumns:
     def texts(self, name: str) -> list[str]:
         found: list[str] = self._table.column(name).to_pylist()
         return found
+
+    def is_text(self, name: str) -> bool:
+        return name in self._table.column_names and pa.types.is_string(self._table.schema.field(name).type)

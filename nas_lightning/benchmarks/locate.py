@@ -97,9 +97,8 @@ def find(name_or_path: str | Path, root: str | Path | None = None) -> Path:
             if (place / (text + suffix)).is_file():
                 return place / (text + suffix)
     raise BenchmarkError(
-        f"there is no table {text}: put {text}.arrow or {text}.parquet into {folder} (or name its "
-        f"folder with NAS_LIGHTNING_BENCHMARKS); `python -m nas_lightning.benchmarks info {text}` "
-        "tells where the official file is published and how to convert it; a run with benchmark=none does without"
+        f"there is no table {text}: put {text}.arrow or {text}.parquet into {folder} (NAS_LIGHTNING_BENCHMARKS names "
+        f"another folder); `python -m nas_lightning.benchmarks info {text}` tells its source; or use benchmark=none"
     )
 
 

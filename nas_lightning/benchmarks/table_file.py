@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from nas_lightning.benchmarks.column import KINDS, refused
 from nas_lightning.benchmarks.errors import BenchmarkError
 
 FORMAT, VERSION = "nas-lightning-table", 1
@@ -168,13 +169,49 @@ def read_table(path: Path) -> tuple[pa.Table, dict[str, Any]]:
         raise BenchmarkError(
             f"{path} is damaged or incomplete (its header does not match its checksum); fetch or convert it again"
         )
-    if header["rows"] != len(table) or set(header["crc32"]) != set(table.column_names):
-        raise BenchmarkError(
-            f"{path} is damaged or incomplete (its columns are not those of its header); fetch or convert it again"
-        )
+    if wrong := _wrong_header(table, header):
+        raise BenchmarkError(f"{path} is damaged or incomplete ({wrong}); fetch or convert it again")
     if path.stat().st_size <= CHECKED_AT_OPEN:
         verify_columns(path, table, header)
     return table, header
+
+
+def _wrong_header(table: pa.Table, header: dict[str, Any]) -> str:
+    """What of a header no table of ours has, in words; empty where it fits the columns."""
+    sums, meanings, datasets = header.get("crc32"), header.get("columns"), header.get("datasets")
+    if not isinstance(sums, dict) or header.get("rows") != len(table) or sorted(sums) != sorted(table.column_names):
+        return "its columns are not those of its header"
+    if not isinstance(header.get("space"), str) or not isinstance(header.get("space_target", ""), str):
+        return "its header names no space"
+    if not isinstance(datasets, list) or not all(isinstance(name, str) for name in datasets):
+        return "its header names no data sets"
+    if not isinstance(meanings, dict):
+        return "its header says nothing of its columns"
+    for name, meaning in meanings.items():
+        if name not in sums:
+            return f"it lacks the column {name[:60]}"
+        if not isinstance(meaning, dict) or not isinstance(meaning.get("quantity"), str):
+            return f"its header does not say what {name[:60]} is"
+        epochs = meaning.get("epochs")
+        if (
+            meaning.get("kind") not in KINDS
+            or not isinstance(meaning.get("dataset", ""), str)
+            or not (epochs is None or (type(epochs) is int and 0 <= epochs < 2**31))
+        ):
+            return f"its header is odd about {name[:60]}"
+        if wrong := _wrong_type(table.schema.field(name).type, meaning["kind"]):
+            return f"{name[:60]} {wrong}"
+    return ""
+
+
+def _wrong_type(kind: pa.DataType, of: str) -> str:
+    inner = kind.value_type if pa.types.is_fixed_size_list(kind) else kind
+    if pa.types.is_fixed_size_list(kind) != (of != "value"):
+        return f"has the wrong shape for kind {of}"
+    if pa.types.is_fixed_size_list(kind) and not kind.list_size:
+        return "holds rows of no numbers"
+    number = pa.types.is_integer(inner) or pa.types.is_floating(inner) or pa.types.is_boolean(inner)
+    return "" if number else "holds no numbers"
 
 
 def single(table: pa.Table, name: str) -> pa.Array:
@@ -184,10 +221,18 @@ def single(table: pa.Table, name: str) -> pa.Array:
 
 
 def verify_columns(path: Path, table: pa.Table, header: dict[str, Any]) -> None:
-    """Compare every column with its CRC-32. Raises BenchmarkError naming the damaged ones."""
+    """Compare every column with its CRC-32, and its numbers with what can be measured. Raises BenchmarkError naming the
+    damaged ones."""
     try:
         wrong = [name for name in table.column_names if checksum(single(table, name)) != header["crc32"][name]]
-    except (ValueError, IndexError, pa.ArrowException) as error:
+        if nulls := [name for name in table.column_names if single(table, name).null_count]:
+            raise BenchmarkError(f"{path} has empty places in {nulls[0]}; convert it again")
+        for name, meaning in header["columns"].items():
+            if reason := refused(meaning["quantity"], numpy_array(single(table, name))):
+                raise BenchmarkError(f"{path}: column {name} {reason}")
+    except (ValueError, IndexError, TypeError, pa.ArrowException) as error:
+        if isinstance(error, BenchmarkError):
+            raise
         raise _damaged(path, error) from None
     if wrong:
         raise BenchmarkError(

@@ -30,6 +30,7 @@ from nas_lightning.ranking.architecture_sets import architecture_set
 from nas_lightning.ranking.uncertainty import noise_ceiling
 from nas_lightning.runs.files import RunError, to_json, write_atomically
 from nas_lightning.runs.folder import RESULT
+from nas_lightning.runs.reading import is_number
 from nas_lightning.scoring.standalone import standalone_accuracy
 from nas_lightning.search.journal import seal, unseal
 from nas_lightning.spaces import configured, get_space
@@ -45,8 +46,22 @@ def journal_rows(folder: Path) -> Iterator[dict[str, Any]]:
     """Rows of the journal whose checksum fits; a line cut by a kill is passed over, and its training is repeated."""
     path = folder / JOURNAL
     for line in path.read_bytes().split(b"\n") if path.exists() else ():
-        with suppress(ValueError):
-            yield unseal(line)
+        with suppress(ValueError, RecursionError):
+            row = unseal(line)
+            if _is_row(row):
+                yield row
+
+
+def _is_row(row: Any) -> bool:
+    """Whether this is what `train_one` returns: fractions, or none and the reason."""
+    if not isinstance(row, dict) or not isinstance(row.get("architecture"), str) or type(row.get("seed")) is not int:
+        return False
+    seconds, accuracies = row.get("seconds"), [row.get("validation"), row.get("test")]
+    if not is_number(seconds) or seconds < 0:
+        return False
+    if isinstance(row.get("diverged"), str):
+        return accuracies == [None, None]
+    return all(is_number(value) and 0 <= value <= 1 for value in accuracies)
 
 
 def finished_tasks(folder: Path) -> set[tuple[str, int]]:

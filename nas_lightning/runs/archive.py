@@ -76,7 +76,7 @@ def unpacked(inputs: Sequence[str | Path]) -> Iterator[list[Path]]:
             except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError, ValueError) as error:
                 if isinstance(error, UserError):
                     raise
-                said = clean(str(error))[:160]
+                said = clean(str(error).partition("\n")[0])[:160]
                 raise UserError(f"{given} is no intact archive of runs ({said})") from None
             found.append(folder / "runs")
         yield found

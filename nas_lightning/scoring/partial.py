@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from nas_lightning.errors import one_sentence
 from nas_lightning.runs.files import write_atomically
 
 CHUNK = 32
@@ -74,8 +75,13 @@ class PartialScores:
         try:
             with np.load(path, allow_pickle=False) as file:
                 key, index, values = str(file["key"]), file["index"], file["values"]
+            old = json.loads(key)
             if (
-                index.ndim != 1
+                not isinstance(old, dict)
+                or index.ndim != 1
+                or index.dtype.kind not in "iu"
+                or (len(index) and index.min() < 0)
+                or values.dtype.kind != "f"
                 or values.ndim != 2
                 or len(values) != len(index)
                 or np.isnan(values).any()
@@ -83,14 +89,17 @@ class PartialScores:
             ):
                 raise ValueError("its arrays do not fit together")
         except Exception as error:  # zipfile, numpy and zlib raise many kinds for a damaged archive
-            self.notes.append(f"{path.name} is damaged ({error}) and is not used; its architectures are scored again")
+            said = one_sentence(str(error))[:120]
+            self.notes.append(f"{path.name} is damaged ({said}) and is not used; its architectures are scored again")
             return
         if key != self.key:
-            old, new = json.loads(key), json.loads(self.key)
+            new = json.loads(self.key)
             differing = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-            self.notes.append(
-                f"{path.name} holds scores of other {', '.join(differing)} and is not used; scoring starts afresh"
-            )
+            named = one_sentence(", ".join(differing))[:120]
+            self.notes.append(f"{path.name} holds scores of other {named} and is not used; scoring starts afresh")
+            return
+        if len(index) and index.max() >= self.n:
+            self.notes.append(f"{path.name} is damaged (it has scores of a larger set) and is not used")
             return
         if values.shape[1] != self.width:  # after the key: a file of another key has other columns for a good reason
             self.notes.append(f"{path.name} is damaged (it has {values.shape[1]} columns) and is not used")

@@ -240,18 +240,17 @@ class Search:
 
     def _learn(self, event: dict[str, Any]) -> None:
         """Take in one line that this process did not write, or wrote in an earlier life."""
-        try:
-            if "ask" in event:
-                self._learn_ask(event["ask"], event["by"], event["architecture"], event["fidelity"])
-            else:
-                value = -math.inf if event["value"] is None else event["value"]
-                measurement = Measurement(value, event["cost"], event.get("measures", NO_MEASURES))
-                self._learn_tell(event["tell"], (event["architecture"], event["fidelity"], measurement))
-        except KeyError as error:
+        if wrong := _wrong_event(event):
             raise SearchError(
-                f"{self.journal.path if self.journal else 'the journal'} holds an entry without {error}: "
+                f"{self.journal.path if self.journal else 'the journal'} holds an entry {wrong}: "
                 "it was written by another version; use force=true to start anew"
-            ) from error
+            )
+        if "ask" in event:
+            self._learn_ask(event["ask"], event["by"], event["architecture"], event["fidelity"])
+        else:
+            value = -math.inf if event["value"] is None else event["value"]
+            measurement = Measurement(value, event["cost"], event.get("measures", NO_MEASURES))
+            self._learn_tell(event["tell"], (event["architecture"], event["fidelity"], measurement))
 
     def _learn_ask(self, number: int, worker: str, text: str, fidelity: int) -> None:
         self._owner[number] = worker
@@ -302,3 +301,23 @@ class Search:
         self._lines.append(seal(self._tell_line(number, measurement)))
         self._store(number, measurement)
         return True
+
+
+def _wrong_event(event: dict[str, Any]) -> str:
+    """What of a journal's entry this program has never written, in words; empty where nothing is."""
+    kind = "ask" if "ask" in event else "tell"
+    needed = {"ask": ("ask", "by"), "tell": ("tell", "value", "cost")}[kind]
+    if missing := [name for name in (*needed, "architecture", "fidelity") if name not in event]:
+        return f"without {missing[0]!r}"
+    whole = [event[kind], event["fidelity"]]
+    if not isinstance(event["architecture"], str) or any(type(n) is not int or not 0 <= n < 2**31 for n in whole):
+        return f"whose {kind}, architecture or fidelity is none"
+    if kind == "ask":
+        return "" if isinstance(event["by"], str) else "whose author is none"
+    measures = event.get("measures", {})
+    if not isinstance(measures, dict):
+        return "whose measures are none"
+    numbers = [event["cost"], *measures.values(), *([] if event["value"] is None else [event["value"]])]
+    if not all(isinstance(n, int | float) and not isinstance(n, bool) and abs(n) < 2**64 for n in numbers):
+        return "whose numbers are none"
+    return "whose cost is negative" if event["cost"] < 0 else ""

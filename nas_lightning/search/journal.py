@@ -141,8 +141,12 @@ class Journal:
         events = []
         for line in data.splitlines(keepends=True):
             try:
-                events.append(unseal(line[:-1]))
-            except ValueError:
+                event = unseal(line[:-1])
+            except (ValueError, RecursionError):
+                event = None
+            if isinstance(event, dict):
+                events.append(event)
+            else:
                 self._set_aside(self._offset, line)
             self._offset += len(line)
         return events

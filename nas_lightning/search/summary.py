@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +13,19 @@ import numpy as np
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from nas_lightning.runs.reading import load_json
+
 
 def read_results(folder: Path) -> list[dict[str, Any]]:
-    """The complete search results below `folder`, sorted by path. Files that are no result are left out."""
+    """The complete search results below `folder`, sorted by path. Files that are no whole result are left out."""
     results = []
     for path in sorted(folder.rglob("result.json")):
-        try:
-            result = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            continue
-        if isinstance(result, dict) and result.get("kind") == "search" and result.get("status") == "complete":
-            results.append(result)
+        # a file that is no result, or one of another shape: the report says which, a summary does without
+        with suppress(ValueError, LookupError, TypeError, AttributeError):
+            result = load_json(path)
+            if isinstance(result, dict) and result.get("kind") == "search" and result.get("status") == "complete":
+                summarise([result])
+                results.append(result)
     return results
 
 

@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from nas_lightning.spaces.errors import SpaceError
+
 
 class Columns(Protocol):
     """An opened table's columns, by name."""
@@ -20,6 +22,9 @@ class Columns(Protocol):
 
     def texts(self, name: str) -> list[str]:
         """A whole column of strings."""
+
+    def is_text(self, name: str) -> bool:
+        """Whether there is such a column, and it holds strings."""
 
 
 class Encoding(Protocol):
@@ -38,11 +43,23 @@ class Encoding(Protocol):
         """Rows of encoded architectures, int64 [n]; -1 where absent."""
 
 
+def codes_below(array: np.ndarray, limit: int, name: str) -> np.ndarray:
+    """The array, where it is a list of whole numbers in range(limit). Raises SpaceError."""
+    if array.ndim != 1 or array.dtype.kind not in "iu":
+        raise SpaceError(f"its column {name} is no list of whole numbers")
+    if len(array) and (array.min() < 0 or array.max() >= limit):
+        raise SpaceError(f"its column {name} goes from {array.min()} to {array.max()}, beyond 0 to {limit - 1}")
+    return array
+
+
 class KeyEncoding:
     """Columns ``architecture`` and ``key`` of strings; codes are key strings."""
 
     def __init__(self, space: Any, columns: Columns) -> None:
         self._space, self._columns = space, columns
+        for name in ("architecture", "key"):
+            if not columns.is_text(name):
+                raise SpaceError(f"it has no column {name} of strings")
 
     @cached_property
     def keys(self) -> list[str]:

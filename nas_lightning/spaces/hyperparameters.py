@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from nas_lightning.spaces.base import Space
-from nas_lightning.spaces.encoding import Columns
+from nas_lightning.spaces.encoding import Columns, codes_below
 from nas_lightning.spaces.errors import ArchitectureError
 
 
@@ -195,7 +195,7 @@ class CodeEncoding:
     """Rows by the code of a configuration: one look-up in an array as long as the space."""
 
     def __init__(self, space: HyperparameterSpace[Any], codes: np.ndarray) -> None:
-        self._space, self._codes = space, codes
+        self._space, self._codes = space, codes_below(codes, space.size, "code")
         self._places = tuple(space.places.tolist())
         self._row = np.full(space.size, -1, np.int64)
         self._row[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)  # the first of duplicates

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 
 from nas_lightning.spaces import nasbench101_graph as graph
+from nas_lightning.spaces.encoding import codes_below
+from nas_lightning.spaces.errors import SpaceError
 from nas_lightning.spaces.nasbench101 import NB101Architecture
 
 
@@ -40,7 +42,12 @@ class NB101Encoding:
     def __init__(
         self, n: np.ndarray, bits: np.ndarray, operations: np.ndarray, sorted_codes: np.ndarray, sorted_rows: np.ndarray
     ) -> None:
-        self.n, self.bits, self.operations = n, bits, operations
+        rows = len(n)
+        self.n, self.bits = codes_below(n, 8, "n_vertices"), codes_below(bits, 2**21, "adj_bits")
+        self.operations = codes_below(operations, 3**5, "operations")
+        codes_below(sorted_codes, 2**32, "lookup_code"), codes_below(sorted_rows, max(1, rows), "lookup_row")
+        if rows and n.min() < 2:
+            raise SpaceError("its column n_vertices holds cells without an input and an output")
         self._codes, self._rows = sorted_codes, sorted_rows
 
     def architecture(self, row: int) -> NB101Architecture:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from nas_lightning.spaces.encoding import codes_below
 from nas_lightning.spaces.nasbench201 import canonical_codes, from_code
 
 
@@ -15,7 +16,7 @@ class NB201Encoding:
     """Codes are raw codes in range(15625)."""
 
     def __init__(self, codes: np.ndarray) -> None:
-        self.codes = codes
+        self.codes = codes_below(codes, 15625, "code")
         self._row = np.full(15625, -1, np.int64)
         self._row[codes[::-1].astype(np.int64)] = np.arange(len(codes) - 1, -1, -1)  # the first of duplicates
 

@@ -253,6 +253,8 @@ def load_network(path: str | Any, device: torch.device | str = "cpu") -> tuple[N
     checkpoint = read_checkpoint(path, device)
     identity = checkpoint[CHECKPOINT_KEY]
     try:
+        if type(identity.get("seed")) is not int:
+            raise ValueError("it has no seed")
         space = space_in_file(identity["space"], identity.get("space_target"))
         arch = None if identity["architecture"] is None else space.parse(identity["architecture"])
         plan, classes, channels = Plan.from_dict(identity["plan"]), identity["num_classes"], identity["in_channels"]

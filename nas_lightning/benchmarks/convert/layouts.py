@@ -17,7 +17,7 @@ from nas_lightning.benchmarks.errors import BenchmarkError
 from nas_lightning.benchmarks.registry import KNOWN
 from nas_lightning.benchmarks.table_file import read_parquet
 from nas_lightning.benchmarks.writer import write_encoded
-from nas_lightning.spaces import ArchitectureError, get_space
+from nas_lightning.spaces import get_space
 from nas_lightning.spaces.nasbench101_table import encode_nasbench101
 from nas_lightning.spaces.nasbench201 import EDGES
 
@@ -231,7 +231,7 @@ def convert_layout(layout: str, path: Path, out: Path, sha256: str) -> Path:
     table = read_parquet(path).combine_chunks()
     try:
         encoded, columns = reader(table, path)
-    except (KeyError, ValueError, IndexError, pa.ArrowException, ArchitectureError) as error:
+    except (LookupError, ValueError, TypeError, ArithmeticError, AttributeError, pa.ArrowException) as error:
         if isinstance(error, BenchmarkError):
             raise
         raise BenchmarkError(

@@ -17,7 +17,7 @@ import numpy as np
 from nas_lightning.benchmarks.column import Column
 from nas_lightning.benchmarks.encoding import encode
 from nas_lightning.benchmarks.errors import BenchmarkError
-from nas_lightning.spaces import ArchitectureError, get_space
+from nas_lightning.spaces import get_space
 
 _SETTINGS = ("width", "depth", "auxiliary_head", "learning_rate", "weight_decay", "train_epochs")
 
@@ -34,13 +34,13 @@ def read(path: Path) -> tuple[dict[str, Any], list[Column], dict[str, Any]]:
         records = [(part, record) for part, group in parts.items() for record in group]
         archs = [space.parse(record["net"]["genotype"]) for _, record in records]
         settings = {name: np.array([_setting(record, name) for _, record in records], np.float64) for name in _SETTINGS}
-        curves = [np.array(record["test_ep_top1"], np.float64) for _, record in records]
+        curves = [_curve(record["test_ep_top1"]) for _, record in records]
         best = np.array([record["min_test_top1"] for _, record in records], np.float64)
         train = np.array([record["train_ep_top1"][-1] for _, record in records], np.float64)
         params = np.array([record["params"] for _, record in records], np.int64)
         flops = np.array([record["flops"] for _, record in records], np.int64)
         seeds = np.array([record.get("rng_seed", -1) for _, record in records], np.int64)
-    except (KeyError, TypeError, ValueError, IndexError, ArchitectureError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise BenchmarkError(
             f"{path} is no NDS file of DARTS networks ({type(error).__name__}: {str(error)[:120]}); "
             "give one of DARTS.json, DARTS_fix-w-d.json, DARTS_lr-wd.json, DARTS_in.json"
@@ -83,6 +83,14 @@ def _setting(record: dict[str, Any], name: str) -> float:
         "weight_decay": optim.get("wd"),
         "train_epochs": optim.get("max_ep", len(record["test_ep_top1"])),
     }[name]
+
+
+def _curve(errors: Any) -> np.ndarray:
+    """Errors after every epoch, float64 [epochs]."""
+    curve = np.array(errors, np.float64)
+    if curve.ndim != 1 or not len(curve):
+        raise ValueError("test_ep_top1 is no list of errors")
+    return curve
 
 
 def _earlier(keys: list[str]) -> np.ndarray:
