@@ -10,17 +10,12 @@ import altair as alt
 import numpy as np
 
 from nas_lightning.analysis.figure import colour, save, styled
-from nas_lightning.analysis.hyperparameters_command import named
+from nas_lightning.analysis.niche_searches import NicheSearches
 from nas_lightning.analysis.niches import QUANTILES, Niches
 from nas_lightning.analysis.output import print_rows, write_record, write_rows
 from nas_lightning.benchmarks import Benchmark
-from nas_lightning.search.algorithm import make_algorithm
-from nas_lightning.search.benchmark_objective import benchmark_objective
-from nas_lightning.search.budget import Budget
-from nas_lightning.search.engine import Search
-from nas_lightning.search.table_objective import TableObjective
 
-HELP = "quality diversity: champions of nested niches, exact and by searches"
+HELP = "quality diversity: champions of nested niches, exact and by searches (type it again to go on after a stop)"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -36,45 +31,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, default=100)
 
 
-def one_search(
-    objective: TableObjective, algorithm: str, niches: Niches, measure: str, seed: int, budget: int
-) -> np.ndarray:
-    """Error in percent of every niche's champion after one search of full evaluations, float64 [niches]."""
-    name, settings = named(algorithm)
-    if name in ("nsga2", "bop_elites"):
-        settings["minimise"] = [measure]
-    if name == "bop_elites":
-        settings["bounds"] = [repr(bound) for bound in niches.bounds[:-1]]
-    proposer = make_algorithm(name, objective.space, objective.fidelities.only_full(), seed, settings, True)
-    records = Search(proposer, objective, Budget("evaluations", budget)).run()
-    error = np.array([100 * (1 - r.measurement.value) for r in records])
-    return niches.errors(error, np.array([r.measurement.measures[measure] for r in records]))
-
-
 def run(arguments: argparse.Namespace, out: Path) -> None:
     table = Benchmark.open(arguments.benchmark, dataset=arguments.dataset)
     settings = {"name": arguments.benchmark, "dataset": table.dataset, "root": None}
     measure = arguments.measure
-    objective = benchmark_objective(
-        settings, table.space, "evaluations", (measure,), fidelity="none", measures_from=arguments.measures_from
-    )
-    guide = objective.identity()["value"]
-    error = 100 * (1 - table.metric_values(guide))
     own = table if arguments.measures_from is None else Benchmark.open(arguments.measures_from, dataset=table.dataset)
     resource = np.asarray(own.values(measure, table.architectures()), np.float64)
     niches = Niches.of(resource, QUANTILES[arguments.niches])
+    searches = NicheSearches(settings, table.space, measure, arguments.measures_from, niches, arguments.evaluations)
+    guide = searches.guide
+    error = 100 * (1 - table.metric_values(guide))
     rows_of = niches.champions(error, resource)
     exact = niches.errors(error, resource)
     shown = [_point("optimum", i, float(value)) for i, value in enumerate(exact)]
     unfilled = int((rows_of < 0).sum())
     rows: list[dict[str, Any]] = [{"algorithm": "optimum", "sum": float(exact.sum()), "error": None, "empty": unfilled}]
     for algorithm in arguments.algorithms:
-        found = np.stack(
-            [
-                one_search(objective, algorithm, niches, measure, s, arguments.evaluations)
-                for s in range(arguments.seeds)
-            ]
-        )
+        found = searches.all_errors(algorithm, arguments.seeds, out / "searches.jsonl")
         sums = found.sum(axis=1)
         spread = float(sums.std(ddof=1) / np.sqrt(len(sums))) if len(sums) > 1 else None
         empty = float((found == 100).sum(axis=1).mean())

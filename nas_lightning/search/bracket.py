@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -22,18 +22,33 @@ def halving_sizes(configurations: int, eta: float, n_rungs: int) -> tuple[int, .
     return tuple(max(1, int(configurations * eta**-i + 1e-9)) for i in range(n_rungs))
 
 
+class Entry(NamedTuple):
+    """What a rung was told of one architecture; entries in ascending order are the best first, then by slot."""
+
+    loss: float  # minus the value
+    slot: int
+    architecture: Any
+
+
 class Bracket:
     """One run of successive halving: all trials of a rung are told before the best go on to the next.
 
     sizes, rungs: configurations and fidelity of each rung, ascending in fidelity. Trials are tagged (bracket, rung,
-    slot). Equal values are promoted in the order of their slots.
+    slot). `promote` is given a rung's entries, best first (equal values in the order of their slots), and a number of
+    places, and returns the architectures that go on.
     """
 
-    def __init__(self, number: int, sizes: Sequence[int], rungs: Sequence[int]):
-        self.number, self.sizes, self.rungs = number, tuple(sizes), tuple(rungs)
+    def __init__(
+        self,
+        number: int,
+        sizes: Sequence[int],
+        rungs: Sequence[int],
+        promote: Callable[[Sequence[Entry], int], list[Any]],
+    ):
+        self.number, self.sizes, self.rungs, self._promote = number, tuple(sizes), tuple(rungs), promote
         self.rung, self._asked = 0, 0
         self._entrants: list[Any] = []  # architectures that were promoted into this rung
-        self._told: list[tuple[float, int, Any]] = []
+        self._told: list[Entry] = []
 
     @property
     def is_done(self) -> bool:
@@ -50,13 +65,13 @@ class Bracket:
         return Trial(architecture, self.rungs[self.rung], paid, (self.number, self.rung, slot))
 
     def tell(self, trial: Trial, value: float) -> None:
-        self._told.append((-value, trial.tag[2], trial.architecture))
+        self._told.append(Entry(-value, trial.tag[2], trial.architecture))
         if len(self._told) < self.sizes[self.rung]:
             return
         self._told.sort(key=lambda entry: entry[:2])
         self.rung += 1
         if not self.is_done:
-            self._entrants = [entry[2] for entry in self._told[: self.sizes[self.rung]]]
+            self._entrants = self._promote(self._told, self.sizes[self.rung])
         self._told, self._asked = [], 0
 
 
@@ -78,9 +93,13 @@ class BracketSearch(Algorithm):
         """An architecture for the first rung of a bracket."""
         return self.space.sample(self.rng)
 
+    def promote(self, entries: Sequence[Entry], places: int) -> list[Any]:
+        """The architectures of a rung that go on to the next, from its entries, best first."""
+        return [entry.architecture for entry in entries[:places]]
+
     def ask(self) -> Trial | None:
         if self._bracket is None or self._bracket.is_done:
-            self._bracket = Bracket(self.brackets, *self.plan_bracket(self.brackets))
+            self._bracket = Bracket(self.brackets, *self.plan_bracket(self.brackets), self.promote)
             self.brackets += 1
         return self._bracket.ask(self.draw)
 

@@ -119,11 +119,8 @@ def perceptrons(open_shared):
     return benchmark_objective(settings, "hpobench_mlp", "evaluations", ("units",))
 
 
-OWN: dict[str, dict[str, Any]] = {
-    "nsga2": {"minimise": ["units"]},
-    "bop_elites": {"minimise": ["units"], "bounds": ["64", "256"]},
-}
-NEEDS_MEASURES = ("nsga2", "bop_elites")
+NICHES: dict[str, Any] = {"minimise": ["units"], "bounds": ["64", "256"]}
+OWN = {"nsga2": {"minimise": ["units"]}, "bop_elites": NICHES, "bop_elites_hb": NICHES, "qdhb": NICHES}
 
 
 @pytest.mark.parametrize("table", ["protein", "perceptrons", "curves"])
@@ -131,7 +128,7 @@ NEEDS_MEASURES = ("nsga2", "bop_elites")
 def test_every_algorithm_runs(request, table, name):
     objective = request.getfixturevalue(table)
     own = OWN.get(name, {}) if table != "curves" else {}
-    if name in NEEDS_MEASURES and table == "curves":
+    if name in OWN and table == "curves":
         pytest.skip("TaskSet has no measure beside the loss")
     algorithm = make_algorithm(
         name, objective.space, objective.fidelities, 0, own, single_fidelity=objective.fidelities.is_single

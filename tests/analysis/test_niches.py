@@ -36,8 +36,25 @@ def test_nasbench201_sums(open_shared):
 
 def test_command(open_shared, tmp_path):
     words = ["--benchmark", str(open_shared("nasbench201").path), "--niches", "medium", "--evaluations", "30"]
-    words += ["--seeds", "2", "--algorithms", "random_search", "bop_elites:trees=10", "--out", str(tmp_path)]
+    words += [
+        "--seeds",
+        "2",
+        "--algorithms",
+        "random_search",
+        "bop_elites:trees=10",
+        "bop_elites_hb:trees=10",
+        "qdhb",
+        "--out",
+        str(tmp_path),
+    ]
     assert command.main(["niches", *words]) == 0
     rows = {row["algorithm"]: float(row["sum"]) for row in csv.DictReader((tmp_path / "niches.csv").open())}
     assert rows["optimum"] < min(rows["bop_elites:trees=10"], rows["random_search"])
     assert (tmp_path / "niches.svg").exists()
+    kept = (tmp_path / "searches.jsonl").read_text().splitlines()
+    assert len(kept) == 8
+    (tmp_path / "searches.jsonl").write_text("\n".join(kept[:5]) + "\n" + kept[5][:40])  # as if stopped in the middle
+    before = (tmp_path / "niches.csv").read_bytes()
+    assert command.main(["niches", *words]) == 0
+    assert (tmp_path / "niches.csv").read_bytes() == before
+    assert len((tmp_path / "searches.jsonl").read_text().splitlines()) == 9  # with the piece

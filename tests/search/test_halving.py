@@ -40,11 +40,15 @@ def test_hyperband_asks_for_the_rungs_of_table_1(objective):
     assert algorithm.ask().tag == (5, 0, 0)  # starts over with the most aggressive bracket
 
 
+def first_in_line(entries, places):
+    return [entry.architecture for entry in entries[:places]]
+
+
 def test_bracket_promotions_by_hand():
     """Nine configurations at 1, the best three (ties by slot) at 3, the best one at 9; promoted ones resume."""
     values = {"a": 0.1, "b": 0.9, "c": 0.5, "d": 0.5, "e": 0.7, "f": 0.2, "g": 0.5, "h": 0.0, "i": 0.3}
     second = {"b": 0.4, "e": 0.8, "c": 0.8}
-    bracket, names = Bracket(7, (9, 3, 1), (1, 3, 9)), iter(values)
+    bracket, names = Bracket(7, (9, 3, 1), (1, 3, 9), first_in_line), iter(values)
     first = [bracket.ask(lambda: next(names)) for _ in range(9)]
     assert bracket.ask(lambda: "never") is None
     for trial in reversed(first):  # the order in which results come in does not matter

@@ -1,0 +1,72 @@
+"""Searches for champions of niches: whom they promote, what they propose."""
+
+import numpy as np
+import pytest
+
+from nas_lightning.search.algorithm import make_algorithm
+from nas_lightning.search.bracket import Entry
+from nas_lightning.search.joint_improvement import Elites
+from nas_lightning.search.trial import Fidelities, SearchError
+from nas_lightning.spaces import get_space
+
+FIDELITIES = Fidelities("epochs", (1, 3, 9, 27))
+ENTRIES = [Entry(-9 + i, i, name) for i, name in enumerate("abcdefghi")]  # a is the best
+RESOURCE = dict(zip("abcdefghi", (9, 8, 7, 3, 6, 2, 1, 5, 4), strict=True))
+
+
+def made(name, **settings):
+    settings = {"minimise": ["params"], "bounds": ["2", "4"]} | settings
+    algorithm = make_algorithm(name, get_space("nasbench201"), FIDELITIES, 0, settings)
+    algorithm._resource = RESOURCE
+    return algorithm
+
+
+def test_bop_elites_hb_promotes_niche_by_niche():
+    algorithm = made("bop_elites_hb")
+    assert algorithm.promote(ENTRIES, 3) == ["g", "d", "a"]  # the best below 2, below 4, of all
+    assert algorithm.promote(ENTRIES, 5) == ["g", "d", "a", "b", "c"]
+    assert algorithm.promote(ENTRIES, 2) == ["a", "b"]  # fewer places than niches
+    assert algorithm.promote(ENTRIES, 6) == ["g", "d", "f", "a", "b", "c"]  # one alone is below 2
+
+
+def test_qdhb_promotes_the_best_of_drawn_niches():
+    algorithm = made("qdhb")
+    counts = dict.fromkeys("abcdefghi", 0)
+    for _ in range(3000):
+        (chosen,) = algorithm.promote(ENTRIES, 1)
+        counts[chosen] += 1
+    assert sum(counts[name] for name in "gda") == 3000
+    assert all(900 < counts[name] < 1100 for name in "gda")
+    assert sorted(algorithm.promote(ENTRIES, 9)) == list("abcdefghi")
+    only_empty = made("qdhb", bounds=["0.5"])
+    drawn = {only_empty.promote(ENTRIES, 1)[0] for _ in range(200)}
+    assert drawn == set("abcdefghi")  # an empty niche promotes anyone
+
+
+@pytest.mark.parametrize("name", ["qdhb", "bop_elites", "bop_elites_hb"])
+def test_bounds_are_numbers_and_the_resource_is_one(name):
+    with pytest.raises(SearchError, match=r"bounds of .* are numbers"):
+        made(name, bounds=["small"])
+    with pytest.raises(SearchError, match="one measure to minimise, not 2"):
+        made(name, minimise=["params", "macs"])
+
+
+def test_the_most_promising_fills_an_empty_niche():
+    space, rng = get_space("nasbench201"), np.random.default_rng(0)
+    elites = Elites(space, np.array([1.5, np.inf]), 20, 0.0)
+    archs = [space.sample(rng) for _ in range(40)]
+    size = [1 + space.operation_counts(arch)[3] for arch in archs]  # convolutions of 3x3 are what costs
+    for arch, n in zip(archs, size, strict=True):
+        elites.add(arch, 0.5 + 0.05 * n, float(n))
+    inside = [row for row, n in enumerate(size) if n < 1.5]
+    assert elites.champions()[1] == int(np.argmax([0.5 + 0.05 * n for n in size]))
+    assert elites.champions()[0] == (inside[0] if inside else -1)
+    empty = Elites(space, np.array([1.5, np.inf]), 20, 0.0)
+    for arch, n in zip(archs, size, strict=True):
+        if n > 1.5:
+            empty.add(arch, 0.5 + 0.05 * n, float(n))
+    assert empty.champions()[0] == -1
+    pool = "avg_pool_3x3"
+    small = f"|{pool}~0|+|{pool}~0|{pool}~1|+|{pool}~0|{pool}~1|{pool}~2|"
+    candidates = [space.parse(small), archs[int(np.argmax(size))]]
+    assert empty.most_promising(candidates, rng) == candidates[0]
