@@ -9,6 +9,12 @@ class BatchNorm(Heuristic):
     """Two switches on every batch-norm, `track` and `affine`, and what `evaluation` normalises with. Where the starting
     point sets mapping.bn_affine_outside, `affine` speaks of the cells alone.
 
+    Picture::
+
+        batch         the evaluation batch's own mean
+        tracked       one mean over all paths that were trained
+        recalibrate   path by path, from a few training batches
+
     Mechanism: training always normalises with the batch; `track` adds running averages (momentum 0.1) on the side, so
     that tracked and untracked runs have bit-identical weights. Evaluation uses ``batch`` (the evaluation batch's own
     statistics), ``tracked`` (the running ones, which mix all sampled paths), or ``recalibrate`` (statistics reset, then

@@ -8,6 +8,11 @@ from nas_lightning.heuristic import Heuristic
 class BatchSize(Heuristic):
     """Images per optimizer step over all ranks together: global, so that it means the same for any number of GPUs.
 
+    Picture::
+
+        B = 4   ▐████▌▐████▌▐████▌▐████▌   4 steps
+        B = 8   ▐████████▌▐████████▌       2 steps, same rate
+
     Mechanism: step t trains on images [B, C, H, W], B = value, and an epoch has ⌊n_train / B⌋ steps; the remainder of
     its permutation is left out.
 

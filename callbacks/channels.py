@@ -8,6 +8,11 @@ from nas_lightning.heuristic import Heuristic
 class Channels(Heuristic):
     """Initial width C, `value` or `scale` times the starting point's; later stages keep their multiples of it.
 
+    Picture::
+
+        stand-alone   ████████████████   C = 16
+        super-net     ████████           C = 8
+
     Mechanism: the stem has C output channels (DARTS: 3 C, its cells' nodes C), the stages C, 2C and 4C; so all shared
     kernels [out, in, k, k] shrink on both axes.
 

@@ -12,6 +12,12 @@ from nas_lightning.spaces import Space
 class Dropout(Heuristic):
     """``path``: per-sample zeroing of a cell's output; ``global_``: dropout of the features before the classifier.
 
+    Picture::
+
+        cell 1   ━━━━━━━━━━▶   rate p/3
+        cell 2   ━━━━━━╳━━━▶   rate 2p/3
+        cell 3   ━━━╳━━╳━━━▶   rate p, then the classifier
+
     Mechanism: cell l of L (from 0) keeps a sample with probability 1 − path·(l + 1)/L and divides what it keeps by that
     probability, so that the expectation stays; global dropout likewise with one rate. Draws are keyed by (seed, step).
 

@@ -12,6 +12,13 @@ from nas_lightning.spaces import Space
 class DynamicChannel(Heuristic):
     """In NAS-Bench-101 a vertex's width depends on the cell: output width // number of vertices wired to the output.
 
+    Picture::
+
+        kernel W   ████████████   all C channels
+        fixed      ████░░░░░░░░   the first w
+        chunk      ░░░░████░░░░   a window of w
+        shuffle    █░░█░░█░░░█░   any w
+
     Mechanism: the super-net keeps each convolution W [C, C, k, k] at full width and cuts its output, then its input
     axis to the width w of the sampled cell; batch-norm's scale, shift and statistics are cut by the index of the output
     axis. ``fixed`` takes the first w channels, ``shuffle`` w random ones, ``chunk`` a random window of w,

@@ -13,6 +13,11 @@ class Layers(Heuristic):
     """Cells L, `value` or `scale` times the starting point's: per stage (nasbench101, nasbench201) or in all
     (darts_nds, reductions at ⌊L/3⌋ and ⌊2L/3⌋).
 
+    Picture::
+
+        stand-alone   ▣▣▣▣▣ ▷ ▣▣▣▣▣ ▷ ▣▣▣▣▣
+        super-net     ▣     ▷ ▣     ▷ ▣
+
     Mechanism: all cells have the sampled architecture, each with weights of its own, so that L multiplies the shared
     tensors and leaves their shapes.
 

@@ -9,6 +9,13 @@ class LearningRate(Heuristic):
     """SGD's learning rate: peak `value`, final `minimum`, shape `schedule`, linear warm-up, and a complexity-aware
     factor.
 
+    Picture::
+
+        cosine     ██▇▇▆▅▄▃▂▂▁▁
+        linear     █▇▇▆▆▅▄▄▃▃▂▁
+        step       ██████▂▂▂▁▁▁
+        constant   ████████████
+
     Mechanism: rate(step) = schedule(step) · (params(paths) / mean params)^complexity_aware. The schedule is a pure
     function of the step, with t the share of the run that is done: ``cosine`` min + (peak − min)·(1 + cos πt)/2,
     ``linear`` peak + (min − peak)·t, ``constant``, or ``step`` (a tenth at half, a hundredth at three quarters).

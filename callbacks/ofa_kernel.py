@@ -12,6 +12,14 @@ from nas_lightning.spaces import Space
 class OFAKernel(Heuristic):
     """conv1x1 and conv3x3 of one place share ONE 3x3 kernel; in DARTS the 3x3 is the crop of the 5x5 depthwise kernel.
 
+    Picture::
+
+        ┌───────┐
+        │ ░ ░ ░ │   one shared 3x3 kernel
+        │ ░ █ ░ │   its centre is the 1x1
+        │ ░ ░ ░ │
+        └───────┘
+
     Mechanism: small [.., k, k] = centre crop of large; ``crop+transform`` multiplies the flattened crop by a learned
     k² x k² matrix that starts as the identity, ``crop`` leaves the matrix out. Batch-norm stays separate per kernel
     size; DARTS shares depthwise weights only (sep_conv with sep_conv, dil_conv with dil_conv).

@@ -13,6 +13,12 @@ class OpPlacement(Heuristic):
     """``edge``: every edge owns its candidate operations; ``node``: the target node owns one set for all incoming
     edges.
 
+    Picture::
+
+        edge:  a ──[ops 1]──┐      node:  a ──┐
+                            ├─▶ n             ├─[ops]─▶ n
+               b ──[ops 2]──┘             b ──┘
+
     Mechanism: in node mode the weights are shared, the operation is still applied per edge and the outputs are summed,
     so that a stand-alone network with tied weights equals the sub-net. ``node_except_input`` lets the edges that leave
     the cell's inputs keep their own, as the authors' NAS-Bench-201 node mode does.

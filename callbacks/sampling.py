@@ -9,6 +9,12 @@ class Sampling(Heuristic):
     """``random_a``, ``random_nas``, ``fairnas``, or ``sandwich``; `paths_per_step` random paths with averaged
     gradients.
 
+    Picture::
+
+        random_nas   ● ○ ○ ○ ○   one path a step
+        fairnas      ● ● ● ● ●   every operation once, one step
+        sandwich     ▲ ● ▽       largest, random, smallest
+
     Mechanism: ``random_a`` is uniform over isomorphism classes (`random_member` trains a random member of the class in
     place of its canonical one), ``random_nas`` uniform over raw encodings. ``fairnas`` draws one topology and one
     random permutation of the operations per slot, m paths for m operations, in which every operation of every slot

@@ -8,6 +8,11 @@ from nas_lightning.heuristic import Heuristic
 class TrainPortion(Heuristic):
     """Share p of the training images that train the weights; the other (1 − p)·N are held out for scoring.
 
+    Picture::
+
+        images   ████████████████░░░░░░░░
+                 train           held out: they score
+
     Mechanism: one permutation, keyed by the split's seed alone, orders the N images; the first ⌊p·N⌋ train.
 
     Source: Yu, Ranftl, Salzmann (arXiv 2110.01154), low-fidelity factors.

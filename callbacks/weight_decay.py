@@ -8,6 +8,11 @@ from nas_lightning.heuristic import Heuristic
 class WeightDecay(Heuristic):
     """L2 penalty, added to the gradient as SGD does.
 
+    Picture::
+
+        λ = 0   w ████████████████   as the gradient says
+        λ > 0   w ████████▅▅▃▃▂▂▁▁   shrinks at its own steps
+
     Mechanism: g ← g + λ·w for every parameter w of the step's paths, batch-norm's scale and shift included, before the
     momentum; w is the whole shared tensor, also where a path reads a slice of it.
 

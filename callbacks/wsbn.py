@@ -12,6 +12,13 @@ from nas_lightning.spaces import Space
 class WSBN(Heuristic):
     """Weight-sharing batch normalisation: scale, shift and statistics of their own for every incoming-edge pattern.
 
+    Picture::
+
+        inputs a b c     statistics and scale
+               █ · ·  →  bank a
+               █ █ ·  →  bank ab
+               · █ █  →  bank bc
+
     Mechanism: ``on`` keeps for vertex i one bank per non-empty set of its i possible predecessors, 2^i − 1 in all, and
     uses the sampled cell's; the others stay untouched. ``per_input`` keeps i banks, one per incoming edge, as NAO does;
     the inputs are summed before the operation, so that the vertex normalises once, with the mean of its active banks.

@@ -10,6 +10,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 
 from nas_lightning import plan
 from nas_lightning.config.ablations import register_ablations
+from nas_lightning.config.help import register_help
 from nas_lightning.predictors import CHEAP
 
 
@@ -127,6 +128,7 @@ class TrainerSchema:
     deterministic: bool = False
     """Deterministic algorithms on a GPU, at a cost in speed and memory (docs/RELIABILITY.md); a CPU run is as it is."""
     progress_bar: bool = True
+    """Show progress: a bar on a terminal, lines in a log file."""
     checkpoint_every: int = 10
     """Epochs between checkpoints; the last epoch is always saved."""
     checkpoint_every_steps: int | None = None
@@ -154,7 +156,9 @@ class TableSchema:
 @dataclass
 class AblationSchema:
     factor: str = MISSING
+    """The one heuristic that an ablation changes; ablation=<factor>_<setting> sets both fields."""
     setting: str = MISSING
+    """What it is changed to: a file of heuristics/<factor>."""
 
 
 @dataclass
@@ -162,6 +166,7 @@ class LoggerSchema:
     name: str = "none"
     """none, csv, tensorboard or wandb; metrics.csv is written in any case."""
     project: str = "nas-lightning"
+    """Project of W&B that the run is shown in."""
     checkpoint: bool = False
     """Keep the final checkpoint as an artifact; logger=wandb alone has these."""
 
@@ -177,6 +182,7 @@ class TrainConfig:
     benchmark: BenchmarkSchema = field(default_factory=BenchmarkSchema)
     plan: PlanSchema = field(default_factory=PlanSchema)
     heuristics: dict[str, Any] = field(default_factory=dict)
+    """Callbacks by their factors, see above; heuristics.<factor>=null removes one."""
     ablation: AblationSchema | None = None
     evaluation: EvaluationSchema = field(default_factory=EvaluationSchema)
     trainer: TrainerSchema = field(default_factory=TrainerSchema)
@@ -222,3 +228,4 @@ def register() -> None:
     store = ConfigStore.instance()
     store.store(name="train_schema", node=TrainConfig)
     register_ablations()
+    register_help("train", TrainConfig)

@@ -16,6 +16,7 @@ from typing import Any
 from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
+from nas_lightning.config.help import register_help
 from nas_lightning.config.schema import BenchmarkSchema, DataSchema, PlanSchema, SpaceSchema, TrainerSchema
 from nas_lightning.search.algorithm import (
     algorithm_class,
@@ -38,6 +39,7 @@ class BudgetSchema:
 @dataclass
 class BenchmarkObjectiveSchema:
     name: str = "benchmark"
+    """Of the group objective."""
     value: str | None = None
     """The metric that guides the search; null takes validation accuracy where the table has it, else its default."""
     truth: str | None = None
@@ -53,6 +55,7 @@ class BenchmarkObjectiveSchema:
 @dataclass
 class SupernetObjectiveSchema:
     name: str = "supernet"
+    """Of the group objective."""
     score: str = "accuracy"
     """accuracy, negative_cross_entropy, linear_probe or class_separation, with shared weights, on held-out images."""
     probe_images: int = 0
@@ -74,6 +77,7 @@ class SupernetObjectiveSchema:
 @dataclass
 class TrainingObjectiveSchema:
     name: str = "training"
+    """Of the group objective."""
     min_epochs: int | None = None
     """Lowest fidelity; null trains every architecture in full."""
     batch_size: int = 100
@@ -87,6 +91,7 @@ class SearchLoggerSchema:
     name: str = "none"
     """none, csv, tensorboard or wandb: a view of search.csv and result.json, which are written in any case."""
     project: str = "nas-lightning"
+    """Project of W&B that the search is shown in."""
 
 
 @dataclass
@@ -94,7 +99,9 @@ class SearchConfig:
     """python search.py: search an architecture on a table, on a trained super-net, or by real training."""
 
     algorithm: Any = MISSING
+    """A choice of the group, with its settings as fields: docs/SEARCH.md."""
     objective: Any = MISSING
+    """A choice of the group, with its settings as fields: benchmark, supernet or training."""
     budget: BudgetSchema = field(default_factory=BudgetSchema)
     space: SpaceSchema = field(default_factory=SpaceSchema)
     data: DataSchema = field(default_factory=DataSchema)
@@ -130,6 +137,7 @@ class SearchConfig:
     force: bool = False
     """Repeat a search that is already complete."""
     progress_bar: bool = True
+    """Show progress: a bar on a terminal, lines in a log file."""
     dry_run: bool = False
     """Only print the jobs and which of them are done; start nothing, write nothing."""
     runs: str = "runs"
@@ -203,6 +211,7 @@ def register() -> None:
     """
     store = ConfigStore.instance()
     store.store(name="search_schema", node=SearchConfig)
+    register_help("search", SearchConfig, OBJECTIVES)
     for name in packaged_algorithms():
         store.store(group="schema/algorithm", name=name, node=algorithm_schema(name))
     for name, point in installed_algorithms().items():
