@@ -11,7 +11,9 @@ from typing import Any
 from nas_lightning.benchmarks.convert.command import FORMATS, convert
 from nas_lightning.benchmarks.errors import BenchmarkError
 from nas_lightning.benchmarks.registry import KNOWN
-from nas_lightning.spaces import ArchitectureError, SpaceError, get_space
+from nas_lightning.errors import UserError, one_sentence
+from nas_lightning.processes.signals import INTERRUPTED, Stopped, stoppable
+from nas_lightning.spaces import get_space
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,6 +53,11 @@ def parser() -> argparse.ArgumentParser:
     )
     make.add_argument("--accuracy", default="accuracy", help="format genotypes: column of accuracies")
     make.add_argument("--metric", default="test_accuracy", help="format genotypes: what the accuracies are")
+    make.add_argument(
+        "--seeds",
+        action="store_true",
+        help="formats table and genotypes: rows of one architecture are repeated trainings, kept apart",
+    )
     make.add_argument("--percent", action="store_true", help="format genotypes: accuracies are percents")
     return main
 
@@ -155,38 +162,45 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command line; 1 and one sentence on standard error where something is wrong."""
     args = parser().parse_args(argv)
     try:
-        if args.command == "list":
-            run_list(args.root)
-        elif args.command == "info":
-            run_info(args.name, args.root)
-        elif args.command == "verify":
-            run_verify(args.path, args.root, args.sha256)
-        else:
-            mapping = dict(pair.split("=", 1) for pair in args.column if "=" in pair)
-            if len(mapping) < len(args.column):
-                raise BenchmarkError("--column needs the form OURS=THEIRS, as in test_accuracy=acc:percent")
-            out = convert(
-                args.format,
-                args.file,
-                args.out,
-                space=get_space(args.space).name,
-                dataset=args.dataset,
-                architecture=args.architecture,
-                columns=mapping,
-                accuracy=args.accuracy,
-                metric=args.metric,
-                percent=args.percent,
-                memory_gb=args.memory_gb,
-                curves=args.curves,
-                show_progress=True,
-            )
-            print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
-    except (BenchmarkError, ArchitectureError, SpaceError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        with stoppable():  # so that nothing half-written stays
+            return _run(args)
+    except (UserError, OSError) as error:
+        where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
+        print(f"error: {one_sentence(where + str(getattr(error, 'strerror', None) or error))}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except (Stopped, KeyboardInterrupt) as stopped:
         print("interrupted; nothing was written", file=sys.stderr)
-        return 130
+        return getattr(stopped, "exit_code", INTERRUPTED)
+
+
+def _run(args: argparse.Namespace) -> int:
+    if args.command == "list":
+        run_list(args.root)
+    elif args.command == "info":
+        run_info(args.name, args.root)
+    elif args.command == "verify":
+        run_verify(args.path, args.root, args.sha256)
+    else:
+        mapping = dict(pair.split("=", 1) for pair in args.column if "=" in pair)
+        if len(mapping) < len(args.column):
+            raise BenchmarkError("--column needs the form OURS=THEIRS, as in test_accuracy=acc:percent; name each once")
+        out = convert(
+            args.format,
+            args.file,
+            args.out,
+            space=get_space(args.space).name,
+            dataset=args.dataset,
+            architecture=args.architecture,
+            columns=mapping,
+            accuracy=args.accuracy,
+            metric=args.metric,
+            percent=args.percent,
+            seeds=args.seeds,
+            memory_gb=args.memory_gb,
+            curves=args.curves,
+            show_progress=True,
+        )
+        print(f"wrote {out} ({out.stat().st_size / 1e6:.1f} MB)")
     return 0
 
 

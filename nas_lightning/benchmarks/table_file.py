@@ -8,6 +8,7 @@ itself. A file is written beside its destination, flushed to disk and renamed: w
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import tempfile
@@ -21,6 +22,7 @@ import pyarrow as pa
 
 from nas_lightning.benchmarks.column import KINDS, refused
 from nas_lightning.benchmarks.errors import BenchmarkError
+from nas_lightning.runs.files import parse_json, remove_leftovers
 
 FORMAT, VERSION = "nas-lightning-table", 1
 HEADER = b"nas_lightning"
@@ -72,10 +74,12 @@ def _header_crc(header: dict[str, Any]) -> int:
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its name when the block ends well and vanishes when it does not."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
+    remove_leftovers(path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     part = Path(name)
     try:
+        with contextlib.suppress(OSError):  # a mark for `remove_leftovers` that the writer lives
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield part
         with part.open("rb+") as file:
             os.fsync(file.fileno())
@@ -83,6 +87,7 @@ def replacing(path: Path) -> Iterator[Path]:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+        os.close(handle)
 
 
 def write_columns(path: Path, columns: dict[str, Any], header: dict[str, Any]) -> None:
@@ -135,7 +140,7 @@ def header_of(table: pa.Table) -> dict[str, Any] | None:
     if raw is None:
         return None
     try:
-        header = json.loads(raw)
+        header = parse_json(raw)
         return header if header["format"] == FORMAT else None
     except (ValueError, KeyError, TypeError):
         return {"format": FORMAT, "damaged": True}

@@ -28,12 +28,19 @@ _RESERVED = (
 )
 
 
+_DATASETS = {
+    **{name: name for name in ("cifar10", "cifar100", "digits", "imagenet")},
+    "c10": "cifar10",
+    "c100": "cifar100",
+    "in16": "imagenet16_120",
+    "imagenet16120": "imagenet16_120",
+}
+
+
 def dataset_name(name: str) -> str:
     """The project's name of a data set: ``ImageNet16-120`` and ``imagenet16_120`` are one."""
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
-    return {"imagenet16120": "imagenet16_120", "in16": "imagenet16_120", "c10": "cifar10", "c100": "cifar100"}.get(
-        plain, name
-    )
+    return _DATASETS.get(plain, name)
 
 
 def write_table(

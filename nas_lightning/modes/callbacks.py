@@ -6,7 +6,6 @@ import csv
 import io
 from contextlib import nullcontext
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from nas_lightning.errors import UserError
 from nas_lightning.logging.loggers import RunLogger
 from nas_lightning.ranking.fusion import rank_average
 from nas_lightning.runs.files import write_atomically
+from nas_lightning.runs.temporary import temporary_folder
 from nas_lightning.scoring.evaluation import Evaluation
 from nas_lightning.scoring.files import draw
 from nas_lightning.scoring.score import Scores
@@ -80,10 +80,10 @@ class RankingCallback(pl.Callback):
         subjects = self.evaluation.subjects
         headline = self.evaluation.headline if self.evaluation.headline in scores else "accuracy"
         rows = (subjects.names, scores["accuracy"].tolist(), subjects.truth.tolist())
-        with TemporaryDirectory() as folder:
+        with temporary_folder("picture") as folder:
             picture = None
             if subjects.table is not None:
-                picture = draw(Path(folder) / "ranking.png", self.evaluation, headline, scores[headline])
+                picture = draw(folder / "ranking.png", self.evaluation, headline, scores[headline])
             self.logger.ranking(name, *rows, picture)
 
 

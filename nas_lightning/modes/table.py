@@ -46,7 +46,7 @@ def journal_rows(folder: Path) -> Iterator[dict[str, Any]]:
     """Rows of the journal whose checksum fits; a line cut by a kill is passed over, and its training is repeated."""
     path = folder / JOURNAL
     for line in path.read_bytes().split(b"\n") if path.exists() else ():
-        with suppress(ValueError, RecursionError):
+        with suppress(ValueError):
             row = unseal(line)
             if _is_row(row):
                 yield row

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from nas_lightning.errors import UserError
 from nas_lightning.runs.archive import unpacked
-from nas_lightning.runs.files import write_atomically
+from nas_lightning.runs.files import remove_leftovers, write_atomically
 from nas_lightning.runs.reading import Run, checked, clean, find_runs
 from nas_lightning.spaces import get_space
 
@@ -40,6 +40,8 @@ def build(
         raise UserError(f"--out {out} is a file; name a folder")
     runs = [checked(run) for run in find_runs(folders, shown)]
     out.mkdir(parents=True, exist_ok=True)  # what cannot be written to is known before the work
+    remove_leftovers(out)
+    remove_leftovers(out / "figures")
     conditions, remarks = study.conditions_of(runs, replicates)
     rows = gap.gaps(conditions)
     tables.write_csv(out / "ablation.csv", conditions)

@@ -150,7 +150,7 @@ def _parquet_records(path: Path) -> list[dict[str, Any]]:
 
 def _json_records(path: Path) -> list[dict[str, Any]]:
     try:
-        value = load_json(path)
+        value = load_json(path, unique=True)
     except ValueError as error:
         raise UserError(f"{path} {error}") from None
     if isinstance(value, dict):

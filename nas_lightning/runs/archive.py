@@ -9,21 +9,19 @@ not. The same runs give the same bytes.
 
 from __future__ import annotations
 
-import fcntl
 import io
 import lzma
-import shutil
 import sys
 import tarfile
 import zlib
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
 
 from nas_lightning.errors import UserError
-from nas_lightning.runs.files import write_atomically
+from nas_lightning.runs.files import remove_leftovers, write_atomically
 from nas_lightning.runs.reading import clean, find_runs
+from nas_lightning.runs.temporary import temporary_folder
 
 SUFFIXES = (".tar.xz", ".tar.gz", ".tar")
 KEPT = ("result.json", "ranking.parquet", "metrics.csv", "timings.json", "search.csv", "error.txt")
@@ -45,6 +43,7 @@ def pack(folder: Path, out: Path) -> int:
             entry = tarfile.TarInfo(file.relative_to(root).as_posix())
             entry.size = len(content)
             archive.addfile(entry, io.BytesIO(content))
+    remove_leftovers(out.parent)
     write_atomically(out, lzma.compress(buffer.getvalue(), preset=9 | lzma.PRESET_EXTREME))
     return len(runs)
 
@@ -57,7 +56,6 @@ def unpacked(inputs: Sequence[str | Path]) -> Iterator[list[Path]]:
     `MOST_FILES` files, `MOST_BYTES` unpacked, or `DEEPEST` nested folders. What a kill has left is removed by the next
     call. Raises UserError for an archive that is damaged, hostile or too large.
     """
-    _remove_abandoned()
     with ExitStack() as stack:
         found = []
         for given in map(Path, inputs):
@@ -66,8 +64,7 @@ def unpacked(inputs: Sequence[str | Path]) -> Iterator[list[Path]]:
                 continue
             if not hasattr(tarfile, "data_filter"):
                 raise UserError(f"{given}: this Python unpacks no archives safely; use 3.11.4 or newer, or unpack it")
-            folder = Path(stack.enter_context(TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)))
-            stack.enter_context(_locked(folder))
+            folder = stack.enter_context(temporary_folder("report"))
             try:
                 with tarfile.open(given) as archive:
                     _extract(archive, given, folder / "runs")
@@ -83,7 +80,6 @@ def unpacked(inputs: Sequence[str | Path]) -> Iterator[list[Path]]:
 
 
 MOST_FILES, MOST_BYTES, DEEPEST = 200_000, 4 << 30, 16
-_PREFIX = "nas-lightning-report-"
 
 
 def _extract(archive: tarfile.TarFile, given: Path, folder: Path) -> None:
@@ -97,23 +93,6 @@ def _extract(archive: tarfile.TarFile, given: Path, folder: Path) -> None:
         if member.name.count("/") > DEEPEST:
             raise UserError(f"{given} holds folders nested more than {DEEPEST} deep; no archive of runs does")
         archive.extract(member, folder, filter="data", set_attrs=False)
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """A lock that says that the folder's user lives: gone with the process, however it ends."""
-    with (folder / "in-use").open("w") as file:
-        with suppress(OSError):
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
-
-
-def _remove_abandoned() -> None:
-    """Remove the folders of commands that were killed."""
-    for folder in Path(gettempdir()).glob(f"{_PREFIX}*"):
-        with suppress(OSError), (folder / "in-use").open() as file:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def main(arguments: Sequence[str]) -> int:

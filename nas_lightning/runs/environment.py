@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import shlex
@@ -12,6 +11,8 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from nas_lightning.runs.files import parse_json
 
 
 def environment(data_record: Mapping[str, Any] | None = None, threads: int | None = None) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def environment_changes(folder: Path, now: Mapping[str, Any]) -> list[str]:
     """
     kept = ("python", "processor", "threads")
     try:
-        then = json.loads((folder / "environment.json").read_text())
+        then = parse_json((folder / "environment.json").read_bytes())
         before = {**then["packages"], **{k: then[k] for k in kept}, "commit": str(then.get("commit"))[:12]}
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return []

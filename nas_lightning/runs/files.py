@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -45,12 +46,48 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
         raise
 
 
+_HALF = re.compile(
+    r"\..+\.(json|jsonl|yaml|csv|txt|md|tex|html|parquet|arrow|png|svg|pdf|npz|ckpt|xz)\.[a-z0-9_]{8}(\.part)?"
+)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what kills have left half-written in a folder and its checkpoints; what a living process writes stays."""
+    for part in (folder, folder / "checkpoints"):
+        with suppress(OSError):
+            for name in os.listdir(part):
+                if _HALF.fullmatch(name):
+                    with suppress(OSError), (part / name).open() as file:
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        (part / name).unlink()
+
+
 def _synchronise(folder: Path) -> None:
     """Flush a folder's entries, so that a rename outlives a power failure; not every file system can."""
     descriptor = os.open(folder, os.O_RDONLY)
     with suppress(OSError):
         os.fsync(descriptor)
     os.close(descriptor)
+
+
+def parse_json(content: bytes | str, unique: bool = False) -> Any:
+    """The value of a JSON text. Raises ValueError in a few words, also for nesting without end; with `unique` for an
+    object that holds a key twice, of which the first would be lost."""
+    try:
+        return json.loads(content, object_pairs_hook=_distinct if unique else None)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except UnicodeDecodeError:
+        raise ValueError("it is no UTF-8 text") from None
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"it holds {twice[:60]!r} twice")
+    return found
 
 
 def to_json(value: Any) -> bytes:

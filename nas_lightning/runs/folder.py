@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.runs.files import RunError
+from nas_lightning.runs.files import RunError, parse_json, remove_leftovers
 
 SCHEMA_VERSION = 1
 """Of result.json and of the hash; a folder of another version is refused."""
@@ -20,16 +20,6 @@ DIVERGED = "diverged"
 """Status of a result whose training ended at a loss that is no number, or far above that of a guess."""
 
 RESULT = "result.json"
-
-
-def remove_leftovers(folder: Path) -> None:
-    """Remove what kills have left half-written in a run folder; what a living process writes stays."""
-    for part in (folder, folder / "checkpoints"):
-        for name in ("*.json", "*.yaml", "*.csv", "*.txt", "*.parquet", "*.png", "*.npz", "*.ckpt"):
-            for leftover in part.glob(f".{name}.????????"):
-                with suppress(OSError), leftover.open() as file:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    leftover.unlink()
 
 
 @contextmanager
@@ -70,8 +60,8 @@ def finished(folder: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        result = json.loads(path.read_text())
-    except (ValueError, UnicodeDecodeError) as error:
+        result = parse_json(path.read_bytes())
+    except ValueError as error:
         raise RunError(f"{path} is damaged ({error}); delete it or repeat the run with force=true") from error
     if not isinstance(result, dict) or result.get("schema_version") != SCHEMA_VERSION:
         raise RunError(

@@ -16,6 +16,7 @@ from typing import Any, TypeGuard
 import numpy as np
 
 from nas_lightning.errors import UserError
+from nas_lightning.runs.files import parse_json
 from nas_lightning.runs.folder import DIVERGED, SCHEMA_VERSION
 from nas_lightning.runs.shapes import wrong_shape
 
@@ -192,18 +193,23 @@ def _run_folders(root: Path) -> Iterable[Path]:
 _LARGEST = 1 << 28  # bytes of a result.json; ours have some thousand
 
 
-def load_json(file: Path) -> Any:
-    """The content of a JSON file, its texts fit to be shown. Raises ValueError: what is wrong, in a few words."""
+def load_json(file: Path, unique: bool = False) -> Any:
+    """The content of a JSON file, its texts fit to be shown; `unique` as of `parse_json`.
+
+    Raises ValueError: what is wrong, in a few words.
+    """
     try:
         if file.stat().st_size > _LARGEST:
             raise ValueError("is too large")
-        return _plain(json.loads(file.read_bytes()))
+        return _plain(parse_json(file.read_bytes(), unique))
+    except json.JSONDecodeError:
+        raise ValueError("is no JSON") from None
     except RecursionError:
         raise ValueError("is nested too deeply") from None
     except OSError as error:
         raise ValueError(f"cannot be read ({error.strerror})") from None
-    except (json.JSONDecodeError, UnicodeDecodeError):
-        raise ValueError("is no JSON") from None
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix("it ")) from None
 
 
 def _plain(value: Any) -> Any:

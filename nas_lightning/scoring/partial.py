@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from nas_lightning.errors import one_sentence
-from nas_lightning.runs.files import write_atomically
+from nas_lightning.runs.files import parse_json, write_atomically
 
 CHUNK = 32
 """Architectures scored between two looks at the clock."""
@@ -75,7 +75,7 @@ class PartialScores:
         try:
             with np.load(path, allow_pickle=False) as file:
                 key, index, values = str(file["key"]), file["index"], file["values"]
-            old = json.loads(key)
+            old = parse_json(key)
             if (
                 not isinstance(old, dict)
                 or index.ndim != 1

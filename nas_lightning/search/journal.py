@@ -23,6 +23,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+from nas_lightning.runs.files import parse_json
 from nas_lightning.search.trial import SearchError
 
 SCHEMA_VERSION = 1
@@ -44,7 +45,16 @@ def unseal(line: bytes) -> Any:
     body, crc = line[len(_HEAD) : -18], line[-18:]
     if line[: len(_HEAD)] != _HEAD or crc != b"%s%08x%s" % (_MIDDLE, zlib.crc32(body), _TAIL):
         raise ValueError("checksum")
-    return json.loads(body)
+    return parse_json(body)
+
+
+def _offsets(content: bytes) -> set[Any]:
+    """The positions that a file of damaged lines names; lines that are damaged themselves name none."""
+    found = set()
+    for line in content.splitlines():
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            found.add(parse_json(line)["offset"])
+    return found
 
 
 def _workers_of(path: Path) -> Path:
@@ -142,7 +152,7 @@ class Journal:
         for line in data.splitlines(keepends=True):
             try:
                 event = unseal(line[:-1])
-            except (ValueError, RecursionError):
+            except ValueError:
                 event = None
             if isinstance(event, dict):
                 events.append(event)
@@ -154,7 +164,7 @@ class Journal:
     def _set_aside(self, offset: int, line: bytes) -> None:
         known = set()
         if self._damaged_path.exists():
-            known = {json.loads(entry)["offset"] for entry in self._damaged_path.read_text().splitlines()}
+            known = _offsets(self._damaged_path.read_bytes())
         if offset not in known:
             with self._damaged_path.open("a") as file:
                 file.write(json.dumps({"offset": offset, "line": line.decode("latin-1")}) + "\n")

@@ -25,7 +25,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning.benchmarks.locate import embedded_names
-from nas_lightning.runs.files import write_atomically
+from nas_lightning.runs.files import parse_json, write_atomically
 from nas_lightning.sweep.jobs import Job, describe, refused_folder, varying
 
 PLANS = ".plans"
@@ -86,7 +86,7 @@ class Planner:
         self.path = Path(master.runs) / PLANS / f"{fingerprint(master)}.json"
         self._known: dict[str, dict[str, Any]] = {}
         try:
-            known = json.loads(self.path.read_text(encoding="utf-8"))
+            known = parse_json(self.path.read_bytes())
         except (OSError, ValueError):
             known = {}  # no plans yet, or damaged ones: they are only a shortcut
         if isinstance(known, dict):

@@ -6,7 +6,6 @@ import errno
 import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
@@ -23,6 +22,7 @@ from nas_lightning.errors import UserError
 from nas_lightning.processes.launch import device_count, is_other_rank, started_outside
 from nas_lightning.processes.signals import handled_by
 from nas_lightning.runs.files import refused_by_disk, write_atomically
+from nas_lightning.runs.temporary import temporary_folder
 from nas_lightning.sweep import summary
 from nas_lightning.sweep.dry_run import REFUSED
 from nas_lightning.sweep.gpus import Share, visible_gpus
@@ -109,7 +109,11 @@ class StudySweep(BasicSweeper):
         if not jobs:
             return
         assert self.launcher is not None
-        places = Path(tempfile.mkdtemp(prefix="nas-lightning-"))
+        with temporary_folder("sweep") as places:
+            self._launch(jobs, first, places)
+
+    def _launch(self, jobs: Sequence[Job], first: int, places: Path) -> None:
+        """`launch`, with a folder for what the processes share."""
         share = Share(places, self.processes, visible_gpus(), self._gpus_of_a_job()) if self.processes > 1 else None
         for job in jobs:
             if self.is_first and job.refusal is None and (job.refused_folder / ERROR).exists():
@@ -129,24 +133,21 @@ class StudySweep(BasicSweeper):
             with handled, deaths_kept(launcher, batch):
                 launcher.launch([list(job.overrides) for job in batch], initial_job_idx=start)
 
-        try:
-            while queue:
-                try:
-                    for i in range(0, len(queue), size):
-                        launch(queue[i : i + size])
-                    queue = []
-                except BrokenProcessPool:  # killed, out of memory, crashed: one of those that were under way
-                    left = [job for job in queue if not _is_done(job, started) and not _has_failed(job, started)]
-                    suspects += left[: self.processes]
-                    queue = left[self.processes :]
-            for job in suspects:
-                try:
-                    launch([job])
-                except BrokenProcessPool as error:
-                    words = " ".join(str(error).split())
-                    write_atomically(job.folder / ERROR, f"The process of this job died: {words}\n".encode())
-        finally:
-            shutil.rmtree(places, ignore_errors=True)
+        while queue:
+            try:
+                for i in range(0, len(queue), size):
+                    launch(queue[i : i + size])
+                queue = []
+            except BrokenProcessPool:  # killed, out of memory, crashed: one of those that were under way
+                left = [job for job in queue if not _is_done(job, started) and not _has_failed(job, started)]
+                suspects += left[: self.processes]
+                queue = left[self.processes :]
+        for job in suspects:
+            try:
+                launch([job])
+            except BrokenProcessPool as error:
+                words = " ".join(str(error).split())
+                write_atomically(job.folder / ERROR, f"The process of this job died: {words}\n".encode())
 
     def _gpus_of_a_job(self) -> int:
         """As the part of the command says that all jobs share."""

@@ -138,7 +138,11 @@ def test_mapped_columns(tmp_path, name, suffix):
         ("cell,acc\n", {"test_accuracy": "acc"}, "no rows"),
         ("cell,acc\nnonsense,1\n", {"test_accuracy": "acc"}, "row 1 of"),
         ("cell,acc\n|none~0|+|none~0|none~1|+|none~0|none~1|none~2|,high\n", {"test_accuracy": "acc"}, "no number"),
-        ("cell,acc\n|none~0|+|none~0|none~1|+|none~0|none~1|none~2|,93\n", {"test_accuracy": "acc"}, "percents by 100"),
+        (
+            "cell,acc\n|none~0|+|none~0|none~1|+|none~0|none~1|none~2|,93\n",
+            {"test_accuracy": "acc"},
+            "test_accuracy=acc:percent",
+        ),
         (
             "cell,acc\n|none~0|+|none~0|none~1|+|none~0|none~1|none~2|,93\n",
             {"test_accuracy": "acc:permille"},
@@ -156,3 +160,69 @@ def test_wrong_mappings_are_refused(tmp_path, content, columns, message):
     with pytest.raises(BenchmarkError, match=message):
         convert("table", source, tmp_path / "out.arrow", space="nasbench201", architecture="cell", columns=columns)
     assert not (tmp_path / "out.arrow").exists()
+
+
+CELLS = ["|none~0|+|none~0|none~1|+|none~0|none~1|none~2|", "|none~0|+|none~0|none~1|+|none~0|none~1|skip_connect~2|"]
+
+
+def converted(tmp_path, content, **options):
+    (tmp_path / "t.csv").write_bytes(content if isinstance(content, bytes) else content.encode())
+    given = {"space": "nasbench201", "columns": {"test_accuracy": "acc"}, **options}
+    return Benchmark.open(convert("table", tmp_path / "t.csv", tmp_path / "t.arrow", **given))
+
+
+def test_a_spreadsheets_csv_is_read(tmp_path):
+    """A byte-order mark, spaces after commas, percent signs."""
+    content = f"\ufeffarchitecture, acc\r\n{CELLS[0]}, 93.1%\r\n {CELLS[1]} , 50 %\r\n"
+    np.testing.assert_allclose(converted(tmp_path, content).accuracies(CELLS), [0.931, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "message"),
+    [
+        (
+            f"architecture,acc\n{CELLS[0]},0.931\n{CELLS[1]},0.7\n{CELLS[0]},0.50\n",
+            {},
+            "rows 1 and 3 .* --seeds",
+        ),
+        (f"architecture,acc,acc\n{CELLS[0]},0.931,0.5\n", {}, "two columns are named 'acc'"),
+        (f"architecture,acc, acc \n{CELLS[0]},0.931,0.5\n", {}, "two columns are named 'acc'"),
+        (f"architecture,acc\n{CELLS[0]},0.931\n{CELLS[1]},\n", {}, "row 2 .* no number"),
+        (f"architecture,acc\n{CELLS[0]},93.1%\n{CELLS[1]},0.5\n", {}, "percents and some are not"),
+        (f"architecture,acc\n{CELLS[0]},93.1\n{CELLS[1]},50\n", {}, "test_accuracy=acc:percent"),
+        (f"architecture,acc\n{CELLS[0]},0.931\n", {"columns": {"test_accuracy": "acc:percent"}}, "fractions already"),
+        (f"architecture,acc\n{CELLS[0]},inf\n", {}, "infinite"),
+        (f"architecture,acc\n{CELLS[0]},-0.1\n", {}, "from 0 to 1"),
+        (f"architecture,acc\n{CELLS[0]},-3\n", {"columns": {"train_seconds": "acc"}}, "not negative"),
+        (f"architecture,acc\n{CELLS[0]},inf\n", {"columns": {"macs": "acc"}}, "infinite"),
+        (f"architecture,acc\n{CELLS[0]},1\n{CELLS[0]},2\n", {"columns": {"params": "acc"}, "seeds": True}, "differs"),
+    ],
+)
+def test_what_is_ambiguous_or_cannot_be_is_refused(tmp_path, content, options, message):
+    with pytest.raises(BenchmarkError, match=message) as refusal:
+        converted(tmp_path, content, **options)
+    assert len(str(refusal.value)) < 300
+    assert not (tmp_path / "t.arrow").exists()
+
+
+def test_repeated_trainings_are_kept_apart_when_asked(tmp_path):
+    rows = [(CELLS[0], 0.9, 7), (CELLS[1], 0.7, 8), (CELLS[0], 0.5, 7)]
+    content = "architecture,acc,params\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows)
+    table = converted(tmp_path, content, seeds=True, columns={"test_accuracy": "acc", "params": "params"})
+    np.testing.assert_allclose(table.accuracies(CELLS), [0.7, 0.7])
+    np.testing.assert_array_equal(table.seed_accuracies(CELLS), [[0.9, 0.5], [0.7, np.nan]])
+    assert table.params(CELLS).tolist() == [7, 8]
+
+
+def test_a_json_object_with_one_key_twice_is_refused(tmp_path):
+    one = '{"test_acc": [90, 91, 92], "params": 1, "flops": 2}'
+    (tmp_path / "m.json").write_text(f'{{"00000000": {one}, "00000000": {one}}}')
+    with pytest.raises(BenchmarkError, match="twice"):
+        convert("macro", tmp_path / "m.json", tmp_path / "t.arrow")
+
+
+def test_data_set_names_are_written_in_one_way(tmp_path):
+    content = f"architecture,acc\n{CELLS[0]},0.9\n"
+    assert converted(tmp_path, content, dataset="CIFAR10").datasets == ("cifar10",)
+    assert converted(tmp_path, content, dataset="ImageNet16-120").datasets == ("imagenet16_120",)
+    assert converted(tmp_path, content, dataset="MyImages").datasets == ("MyImages",)

@@ -65,6 +65,7 @@ def convert(
     accuracy: str = "accuracy",
     metric: str = "test_accuracy",
     percent: bool = False,
+    seeds: bool = False,
     memory_gb: float = 8.0,
     curves: bool = False,
     show_progress: bool = False,
@@ -72,7 +73,8 @@ def convert(
     """Convert an official file (`FORMATS`) to a table at `out` (.arrow or .parquet).
 
     `space`, `dataset`, `architecture` and `columns` belong to format "table", `accuracy`, `metric` and `percent` to
-    "genotypes", `memory_gb` and `curves` to "nasbench201" and "nats". Raises BenchmarkError; nothing is at `out` then.
+    "genotypes", `seeds` to both, `memory_gb` and `curves` to "nasbench201" and "nats".
+    Raises BenchmarkError; nothing is at `out` then.
     """
     source, out = Path(source).expanduser(), Path(out).expanduser()
     if kind not in FORMATS:
@@ -81,6 +83,8 @@ def convert(
         raise BenchmarkError(f"{source} does not exist; give the official file (info tells where it is published)")
     if out.suffix not in (".arrow", ".parquet"):
         raise BenchmarkError(f"{out.name} must end in .arrow (memory-mapped) or .parquet (compressed)")
+    if out.is_dir():
+        raise BenchmarkError(f"{out} is a folder; name the file to write in it")
     if source.is_dir() and kind != "nats":
         raise BenchmarkError(f"{source} is a folder; give the official file")
     from nas_lightning.benchmarks.locate import sha256_of
@@ -107,6 +111,7 @@ def convert(
             accuracy,
             metric,
             percent,
+            seeds,
             memory_gb,
             curves,
         )
@@ -139,6 +144,7 @@ def _read(
     accuracy: str,
     metric: str,
     percent: bool,
+    seeds: bool,
     memory_gb: float,
     curves: bool,
 ) -> tuple[dict[str, Any], list[Column], str | None, dict[str, Any], str]:
@@ -164,5 +170,5 @@ def _read(
     from nas_lightning.benchmarks.convert import plain
 
     if kind == "genotypes":
-        return *plain.read_genotypes(source, dataset, accuracy, percent, metric), None, {}, "darts_nds"
-    return *plain.read(source, space, dataset, architecture, columns), None, {}, space
+        return *plain.read_genotypes(source, dataset, accuracy, percent, metric, seeds), None, {}, "darts_nds"
+    return *plain.read(source, space, dataset, architecture, columns, seeds), None, {}, space

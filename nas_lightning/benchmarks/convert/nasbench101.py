@@ -7,7 +7,6 @@ evaluation before training, at half time and at the end. Three runs at each budg
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 from nas_lightning.benchmarks.column import Column
 from nas_lightning.benchmarks.convert.tfrecord import records
 from nas_lightning.benchmarks.errors import BenchmarkError
+from nas_lightning.runs.files import parse_json
 from nas_lightning.spaces import ArchitectureError, NB101Space
 from nas_lightning.spaces.nasbench101_table import encode_nasbench101
 
@@ -83,7 +83,7 @@ def read(path: Path, progress: Callable[[int], None] | None = None) -> tuple[dic
     grids: dict[int, _Grid] = {}
     for record in records(path, progress):
         try:
-            module_hash, epochs, adjacency, operations, raw = json.loads(record)
+            module_hash, epochs, adjacency, operations, raw = parse_json(record)
             metrics = message.FromString(base64.b64decode(raw))
             digest = bytes.fromhex(module_hash)
             row = rows.get(digest)

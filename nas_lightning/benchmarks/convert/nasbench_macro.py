@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pyarrow as pa
 from nas_lightning.benchmarks.column import Column
 from nas_lightning.benchmarks.encoding import encode
 from nas_lightning.benchmarks.errors import BenchmarkError
+from nas_lightning.runs.files import parse_json
 from nas_lightning.spaces import get_space
 
 _NOTE = "best of 50 epochs on the test images, as published; given in percent, divided by 100"
@@ -25,12 +25,12 @@ def read_json(path: Path) -> Read:
     Raises BenchmarkError.
     """
     try:
-        data = json.loads(path.read_bytes())
+        data = parse_json(path.read_bytes(), unique=True)
         names = list(data)
         runs = np.array([data[name]["test_acc"] for name in names], np.float64)
         params = np.array([data[name]["params"] for name in names], np.int64)
         flops = np.array([data[name]["flops"] for name in names], np.int64)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
         raise BenchmarkError(
             f"{path} is no NAS-Bench-Macro JSON ({type(error).__name__}: {str(error)[:100]}); expected "
             "{architecture: {test_acc: [3 runs], params, flops}}"

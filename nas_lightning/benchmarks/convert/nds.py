@@ -7,7 +7,6 @@ that a table of mixed networks is ranked only after one value was chosen (`Bench
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import numpy as np
 from nas_lightning.benchmarks.column import Column
 from nas_lightning.benchmarks.encoding import encode
 from nas_lightning.benchmarks.errors import BenchmarkError
+from nas_lightning.runs.files import parse_json
 from nas_lightning.spaces import get_space
 
 _SETTINGS = ("width", "depth", "auxiliary_head", "learning_rate", "weight_decay", "train_epochs")
@@ -29,7 +29,7 @@ def read(path: Path) -> tuple[dict[str, Any], list[Column], dict[str, Any]]:
     """
     space = get_space("darts_nds")
     try:
-        data = json.loads(path.read_bytes())
+        data = parse_json(path.read_bytes())
         parts = {"all": data} if isinstance(data, list) else {part: data[part] for part in ("top", "mid")}
         records = [(part, record) for part, group in parts.items() for record in group]
         archs = [space.parse(record["net"]["genotype"]) for _, record in records]
@@ -40,7 +40,7 @@ def read(path: Path) -> tuple[dict[str, Any], list[Column], dict[str, Any]]:
         params = np.array([record["params"] for _, record in records], np.int64)
         flops = np.array([record["flops"] for _, record in records], np.int64)
         seeds = np.array([record.get("rng_seed", -1) for _, record in records], np.int64)
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise BenchmarkError(
             f"{path} is no NDS file of DARTS networks ({type(error).__name__}: {str(error)[:120]}); "
             "give one of DARTS.json, DARTS_fix-w-d.json, DARTS_lr-wd.json, DARTS_in.json"
