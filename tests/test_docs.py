@@ -78,5 +78,15 @@ def test_links_lead_somewhere(page):
             assert (page.parent / link.partition("#")[0]).exists(), f"{page.name}: {link}"
 
 
+@pytest.mark.slow
+def test_the_site_is_built_without_a_warning(tmp_path):
+    pytest.importorskip("mkdocs", reason="uv sync --group docs")
+    pytest.importorskip("material", reason="uv sync --group docs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (tmp_path / "site" / "HEURISTICS" / "index.html").is_file()
+
+
 def test_the_packaged_configuration_is_the_one_that_is_read():
     assert Path(str(files("conf"))).resolve() == CONF.resolve()

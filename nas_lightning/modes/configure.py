@@ -35,10 +35,11 @@ def configure(*overrides: str) -> Job:
     Raises:
         UserError: for what the command line refuses, too.
 
-    >>> from nas_lightning import configure
-    >>> job = configure("space=nasbench201", "heuristics/sampling=fairnas")
-    >>> job.plan.protocol.sampling, [h.factor for h in job.heuristics if h.active]
-    ('fairnas', ['sampling'])
+    Examples:
+        >>> from nas_lightning import configure
+        >>> job = configure("space=nasbench201", "heuristics/sampling=fairnas")
+        >>> job.plan.protocol.sampling, [h.factor for h in job.heuristics if h.active]
+        ('fairnas', ['sampling'])
     """
     return compose(composed(*overrides))
 
@@ -77,11 +78,12 @@ def load_data(name: str = "digits", plan: Plan | None = None, seed: int = 0, **s
     Raises:
         UserError: for an unknown name or setting; DataError, when the images are first asked for, for missing ones.
 
-    >>> from nas_lightning import load_data
-    >>> data = load_data("digits", max_train_images=500)
-    >>> data.setup()
-    >>> data.num_outputs, data.record()["test_images"]
-    (10, 797)
+    Examples:
+        >>> from nas_lightning import load_data
+        >>> data = load_data("digits", max_train_images=500)
+        >>> data.setup()
+        >>> data.num_outputs, data.record()["test_images"]
+        (10, 797)
     """
     cfg = composed(f"data={name}", *(f"data.{field}={_typed(value)}" for field, value in settings.items()))
     config: TrainConfig = typed(cfg)
@@ -91,8 +93,9 @@ def load_data(name: str = "digits", plan: Plan | None = None, seed: int = 0, **s
 def _typed(value: Any) -> str:
     """A value as Hydra's grammar reads it.
 
-    >>> _typed(None), _typed(True), _typed("a b"), _typed(0.5)
-    ('null', 'true', "'a b'", '0.5')
+    Examples:
+        >>> _typed(None), _typed(True), _typed("a b"), _typed(0.5)
+        ('null', 'true', "'a b'", '0.5')
     """
     if value is None or isinstance(value, bool):
         return "null" if value is None else str(value).lower()

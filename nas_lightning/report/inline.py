@@ -108,12 +108,13 @@ def rank_architectures(
     Raises:
         UserError: for unequal lengths, and where the table knows fewer than two of the architectures.
 
-    >>> from nas_lightning import Benchmark, rank_architectures
-    >>> table = Benchmark.open("digits_nasbench201")
-    >>> chosen = table.architectures()[:100]
-    >>> ranking = rank_architectures({"size": table.params(chosen)}, chosen, table)
-    >>> bool(0 < ranking.tau < 1), sorted(ranking.summary["baselines"])
-    (True, ['depth', 'linear_operation_counts', 'macs', 'parameters'])
+    Examples:
+        >>> from nas_lightning import Benchmark, rank_architectures
+        >>> table = Benchmark.open("digits_nasbench201")
+        >>> chosen = table.architectures()[:100]
+        >>> ranking = rank_architectures({"size": table.params(chosen)}, chosen, table)
+        >>> bool(0 < ranking.tau < 1), sorted(ranking.summary["baselines"])
+        (True, ['depth', 'linear_operation_counts', 'macs', 'parameters'])
     """
     space = table.domain
     chosen = [space.parse(arch) if isinstance(arch, str) else arch for arch in architectures]

@@ -47,12 +47,13 @@ def score_architectures(
     Raises:
         UserError: for unknown predictors, too few images, or architectures that the super-net does not hold.
 
-    >>> from nas_lightning import Plan, get_space, load_data, make_supernet, score_architectures
-    >>> plan = Plan().edited({"mapping.channels": 4, "mapping.layers": 1, "protocol.batch_size": 64})
-    >>> data, space = load_data("digits", plan), get_space("nasbench201")
-    >>> found = score_architectures(make_supernet(space, plan, data), data, list(space.enumerate())[:3], ["depth"])
-    >>> list(found), found["accuracy"].shape
-    (['accuracy', 'negative_cross_entropy', 'depth'], (3,))
+    Examples:
+        >>> from nas_lightning import Plan, get_space, load_data, make_supernet, score_architectures
+        >>> plan = Plan().edited({"mapping.channels": 4, "mapping.layers": 1, "protocol.batch_size": 64})
+        >>> data, space = load_data("digits", plan), get_space("nasbench201")
+        >>> found = score_architectures(make_supernet(space, plan, data), data, list(space.enumerate())[:3], ["depth"])
+        >>> list(found), found["accuracy"].shape
+        (['accuracy', 'negative_cross_entropy', 'depth'], (3,))
     """
     space = module.sampler.space
     chosen = [space.parse(arch) if isinstance(arch, str) else arch for arch in architectures]

@@ -80,11 +80,12 @@ def maximise(
     Raises:
         SearchError: for unknown algorithms and settings.
 
-    >>> from nas_lightning import get_space, maximise
-    >>> space = get_space("nasbench201")
-    >>> found = maximise(space.parameters, space, "local_search", evaluations=200)
-    >>> str(found.architecture).count("nor_conv_3x3"), len(found.records)
-    (6, 200)
+    Examples:
+        >>> from nas_lightning import get_space, maximise
+        >>> space = get_space("nasbench201")
+        >>> found = maximise(space.parameters, space, "local_search", evaluations=200)
+        >>> str(found.architecture).count("nor_conv_3x3"), len(found.records)
+        (6, 200)
     """
     found = get_space(space)
     objective = FunctionObjective(function, found)

@@ -29,11 +29,12 @@ def make_supernet(
     Raises:
         PlanError: where the space has no such mapping.
 
-    >>> from nas_lightning import Plan, load_data, make_supernet
-    >>> plan = Plan().edited({"mapping.channels": 4, "mapping.layers": 1, "protocol.batch_size": 64})
-    >>> module = make_supernet("nasbench201", plan, load_data("digits", plan))
-    >>> sum(p.numel() for p in module.network.parameters())
-    25654
+    Examples:
+        >>> from nas_lightning import Plan, load_data, make_supernet
+        >>> plan = Plan().edited({"mapping.channels": 4, "mapping.layers": 1, "protocol.batch_size": 64})
+        >>> module = make_supernet("nasbench201", plan, load_data("digits", plan))
+        >>> sum(p.numel() for p in module.network.parameters())
+        25654
     """
     name = get_space(space).name
     return SuperNetModule(
