@@ -11,6 +11,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from nas_lightning import plan
 from nas_lightning.config.ablations import register_ablations
 from nas_lightning.config.help import register_help
+from nas_lightning.config.settled import settle
 from nas_lightning.predictors import CHEAP
 
 
@@ -219,8 +220,9 @@ def plan_of(section: PlanSchema) -> plan.Plan:
 
 
 def typed(cfg: DictConfig) -> Any:
-    """The composed configuration as the dataclasses that it was declared by, every interpolation resolved."""
-    return OmegaConf.to_object(cfg)
+    """The composed configuration as the dataclasses that it was declared by, every interpolation resolved, every value
+    in its one form (`settled.settle`). Raises UserError."""
+    return settle(OmegaConf.to_object(cfg))
 
 
 def register() -> None:

@@ -17,12 +17,14 @@ import statistics
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
+from nas_lightning.config.settled import expanded
 from nas_lightning.errors import UserError
 from nas_lightning.processes.launch import started_outside
 from nas_lightning.runs.files import RunError
@@ -74,7 +76,7 @@ class AdaptiveSweep(StudySweep):
                 "torchrun or srun"
             )
         fixed, seeds, space = self._spaces(arguments)
-        folder = Path(self.config.runs) / (self.config.study or "")
+        folder = Path(expanded(self.config.runs)) / (self.config.study or "")
         swept = hashlib.sha256(json.dumps([fixed, seeds, sorted(f"{k}={v}" for k, v in space.items())]).encode())
         name = self.name or f"{self.metric}-{swept.hexdigest()[:12]}"
         print(f"Study {name} in {folder / JOURNAL}", flush=True)
@@ -138,6 +140,8 @@ class AdaptiveSweep(StudySweep):
             print(f"Trial {number}: {' '.join(chosen)}", flush=True)
             jobs[number] = planner.plan([[*fixed, *chosen, *([seed] if seed else [])] for seed in seeds])
         self.launch(unsettled(job for members in jobs.values() for job in members))
+        for member in (job for members in jobs.values() for job in members):
+            self.check_metric(member)
         for number, members in jobs.items():
             values = [value for value in map(self.value, members) if value is not None]
             if len(values) == len(members):
@@ -157,6 +161,20 @@ class AdaptiveSweep(StudySweep):
         for key in self.metric.split("."):
             value = value.get(key) if isinstance(value, dict) else None
         return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+    def check_metric(self, job: Job) -> None:
+        """Raises UserError, with the names that there are, where a complete job has no number of the metric's name."""
+        run = job.run()
+        known = list(numbers_of(run.result))
+        if run.status != COMPLETE or self.metric in known:
+            return
+        close = get_close_matches(self.metric, known, n=3, cutoff=0.5)
+        leaf = self.metric.rpartition(".")[2]
+        close = close or [name for name in known if name.endswith(leaf)][:3] or known[:5]
+        raise UserError(
+            f"hydra.sweeper.metric={self.metric[:80]} is no number of a result; choose "
+            f"{' or '.join(close) if close else 'another one'}; {job.folder / 'result.json'} has all"
+        )
 
     def _spaces(self, arguments: Sequence[str]) -> tuple[list[str], list[str], dict[str, Any]]:
         """What is fixed, the overrides that set the seed ([""] for none), and the distribution of every other sweep."""
@@ -227,6 +245,16 @@ def held_journal(path: Path) -> Iterator[None]:
             print(f"warning: the last line of {path} is not whole; it is dropped", file=sys.stderr, flush=True)
             file.truncate(whole)
         yield
+
+
+def numbers_of(value: Any, path: str = "") -> Iterator[str]:
+    """Names of all numbers in nested dictionaries, as ``metrics.accuracy.kendall_tau``; a null is one that is not known."""
+    for key, inner in value.items():
+        name = f"{path}.{key}" if path else str(key)
+        if isinstance(inner, dict):
+            yield from numbers_of(inner, name)
+        elif inner is None or (isinstance(inner, int | float) and not isinstance(inner, bool)):
+            yield name
 
 
 def _told(study: Any, space: dict[str, Any]) -> list[Any]:

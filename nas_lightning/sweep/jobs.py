@@ -10,6 +10,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from nas_lightning.config.settled import expanded
 from nas_lightning.runs.folder import run_hash
 from nas_lightning.runs.reading import COMPLETE, FAILED, NOT_APPLICABLE, UNFINISHED, Run, read_run
 
@@ -92,7 +93,7 @@ def refused_folder(config: DictConfig) -> Path:
     plain: dict[str, Any] = OmegaConf.to_container(config, resolve=True)  # type: ignore[assignment]
     important = {key: value for key, value in plain.items() if key not in UNIMPORTANT}
     name = f"refused_{config.space.name}_{config.data.name}_seed{config.seed}_{run_hash(important)}"
-    return Path(config.runs) / (config.study or ("search" if "algorithm" in config else "")) / name
+    return Path(expanded(config.runs)) / (config.study or ("search" if "algorithm" in config else "")) / name
 
 
 def _train(cfg: DictConfig) -> Description:

@@ -25,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning.benchmarks.locate import embedded_names
+from nas_lightning.config.settled import expanded
 from nas_lightning.runs.files import parse_json, write_atomically
 from nas_lightning.sweep.jobs import Job, describe, refused_folder, varying
 
@@ -83,7 +84,7 @@ class Planner:
     def __init__(self, master: DictConfig, loader: ConfigLoader, write: bool = True) -> None:
         self.master, self.write = master, write
         self.composer = Composer(master, loader)
-        self.path = Path(master.runs) / PLANS / f"{fingerprint(master)}.json"
+        self.path = Path(expanded(master.runs)) / PLANS / f"{fingerprint(master)}.json"
         self._known: dict[str, dict[str, Any]] = {}
         try:
             known = parse_json(self.path.read_bytes())

@@ -1,6 +1,6 @@
 """Checkpoints of a run folder: when they are saved, which are kept, and from which one a run goes on.
 
-``checkpoints/step=00000120.ckpt`` are the last two of the training, ``final.ckpt`` is its end. Everything a step draws
+``checkpoints/step-00000120.ckpt`` are the last two of the training, ``final.ckpt`` is its end. Everything a step draws
 is keyed by (seed, step), so that a checkpoint from the middle of an epoch continues bit-identically.
 """
 
@@ -43,8 +43,9 @@ class AtomicCheckpointIO(CheckpointIO):
 
 
 def steps_saved(folder: Path) -> list[Path]:
-    """Checkpoints of the training, the newest first."""
-    return sorted(folder.glob("step=*.ckpt"), reverse=True)
+    """Checkpoints of the training, the newest first; versions before named them ``step=…``, which Hydra's grammar
+    cannot read without quotes."""
+    return sorted(folder.glob("step[-=]*.ckpt"), key=lambda path: (path.stem[5:], path.stem[4] == "-"), reverse=True)
 
 
 def resume_point(
@@ -147,7 +148,7 @@ class Checkpoints(Checkpoint):
             raise Stopped(self._signals.signum or 15)
 
     def _save(self, trainer: pl.Trainer, is_last: bool = False) -> None:
-        trainer.save_checkpoint(self.folder / (FINAL if is_last else f"step={trainer.global_step:08d}.ckpt"))
+        trainer.save_checkpoint(self.folder / (FINAL if is_last else f"step-{trainer.global_step:08d}.ckpt"))
         if trainer.is_global_zero:
             for old in steps_saved(self.folder)[KEPT - is_last :]:
                 old.unlink()

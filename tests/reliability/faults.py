@@ -294,7 +294,7 @@ def stop(name: str, folder: Path) -> dict[str, Any]:
     wrong += ["it ended with a traceback"] if "Traceback" in said else []
     wrong += looks_wrong(target)
     wrong += [f"{leftover.name} is left over" for leftover in target.rglob(".*.*") if leftover.is_file()]
-    if scenario in MOST and not list(target.rglob("step=*.ckpt")):
+    if scenario in MOST and not list(target.rglob("step-*.ckpt")):
         wrong.append("no checkpoint is there")
     again, _ = attempt(task, target)
     if again != "finished":

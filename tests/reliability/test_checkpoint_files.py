@@ -155,34 +155,34 @@ def test_the_description_as_it_was_written_loads(tmp_path):
 
 def test_resuming_takes_the_newest_intact_one_and_says_so(tmp_path, capsys):
     for step in (3, 20, 100):
-        write_checkpoint(tmp_path / f"step={step:08d}.ckpt", content(step))
-    assert resume_point(tmp_path).name == "step=00000100.ckpt"
+        write_checkpoint(tmp_path / f"step-{step:08d}.ckpt", content(step))
+    assert resume_point(tmp_path).name == "step-00000100.ckpt"
     write_checkpoint(tmp_path / "final.ckpt", content(120))
     assert resume_point(tmp_path).name == "final.ckpt"
     assert capsys.readouterr().err == ""
-    for name in ("final", "step=00000100"):
+    for name in ("final", "step-00000100"):
         path = tmp_path / f"{name}.ckpt"
         path.write_bytes(path.read_bytes()[:-7])
-    assert resume_point(tmp_path, writes=False).name == "step=00000020.ckpt"  # what every rank but the first does
+    assert resume_point(tmp_path, writes=False).name == "step-00000020.ckpt"  # what every rank but the first does
     assert capsys.readouterr().err == ""
-    assert resume_point(tmp_path).name == "step=00000020.ckpt"
+    assert resume_point(tmp_path).name == "step-00000020.ckpt"
     said = capsys.readouterr().err
-    assert said.count("is damaged; the run goes on from step=00000020.ckpt, the one before it") == 2
+    assert said.count("is damaged; the run goes on from step-00000020.ckpt, the one before it") == 2
     assert (tmp_path / "final.ckpt.damaged").exists()
-    assert resume_point(tmp_path).name == "step=00000020.ckpt"
+    assert resume_point(tmp_path).name == "step-00000020.ckpt"
     assert capsys.readouterr().err == ""
 
 
 def test_with_no_intact_one_training_starts_from_the_beginning(tmp_path, capsys):
     assert resume_point(tmp_path / "none") is None
-    (tmp_path / "step=00000001.ckpt").write_bytes(b"")
+    (tmp_path / "step-00000001.ckpt").write_bytes(b"")
     assert resume_point(tmp_path) is None
     assert "goes on from the beginning" in capsys.readouterr().err
 
 
 def test_a_checkpoint_of_another_format_is_refused_not_passed_over(tmp_path):
-    write_checkpoint(tmp_path / "step=00000001.ckpt", content(1))
-    write_checkpoint(tmp_path / "step=00000002.ckpt", {CHECKPOINT_KEY: {"format": FORMAT + 1}})
+    write_checkpoint(tmp_path / "step-00000001.ckpt", content(1))
+    write_checkpoint(tmp_path / "step-00000002.ckpt", {CHECKPOINT_KEY: {"format": FORMAT + 1}})
     with pytest.raises(CheckpointError, match="move the folder away, or repeat its run with force=true"):
         resume_point(tmp_path)
     folder = tmp_path / "old"
@@ -193,14 +193,14 @@ def test_a_checkpoint_of_another_format_is_refused_not_passed_over(tmp_path):
 
 
 def test_a_checkpoint_of_a_code_with_other_weights_is_refused(tmp_path):
-    write_checkpoint(tmp_path / "step=00000001.ckpt", content(1))
+    write_checkpoint(tmp_path / "step-00000001.ckpt", content(1))
     weights = content()["state_dict"]
-    assert resume_point(tmp_path, weights=weights).name == "step=00000001.ckpt"
+    assert resume_point(tmp_path, weights=weights).name == "step-00000001.ckpt"
     for other in ({"renamed": weights["w"]}, {"w": weights["w"][:7]}, {**weights, "more": weights["w"]}):
         with pytest.raises(CheckpointError, match="holds other weights than this version") as refusal:
             resume_point(tmp_path, weights=other)
         assert "\n" not in str(refusal.value)
-    assert (tmp_path / "step=00000001.ckpt").exists()
+    assert (tmp_path / "step-00000001.ckpt").exists()
 
 
 def test_a_failed_save_leaves_the_last_one(tmp_path, monkeypatch):
@@ -222,3 +222,12 @@ def test_what_cannot_be_saved_leaves_the_last_one(tmp_path):
     with pytest.raises((TypeError, AttributeError, pickle.PicklingError)):
         write_checkpoint(tmp_path / "a.ckpt", {"stream": io.StringIO, "lambda": lambda: 0})
     assert equal(read_checkpoint(tmp_path / "a.ckpt"), content(1))
+
+
+def test_checkpoints_of_before_are_found_and_the_newest_of_both_names_counts(tmp_path):
+    write_checkpoint(tmp_path / "step=00000010.ckpt", content(10))
+    assert resume_point(tmp_path).name == "step=00000010.ckpt"
+    write_checkpoint(tmp_path / "step-00000020.ckpt", content(20))
+    assert resume_point(tmp_path).name == "step-00000020.ckpt"
+    write_checkpoint(tmp_path / "step=00000030.ckpt", content(30))
+    assert resume_point(tmp_path).name == "step=00000030.ckpt"

@@ -1,0 +1,58 @@
+"""One form for what can be typed in several ways; what this machine lacks is one sentence before anything starts."""
+
+import pytest
+import torch
+
+from nas_lightning.config import settled
+from nas_lightning.config.schema import typed
+from nas_lightning.errors import UserError
+from nas_lightning.modes.job import compose
+from tests.helpers.commands import composed
+
+
+@pytest.mark.parametrize(
+    ("typed_as", "name"), [("32", "32-true"), ("bf16", "bf16-mixed"), ("64", "64-true"), ("64-true", "64-true")]
+)
+def test_aliases_of_a_precision_are_one_run(typed_as, name):
+    alias, plain = composed(f"trainer.precision={typed_as}"), composed(f"trainer.precision={name}")
+    assert typed(alias).trainer.precision == name
+    assert compose(alias).folder == compose(plain).folder
+
+
+@pytest.mark.parametrize("name", ["16", "16-mixed"])
+def test_half_precision_needs_a_gpu(name, monkeypatch):
+    with pytest.raises(UserError, match=r"needs a GPU; on a CPU choose bf16-mixed"):
+        typed(composed(f"trainer.precision={name}"))
+    monkeypatch.setattr(settled, "_has_gpu", lambda: True)
+    assert settled.precision_of(name, "auto") == "16-mixed"
+
+
+@pytest.mark.parametrize("override", ["trainer.precision=8", "trainer.precision=bf16-true", "trainer.accelerator=tpuu"])
+def test_what_no_run_can_do_is_refused(override):
+    with pytest.raises(UserError, match="choose one of"):
+        typed(composed(override))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_gpu_that_is_not_there_is_one_sentence():
+    with pytest.raises(UserError, match=r"trainer.accelerator=gpu finds no GPU .* trainer=cpu"):
+        typed(composed("trainer.accelerator=gpu"))
+
+
+def test_the_home_folder_is_expanded_in_every_path(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = typed(composed("runs='~/x'", "data.root='~'", "mode=evaluate", "checkpoint=['~/a','b~']"))
+    assert (config.runs, config.data.root) == (f"{tmp_path}/x", str(tmp_path))
+    assert config.checkpoint == [f"{tmp_path}/a", "b~"]
+    with pytest.raises(UserError, match="home folder"):
+        typed(composed("runs='~nobody-of-this-name/x'"))
+
+
+@pytest.mark.parametrize("study", ["../../x", "/tmp/x", "a/../b", ".", "x" * 260, "a//b", "a\\\\b"])
+def test_a_study_is_a_folder_below_the_runs(study):
+    with pytest.raises(UserError, match="study="):
+        typed(composed(f"study='{study}'"))
+
+
+def test_studies_of_usual_names_are_taken():
+    assert typed(composed("study=first/part-2")).study == "first/part-2"
