@@ -248,7 +248,7 @@ def held_journal(path: Path) -> Iterator[None]:
 
 
 def numbers_of(value: Any, path: str = "") -> Iterator[str]:
-    """Names of all numbers in nested dictionaries, as ``metrics.accuracy.kendall_tau``; a null is one that is not known."""
+    """Names of all numbers in nested dictionaries, as ``metrics.accuracy.kendall_tau``; nulls too."""
     for key, inner in value.items():
         name = f"{path}.{key}" if path else str(key)
         if isinstance(inner, dict):
