@@ -110,7 +110,7 @@ class SearchConfig:
     trainer: TrainerSchema = field(default_factory=TrainerSchema)
     logger: SearchLoggerSchema = field(default_factory=SearchLoggerSchema)
     checkpoint: str | None = None
-    """Checkpoint of a trained super-net: what objective=supernet scores with, and what labels the candidates of
+    """Run folder or .ckpt file of a super-net: what objective=supernet scores with, and what labels the candidates of
     algorithm=acenas or predictor_guided weakly under objective=training or benchmark."""
     weak_labels: str | None = None
     """File of weak labels for acenas or predictor_guided: a super-net's ranking.parquet; its truth is not read."""

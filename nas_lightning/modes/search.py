@@ -203,7 +203,9 @@ def make_objective(config: SearchConfig, plan: SearchPlan) -> Objective:
 
     if isinstance(wanted, SupernetObjectiveSchema):
         if config.checkpoint is None:
-            raise SearchError("objective=supernet needs checkpoint=…, the .ckpt file of a trained super-net")
+            raise SearchError(
+                "objective=supernet needs checkpoint=…, the run folder or .ckpt file of a trained super-net"
+            )
         table = open_table(asdict(config.benchmark), space)
         if table is not None and table.dataset != config.data.name:
             raise SearchError(

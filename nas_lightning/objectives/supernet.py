@@ -24,6 +24,7 @@ from nas_lightning.search.objective import Objective, check_cost_unit
 from nas_lightning.search.subspaces import AdmissibleSpace, ListedSpace
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces import get_space
+from nas_lightning.training.checkpoint_file import checkpoint_at
 from nas_lightning.training.module import load_network
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ def supernet_objective(
     where the configuration names other images than that run.
     """
     assert config.checkpoint is not None
-    checkpoint, given = Path(config.checkpoint), config.data
+    checkpoint, given = checkpoint_at(config.checkpoint), config.data
     try:
         check_same_images(checkpoint, asdict(given))
     except UserError as error:

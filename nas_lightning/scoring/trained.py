@@ -14,6 +14,7 @@ import yaml
 from nas_lightning.errors import UserError
 from nas_lightning.plan import Plan
 from nas_lightning.scoring.score import digest
+from nas_lightning.training.checkpoint_file import checkpoint_at
 from nas_lightning.training.module import load_network
 
 SAME_IMAGES = ("name", "split_seed", "max_train_images", "image_size")
@@ -77,7 +78,7 @@ def find_trained(given: Any) -> list[Trained]:
         )
     read = []
     for path in paths:
-        file = path / "checkpoints" / "final.ckpt" if path.is_dir() else path
+        file = checkpoint_at(path)
         network, identity = load_network(file)
         if identity["architecture"] is not None:
             raise UserError(f"{file} holds one stand-alone network; give the checkpoint of a super-net")

@@ -57,6 +57,12 @@ def _damaged(path: Path) -> DamagedCheckpointError:
     return DamagedCheckpointError(f"checkpoint {path} is damaged or not a PyTorch checkpoint; use another one")
 
 
+def checkpoint_at(place: Path | str) -> Path:
+    """The file that ``checkpoint=…`` means: a .ckpt file itself, of a run folder its final checkpoint."""
+    path = Path(place)
+    return path / "checkpoints" / "final.ckpt" if path.is_dir() else path
+
+
 def read_checkpoint(path: Path | str, map_location: Any = "cpu") -> dict[str, Any]:
     """The verified content of a checkpoint of ours, read with ``weights_only``.
 

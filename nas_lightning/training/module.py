@@ -25,7 +25,13 @@ from nas_lightning.nets.norm import running_statistics
 from nas_lightning.plan import Plan
 from nas_lightning.processes.exchange import average
 from nas_lightning.spaces import SpaceError, space_in_file, target_of
-from nas_lightning.training.checkpoint_file import CHECKPOINT_KEY, FORMAT, CheckpointError, read_checkpoint
+from nas_lightning.training.checkpoint_file import (
+    CHECKPOINT_KEY,
+    FORMAT,
+    CheckpointError,
+    checkpoint_at,
+    read_checkpoint,
+)
 from nas_lightning.training.divergence import refuse_far_above_a_guess, refuse_no_number
 from nas_lightning.training.paths import PathSampler, StepPaths
 from nas_lightning.training.schedule import learning_rate
@@ -244,13 +250,13 @@ def load_network(path: str | Any, device: torch.device | str = "cpu") -> tuple[N
     """The network of a checkpoint, rebuilt from the plan inside it without any heuristic, and its identity.
 
     Args:
-        path: a ``.ckpt`` file.
+        path: a ``.ckpt`` file, or a run folder.
         device: where the network is put.
 
     The file is verified and read with ``weights_only``, and nothing is built before the shapes in it are known to fit
     the plan: no configuration inside it is ever instantiated. Raises CheckpointError.
     """
-    checkpoint = read_checkpoint(path, device)
+    checkpoint = read_checkpoint(checkpoint_at(path), device)
     identity = checkpoint[CHECKPOINT_KEY]
     try:
         if type(identity.get("seed")) is not int:

@@ -86,6 +86,13 @@ def supernet(checkpoint, benchmark=None, config=None, **settings):
     return supernet_objective(config, replace(SUPERNET, **settings), "evaluations", benchmark)
 
 
+def test_a_run_folder_is_its_final_checkpoint(checkpoint, tmp_path):
+    by_folder, by_file = supernet(checkpoint.parent.parent), supernet(checkpoint)
+    assert by_folder.identity() == by_file.identity()
+    with pytest.raises(ValueError, match="final.ckpt"):
+        supernet(tmp_path)
+
+
 def some_architectures(n):
     rng, space = np.random.default_rng(0), get_space("nasbench201")
     return [space.sample(rng) for _ in range(n)]
