@@ -89,7 +89,7 @@ def supernet(checkpoint, benchmark=None, config=None, **settings):
 def test_a_run_folder_is_its_final_checkpoint(checkpoint, tmp_path):
     by_folder, by_file = supernet(checkpoint.parent.parent), supernet(checkpoint)
     assert by_folder.identity() == by_file.identity()
-    with pytest.raises(ValueError, match="final.ckpt"):
+    with pytest.raises(ValueError, match=r"final\.ckpt"):
         supernet(tmp_path)
 
 
