@@ -34,7 +34,7 @@ from torch.nn import functional as F
 from nas_lightning.data.images import Augment, ImageSet, Normalize
 from nas_lightning.data.module import ImageClassification, KeyedLoader
 from nas_lightning.plan import Plan
-from nas_lightning.scoring.score import evaluation_batches, score
+from nas_lightning.scoring.score import score
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.nasbench201 import NB201Architecture
 from nas_lightning.training.module import SuperNetModule
@@ -212,7 +212,7 @@ def whole_run(plan: Plan, data: ImageClassification, name: str, args: argparse.N
     module.to(args.device)
     archs = every_architecture(args.architectures)
     batch = min(1000, args.eval_images)
-    batches = evaluation_batches(data.held_out(), data.normalize, batch, args.eval_images, args.device)
+    batches = data.evaluation_batches(batch, args.eval_images, args.device)
     scores = score(module.network, archs, batches, precision="bf16-mixed")
     ended = time.perf_counter()
     n_scored = len(archs) * sum(len(labels) for _, labels in batches)

@@ -14,6 +14,7 @@ from typing import Any
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from nas_lightning.config.schema import DataSchema
 from nas_lightning.errors import UserError
 
 OPTIONAL = ("ablation", "starting_point")
@@ -90,7 +91,8 @@ def unread_keys(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
     declared = {f.name for f in fields(kind)}
     for key in map(str, cfg):
         if key not in declared:
-            yield prefix + key
+            if kind is not DataSchema:  # whose class says what it reads
+                yield prefix + key
         elif not OmegaConf.is_missing(cfg, key) and not OmegaConf.is_interpolation(cfg, key):
             below = cfg[key]
             if isinstance(below, DictConfig):

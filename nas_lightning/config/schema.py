@@ -46,7 +46,11 @@ class SpaceSchema:
 @dataclass
 class DataSchema:
     name: str = MISSING
-    """digits, cifar10, cifar100 or imagenet16_120."""
+    """digits, cifar10, cifar100, imagenet16_120, or what tables call one's own data set."""
+    _target_: str | None = None
+    """Dotted path of a source of images with classes, or of a whole task; null looks the name up."""
+    settings: dict[str, Any] = field(default_factory=dict)
+    """Of that class, by name: data.path=… is short for data.settings.path=…."""
     root: str = "${oc.env:NAS_LIGHTNING_DATA,data}"
     """Folder that holds the official files."""
     split_seed: int = 0
@@ -83,9 +87,9 @@ class EvaluationSchema:
     """Images per evaluation batch; with batch statistics the accuracy depends on it."""
     images: int | None = None
     """Held-out images used; null uses all that fill whole batches."""
-    score: str = "accuracy"
-    """The predictor that the headline ranks by: accuracy, negative_cross_entropy, linear_probe, class_separation, or
-    another by its name (naswot, …; conf/predictor has them); all computed ones are stored."""
+    score: str | None = None
+    """The predictor that the headline ranks by; null takes the task's quality, accuracy of images with classes. Others:
+    negative_cross_entropy, linear_probe, class_separation, or another by its name (naswot, …; conf/predictor has them); all computed ones are stored."""
     predictors: list[Any] = field(default_factory=list)
     """Further predictors to compute, store and rank: names, or {_target_: my_module.MyPredictor, setting: value}."""
     baselines: list[Any] = field(default_factory=lambda: list(CHEAP))
@@ -222,12 +226,25 @@ def plan_of(section: PlanSchema) -> plan.Plan:
 def typed(cfg: DictConfig) -> Any:
     """The composed configuration as the dataclasses that it was declared by, every interpolation resolved, every value
     in its one form (`settled.settle`). Raises UserError."""
-    return settle(OmegaConf.to_object(cfg))
+    config: Any = OmegaConf.to_object(cfg)
+    data = config.data
+    own = {key: value for key, value in vars(data).items() if key not in DataSchema.__dataclass_fields__}
+    for key, value in own.items():  # what the class of data._target_ reads
+        data.settings[key] = value
+        delattr(data, key)
+    return settle(config)
+
+
+def open_data(kind: type) -> DictConfig:
+    """The schema with a ``data`` section that takes keys of the user's own class, too."""
+    schema: DictConfig = OmegaConf.structured(kind, flags={"allow_objects": True})
+    OmegaConf.set_struct(schema.data, False)
+    return schema
 
 
 def register() -> None:
     """Make the schemas known to Hydra, under the names that conf/train.yaml uses."""
     store = ConfigStore.instance()
-    store.store(name="train_schema", node=TrainConfig)
+    store.store(name="train_schema", node=open_data(TrainConfig))
     register_ablations()
     register_help("train", TrainConfig)

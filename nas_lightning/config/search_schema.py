@@ -17,7 +17,14 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
 from nas_lightning.config.help import register_help
-from nas_lightning.config.schema import BenchmarkSchema, DataSchema, PlanSchema, SpaceSchema, TrainerSchema
+from nas_lightning.config.schema import (
+    BenchmarkSchema,
+    DataSchema,
+    PlanSchema,
+    SpaceSchema,
+    TrainerSchema,
+    open_data,
+)
 from nas_lightning.search.algorithm import (
     algorithm_class,
     installed_algorithms,
@@ -56,8 +63,9 @@ class BenchmarkObjectiveSchema:
 class SupernetObjectiveSchema:
     name: str = "supernet"
     """Of the group objective."""
-    score: str = "accuracy"
-    """accuracy, negative_cross_entropy, linear_probe or class_separation, with shared weights, on held-out images."""
+    score: str | None = None
+    """null takes the task's quality, accuracy of images with classes; else accuracy, negative_cross_entropy, linear_probe
+    or class_separation, with shared weights, on held-out images."""
     probe_images: int = 0
     """score=linear_probe or class_separation: training images that the probes are fitted on."""
     images: int | None = None
@@ -210,7 +218,7 @@ def register() -> None:
     An algorithm of another installed package is a choice of the group by its entry point alone.
     """
     store = ConfigStore.instance()
-    store.store(name="search_schema", node=SearchConfig)
+    store.store(name="search_schema", node=open_data(SearchConfig))
     register_help("search", SearchConfig, OBJECTIVES)
     for name in packaged_algorithms():
         store.store(group="schema/algorithm", name=name, node=algorithm_schema(name))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nas_lightning.data.images import Augment, DataError, ImageSet, Normalize
-from nas_lightning.data.sources import get_source
-from nas_lightning.data.task import Quality, Task
+from nas_lightning.data.source import Source, checked, facts
+from nas_lightning.data.task import Task
+from nas_lightning.runs.quality import ACCURACY
 
 ORDER_STREAM, AUGMENT_STREAM = 1, 2
 """Draws of the epoch's order and of a step's augmentation never share a key."""
@@ -96,7 +98,10 @@ class ImageClassification(Task):
     al., EcoNAS, arXiv 2001.01233, section 3).
     """
 
-    quality = Quality("accuracy", "%", lambda fraction: 100 * fraction)
+    quality = ACCURACY
+    loss_name = "cross_entropy"
+    has_classes = True
+    takes_label_smoothing = True
 
     def __init__(
         self,
@@ -110,28 +115,58 @@ class ImageClassification(Task):
         augment: bool = True,
         download: bool = False,
         image_size: int | None = None,
+        *,
+        source: Source | None = None,
     ) -> None:
         super().__init__()
-        self.source = get_source(name, download)
-        self.name = self.source.name
+        if source is None:
+            from nas_lightning.data.find import get_source, settings_of  # which knows this class
+
+            places = {"root": root, "download": download}
+            known = settings_of(type(get_source(name)))
+            source = get_source(name, **{k: v for k, v in places.items() if k in known})
+        self.source = source
+        self.name = source.name
         self.root, self.batch_size, self.train_portion = Path(root), batch_size, train_portion
         self.seed, self.split_seed, self.max_train_images = seed, split_seed, max_train_images
-        self.normalize = Normalize(self.source.mean, self.source.std)
         self.wanted_size, self.augmented = image_size, augment
+        self._content = ""
         self.train_set: ImageSet | None = None
 
     @property
     def num_outputs(self) -> int:
-        return self.source.num_classes
+        return self.source.num_classes or int(self.facts["classes"])
 
     @property
     def in_channels(self) -> int:
-        return self.source.in_channels
+        return len(self.source.mean or self.facts["mean"])
 
     @property
     def image_size(self) -> int:
         self.setup()
         return int(self.test_set.images.shape[1])
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """Classes, mean, standard deviation, padding and flip; reads the images where they are measured."""
+        self.setup()
+        return self._facts
+
+    def size(self, split: str) -> int:
+        return len(self._part(split))
+
+    def content(self) -> Iterable[Tensor]:
+        train, test = self.source.read()
+        return (train.images, train.labels, test.images, test.labels)
+
+    def content_sha256(self) -> str:
+        self._content = self._content or self.source.content_sha256()
+        return self._content
+
+    def identity(self) -> dict[str, Any] | None:
+        if self.source.known_by_name:
+            return None
+        return {"content_sha256": self.content_sha256(), **self.facts}
 
     @staticmethod
     def loss(outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -145,17 +180,30 @@ class ImageClassification(Task):
         correct = (outputs.argmax(1) == targets).sum().double()
         return torch.stack([correct, -F.cross_entropy(outputs, targets, reduction="sum").double()])
 
+    @staticmethod
+    def teach(outputs: Tensor) -> Tensor:
+        return outputs.detach().float().softmax(1)
+
+    @staticmethod
+    def guess_loss(num_outputs: int) -> float:
+        """ln K nats: of a uniform guess."""
+        return math.log(max(2, num_outputs))
+
     def setup(self, stage: str | None = None) -> None:
         """Read and split once."""
         if self.train_set is not None:
             return
-        official, self.test_set = self.source.read(self.root)
+        official, self.test_set = self.source.read()
+        if not self.source.known_by_name:
+            checked(self.source, official, self.test_set)
+        self._facts = facts(self.source, official, self.test_set)
+        self.normalize = Normalize(self._facts["mean"], self._facts["std"])
         side = official.images.shape[1]
         if self.wanted_size is not None:
             official, self.test_set = official.resized(self.wanted_size), self.test_set.resized(self.wanted_size)
         # The crop shifts by the same share of the image at every size.
-        padding = round(self.source.padding * official.images.shape[1] / side)
-        self.augment = Augment(padding, self.source.flip) if self.augmented else Augment(0, False)
+        padding = round(self._facts["padding"] * official.images.shape[1] / side)
+        self.augment = Augment(padding, self._facts["flip"]) if self.augmented else Augment(0, False)
         order = np.random.default_rng((self.split_seed, len(official))).permutation(len(official))
         if self.max_train_images is not None:
             if not 0 < self.max_train_images <= len(official):
@@ -184,6 +232,7 @@ class ImageClassification(Task):
             "validation_images": len(self.validation_set),
             "test_images": len(self.test_set),
             "split_sha256": self.split_sha256,
+            **(self.identity() or {}),
         }
 
     def loader(
@@ -201,10 +250,14 @@ class ImageClassification(Task):
             self.train_set, self.batch_size, self.seed, self.augment, self.normalize, start, rank, world_size
         )
 
+    def _part(self, split: str) -> ImageSet:
+        self.setup()
+        assert self.train_set is not None
+        return {"train": self.train_set, "validation": self.validation_set, "test": self.test_set}[split]
+
     def held_out(self, split: str = "validation") -> ImageSet:
         """The ``validation`` or ``test`` images. Raises DataError where the validation part is empty."""
-        self.setup()
-        images = self.validation_set if split == "validation" else self.test_set
+        images = self._part(split)
         if len(images) == 0:
             raise DataError(
                 f"protocol.train_portion={self.train_portion} leaves no image for validation, and scores never "
@@ -225,12 +278,7 @@ class ImageClassification(Task):
         With batch statistics an accuracy depends on the batch's company, so that every batch has the same size: a
         remainder is left out.
         """
-        if split == "train":
-            self.setup()
-            assert self.train_set is not None
-            images = self.train_set
-        else:
-            images = self.held_out(split)
+        images = self._part(split) if split == "train" else self.held_out(split)
         if skip < 0:
             raise DataError(f"evaluation.skip={skip} is negative; give a number of images to pass over, or 0")
         left = max(0, len(images) - skip)

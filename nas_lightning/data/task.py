@@ -2,39 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar, Protocol
 
 import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from nas_lightning.data.source import content_sha256
+from nas_lightning.runs.quality import Quality
 
-@dataclass(frozen=True)
-class Quality:
-    """The number by which a network is judged, so that larger is better.
-
-    Args:
-        name: what tables and figures call it, such as ``accuracy``.
-        unit: behind the shown number, such as ``%``; empty for none.
-        show: from the number to the one that people read: accuracy 0.93 is shown as 93, −4.2 nats as perplexity 66.7.
-        shown_name: what the shown number is called, where it is another one (``perplexity``).
-        shown_higher_is_better: whether the shown number grows with the quality (not so for perplexity).
-    """
-
-    name: str
-    unit: str = ""
-    show: Callable[[float], float] = float
-    shown_name: str = ""
-    shown_higher_is_better: bool = True
-
-    @property
-    def label(self) -> str:
-        """Name and unit for an axis or a column: ``accuracy (%)``."""
-        name = self.shown_name or self.name
-        return f"{name} ({self.unit})" if self.unit else name
+__all__ = ["Batches", "Quality", "Task"]
 
 
 class Batches(Protocol):
@@ -60,7 +40,16 @@ class Task(pl.LightningDataModule, ABC):
     name: str
     """Of the data set, as tables of stand-alone performance call it."""
     quality: ClassVar[Quality]
+    loss_name: ClassVar[str] = "loss"
+    """What the loss is called: ``negative_<loss_name>`` is a score beside the quality."""
+    has_classes: ClassVar[bool] = False
+    """Whether targets are classes, int64 [B], which probes can be fitted to."""
+    takes_label_smoothing: ClassVar[bool] = False
+    """Whether `loss` reads ``label_smoothing``; a plan that smooths is refused where it does not."""
+    places: ClassVar[tuple[str, ...]] = ("root", "path", "download")
+    """Settings that say where the data is: they do not count in a run's name, its content does."""
     batch_size: int
+    train_portion: float
     seed: int
 
     @property
@@ -79,8 +68,26 @@ class Task(pl.LightningDataModule, ABC):
         """Side of an input image in pixels, or the length of a chunk of tokens: what costs grow with. After `setup`."""
 
     @abstractmethod
+    def size(self, split: str) -> int:
+        """Items of ``train``, ``validation`` or ``test``. After `setup`."""
+
+    @abstractmethod
+    def content(self) -> Iterable[Tensor]:
+        """All tensors of the data, in a fixed order: their hash names the run. After `setup`."""
+
+    def content_sha256(self) -> str:
+        """Hash of the content. Reads it."""
+        self.setup()
+        return content_sha256(self.content())
+
+    def identity(self) -> dict[str, Any] | None:
+        """What a run depends on beside the section's settings: content. None where the name says it all."""
+        return {"content_sha256": self.content_sha256()}
+
     def record(self) -> dict[str, Any]:
         """What a result file says of the data: sizes, splits, and a hash of the content. After `setup`."""
+        sizes = {f"{split}_items": self.size(split) for split in ("train", "validation", "test")}
+        return {"dataset": self.name, **sizes, "content_sha256": self.content_sha256()}
 
     @abstractmethod
     def loader(
@@ -123,6 +130,16 @@ class Task(pl.LightningDataModule, ABC):
     @abstractmethod
     def sums(outputs: Tensor, targets: Tensor) -> Tensor:
         """Sums over the items of a batch: (quality, −loss), float64 [2]. Nothing in it waits for the device."""
+
+    @staticmethod
+    def teach(outputs: Tensor) -> Tensor:
+        """What a teacher's outputs are as targets of `loss`, for in-place distillation."""
+        return outputs.detach().float()
+
+    @staticmethod
+    def guess_loss(num_outputs: int) -> float:
+        """Loss of an uninformed guess: a training that ends far above it has diverged. Infinite where unknown."""
+        return math.inf
 
     def train_dataloader(self) -> Batches:
         """Lightning's way to `loader`: on the trainer's device, for its rank, from its step on."""

@@ -39,7 +39,7 @@ class RankingCallback(pl.Callback):
         if keep and not any(p.name == evaluation.headline for p in evaluation.scorer.choice.measured):
             raise UserError(
                 f"evaluation.snapshots={keep} averages a score of the super-net over its training, which "
-                f"{evaluation.headline} is not; choose evaluation.score=accuracy, or no snapshots"
+                f"{evaluation.headline} is not; choose evaluation.score={evaluation.quality.name}, or no snapshots"
             )
         epochs = evaluation.scorer.plan.protocol.epochs
         if keep and (keep < 2 or not every or epochs // every < keep):
@@ -78,8 +78,8 @@ class RankingCallback(pl.Callback):
     def show(self, name: str, scores: Scores) -> None:
         """Give the logger the table of this evaluation and its picture."""
         subjects = self.evaluation.subjects
-        headline = self.evaluation.headline if self.evaluation.headline in scores else "accuracy"
-        rows = (subjects.names, scores["accuracy"].tolist(), subjects.truth.tolist())
+        headline = self.evaluation.headline if self.evaluation.headline in scores else self.evaluation.quality.name
+        rows = (subjects.names, scores[self.evaluation.quality.name].tolist(), subjects.truth.tolist())
         with temporary_folder("picture") as folder:
             picture = None
             if subjects.table is not None:

@@ -12,14 +12,14 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
 
-from nas_lightning.data.module import ImageClassification
+from nas_lightning.data.task import Task
 from nas_lightning.errors import UserError
 from nas_lightning.heuristic import changed
 from nas_lightning.logging.facts import RunFacts
 from nas_lightning.logging.loggers import RunLogger, open_logger
 from nas_lightning.modes.job import Job
 from nas_lightning.nets.norm import synchronise
-from nas_lightning.objectives.candidate import images_of
+from nas_lightning.objectives.candidate import task_of
 from nas_lightning.processes.ranks import current
 from nas_lightning.processes.strategy import connect, strategy_of
 from nas_lightning.runs.environment import environment, environment_changes
@@ -34,9 +34,9 @@ for name in ("pytorch_lightning", "lightning_fabric"):  # their start-up hints s
     logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def data_module(job: Job) -> ImageClassification:
-    """The images with the plan's batch size and train portion."""
-    return images_of(job.config.data, job.plan, job.config.seed)
+def data_module(job: Job) -> Task:
+    """The task with the plan's batch size and train portion."""
+    return task_of(job.config.data, job.plan, job.config.seed)
 
 
 def logger_of(job: Job, kind: str) -> RunLogger:
@@ -85,9 +85,7 @@ def build_trainer(job: Job, callbacks: list[pl.Callback], logger: RunLogger) -> 
     )
 
 
-def fit(
-    job: Job, module: NetworkModule, data: ImageClassification, callbacks: list[pl.Callback], logger: RunLogger
-) -> pl.Trainer:
+def fit(job: Job, module: NetworkModule, data: Task, callbacks: list[pl.Callback], logger: RunLogger) -> pl.Trainer:
     """Train from the last checkpoint of the run folder, or from the start; saves the final state."""
     progress = RunProgress()
     if not job.config.trainer.progress_bar:
@@ -107,7 +105,7 @@ def fit(
     return trainer
 
 
-def result_of(job: Job, kind: str, data: ImageClassification, passes: int, steps: int) -> dict[str, Any]:
+def result_of(job: Job, kind: str, data: Task, passes: int, steps: int) -> dict[str, Any]:
     """What every result file says, whatever the mode."""
     config = job.config
     return {
@@ -127,6 +125,7 @@ def result_of(job: Job, kind: str, data: ImageClassification, passes: int, steps
         "study": config.study,
         "recipe": config.recipe,
         "data": data.record(),
+        **data.quality.record(),
         "cost": {
             "epochs": job.plan.protocol.epochs,
             "steps": steps,
@@ -141,7 +140,7 @@ def config_yaml(config: Any) -> str:
     return OmegaConf.to_yaml(OmegaConf.create(asdict(config)))
 
 
-def open_folder(job: Job, data: ImageClassification) -> None:
+def open_folder(job: Job, data: Task) -> None:
     """Create the run folder with its configuration and environment; rank 0 does."""
     if not current().is_first:
         return

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
 from nas_lightning.modes.job import Job
 from nas_lightning.ranking.terminal import render_table, words_of
+from nas_lightning.runs.quality import quality_of
 
 SHOWN = 10
 """Architectures of a ranking without truth."""
@@ -55,6 +58,9 @@ def _where(job: Job) -> list[str]:
     """What a further command has to say to stay on this space and these images."""
     config = job.config
     said = [] if config.space.name == "nasbench201" else [f"space={config.space.name}"]
+    if HydraConfig.initialized():  # data=folder data.path=…, with everything else of that section
+        overrides = HydraConfig.get().overrides.task
+        return said + [o for o in overrides if re.split("[=.]", o.lstrip("+"))[0] == "data"]
     return said + ([] if config.data.name == "digits" else [f"data={config.data.name}"])
 
 
@@ -108,11 +114,12 @@ def _without_truth(job: Job, result: dict[str, Any], console: Console) -> list[s
         costs = (f"{row['params']:,}", f"{row['macs']:,}")
         table.add_row(str(place), f"{row[column]:.4f}", *costs, row["architecture"])
     console.print(table)
-    shared = result["metrics"].get("accuracy", {}).get("supernet_accuracy")
+    quality = quality_of(result)
+    shared = result["metrics"].get(quality.name, {}).get(f"supernet_{quality.name}")
     if shared is not None:
         console.print(
-            f"Mean accuracy with shared weights {100 * shared:.2f} %. Without a table of stand-alone accuracies "
-            "(benchmark=none) nothing says how far to trust this order.",
+            f"Mean {quality.title} with shared weights {quality.text(shared)}. Without a table of stand-alone "
+            "trainings (benchmark=none) nothing says how far to trust this order.",
             highlight=False,
             style="dim",
         )
@@ -127,11 +134,14 @@ def _standalone(job: Job, result: dict[str, Any], console: Console) -> list[str]
         box=SIMPLE_HEAD,
         title_style="bold",
     )
-    for heading in ("images", "n", "accuracy %", "cross-entropy"):
+    quality = quality_of(result)
+    losses = [k for k in next(iter(result["metrics"].values())) if k.startswith("negative_") and k != quality.name]
+    spelt = [loss.removeprefix("negative_").replace("cross_entropy", "cross-entropy") for loss in losses]
+    for heading in ("images", "n", f"{quality.title} {quality.unit}".rstrip(), *spelt):
         table.add_column(heading, justify="left" if heading == "images" else "right")
     for split, found in result["metrics"].items():
-        loss = -found["negative_cross_entropy"]
-        table.add_row(split, str(found["n_images"]), f"{100 * found['accuracy']:.2f}", f"{loss:.4f}")
+        reached = quality.text(found[quality.name]).removesuffix(f" {quality.unit}")
+        table.add_row(split, str(found["n_images"]), reached, *(f"{-found[loss]:.4f}" for loss in losses))
     console.print(table)
     cost = result["cost"]
     console.print(
@@ -158,8 +168,11 @@ def _table(job: Job, result: dict[str, Any], console: Console) -> list[str]:
     wanted = job.config.table
     table.add_row("architectures × seeds", f"{wanted.architectures} × {wanted.seeds}")
     names = ("lowest", "5 %", "median", "95 %", "highest")
-    for name, value in zip(names, found["test_accuracy_quantiles_0_5_50_95_100"], strict=True):
-        table.add_row(f"test accuracy %, {name}", f"{100 * value:.2f}")
+    quality = quality_of(result)
+    quantiles = next(values for key, values in found.items() if key.endswith("_quantiles_0_5_50_95_100"))
+    for name, value in zip(names, quantiles, strict=True):
+        reached = quality.text(value).removesuffix(f" {quality.unit}")
+        table.add_row(f"test {quality.title} {quality.unit}".rstrip() + f", {name}", reached)
     ceiling = found["noise_ceiling_tau"]
     table.add_row("noise ceiling (tau)", "needs 2 seeds" if ceiling is None else f"{ceiling:.3f}")
     if found.get("diverged_trainings"):

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from nas_lightning.benchmarks import Benchmark
-from nas_lightning.data.module import ImageClassification
+from nas_lightning.data.task import Task
 from nas_lightning.errors import UserError
 from nas_lightning.modes.common import data_module, logger_of, open_folder
 from nas_lightning.modes.job import Job
@@ -48,7 +48,7 @@ def evaluations_of(job: Job, benchmark: Benchmark | None) -> list[Evaluation]:
     Everything that can be refused is refused here, before hours of scoring. Raises ValueError where the super-nets hold
     different architectures of the set, whose ranks cannot be averaged.
     """
-    modules: dict[tuple[float, int, int | None], ImageClassification] = {}
+    modules: dict[tuple[float, int, int | None], Task] = {}
     found = []
     for trained in job.checkpoints:
         images = replace(job.config.data, image_size=trained.scored_on(asdict(job.config.data))["image_size"])
@@ -114,10 +114,10 @@ def evaluate(job: Job) -> dict[str, Any]:
                 name = ".".join(filter(None, ["diagnostics", evaluation.scorer.label, "parquet"]))
                 write_diagnostics(job.folder / name, evaluation, scores[-1], network)
         predictions, columns = combined(job.checkpoints, evaluations, scores)
-        accuracy = np.mean([found["accuracy"] for found in scores], axis=0)
-        summary = first.summary(predictions, float(accuracy.mean()))
+        reached = np.mean([found[first.quality.name] for found in scores], axis=0)
+        summary = first.summary(predictions, float(reached.mean()))
         by_column = {columns[name]: predictions[name] for name in predictions}
-        write_ranking(job.folder / "ranking.parquet", first, by_column, accuracy)
+        write_ranking(job.folder / "ranking.parquet", first, by_column, reached)
         shown = list(predictions)[-1] if len(scores) > 1 else first.headline
         subjects, values = first.subjects, predictions[shown]
         picture = draw(job.folder / "ranking.png", first, shown, values) if benchmark is not None else None
@@ -142,6 +142,7 @@ def evaluate(job: Job) -> dict[str, Any]:
             ],
             "evaluation": {**first.record(), "headline": next(iter(predictions)), "predictors": columns},
             "benchmark": None if benchmark is None else {"name": config.benchmark.name, "sha256": benchmark.sha256},
+            **first.quality.record(),
             "cost": {"images": images},
             **summary,
         }

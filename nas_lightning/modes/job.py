@@ -13,9 +13,20 @@ from omegaconf import DictConfig
 from nas_lightning.benchmarks.locate import content_of
 from nas_lightning.config.check import check_configuration
 from nas_lightning.config.effects import UNREAD, refuse_unread
-from nas_lightning.config.schema import BenchmarkSchema, EvaluationSchema, TrainConfig, TrainerSchema, plan_of, typed
+from nas_lightning.config.schema import (
+    BenchmarkSchema,
+    DataSchema,
+    EvaluationSchema,
+    TrainConfig,
+    TrainerSchema,
+    plan_of,
+    typed,
+)
+from nas_lightning.data.find import name_of, task_class
+from nas_lightning.data.module import ImageClassification
 from nas_lightning.heuristic import Heuristic, fold
 from nas_lightning.nets.build import check_mapping
+from nas_lightning.objectives.candidate import task_of
 from nas_lightning.plan import Plan, PlanError
 from nas_lightning.predictors import CHEAP
 from nas_lightning.processes.launch import world_size
@@ -118,6 +129,25 @@ def determining_benchmark(benchmark: BenchmarkSchema, is_read: bool = True) -> d
     return {"sha256": content, "dataset": benchmark.dataset}
 
 
+def settle_data(config: TrainConfig) -> None:
+    """Name the data set as its class does, and the score that null stands for. Raises DataError."""
+    config.data.name = name_of(asdict(config.data))
+    config.evaluation.score = config.evaluation.score or task_class(asdict(config.data)).quality.name
+
+
+def determining_data(data: DataSchema, plan: Plan, seed: int) -> dict[str, Any]:
+    """What of the data a result depends on: of the package's own sets their name, of others their content and not their
+    place. Raises DataError for data that is not there."""
+    counting = {k: v for k, v in asdict(data).items() if k not in ("root", "download", "_target_", "settings")}
+    task = task_of(data, plan, seed)
+    content = task.identity()
+    if content is None:
+        return counting
+    settings = {k: v for k, v in data.settings.items() if k not in task.places}
+    of_images = isinstance(task, ImageClassification)  # whose settings make the images, and are in their hash
+    return counting | content | ({} if of_images or not settings else {"settings": settings})
+
+
 def check_checkpoints(trainer: TrainerSchema) -> None:
     """Refuse intervals that no clock has."""
     for name, unit in (
@@ -140,6 +170,7 @@ def compose(cfg: DictConfig) -> Job:
     if config.mode not in MODES:
         raise PlanError(f"mode={config.mode} is unknown; choose one of {', '.join(MODES)}")
     space = configured(config.space.name, config.space._target_).name
+    settle_data(config)
     overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
     if config.mode == "evaluate":
         return compose_evaluation(config, overrides)
@@ -158,12 +189,11 @@ def compose(cfg: DictConfig) -> Job:
     size = check_ranks(config, plan)
     refuse_unread(overrides, UNREAD[config.mode])
     check_checkpoints(config.trainer)
-    data = {k: v for k, v in asdict(config.data).items() if k not in ("root", "download")}
     determining = {
         "mode": config.mode,
         "space": space,
         "plan": plan.as_dict(),
-        "data": data,
+        "data": determining_data(config.data, plan, config.seed),
         "benchmark": determining_benchmark(config.benchmark, is_read=config.mode == "supernet"),
         "evaluation": determining_evaluation(config.evaluation),
         "seed": config.seed,
@@ -209,7 +239,7 @@ def compose_evaluation(config: TrainConfig, overrides: list[str]) -> Job:
     determining = {
         "mode": "evaluate",
         "space": space,
-        "data": {k: v for k, v in asdict(config.data).items() if k not in ("root", "download")},
+        "data": determining_data(config.data, found[0].plan, found[0].seed),
         "benchmark": determining_benchmark(config.benchmark),
         "evaluation": determining_evaluation(replace(config.evaluation, every=0, snapshots=0)),
         "precision": config.trainer.precision,

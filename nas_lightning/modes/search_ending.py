@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from nas_lightning.runs.files import write_atomically
+from nas_lightning.runs.quality import Quality, quality_of
 from nas_lightning.runs.reading import read_run
 from nas_lightning.search.summary import is_score
 
@@ -24,17 +25,18 @@ class Words:
 
     def __init__(self, result: Mapping[str, Any]) -> None:
         self.plain = is_score(result["objective"])
+        self.quality = Quality("score") if self.plain else quality_of(result["objective"])
 
     def value(self, value: float | None) -> str:
-        if value is None:
-            return "not known"
-        return f"{value:.6g}" if self.plain else f"{100 * value:.2f} %"
+        return self.quality.text(value)
 
     def spread(self, value: float | None) -> str:
-        return "" if value is None else f" ± {value:.3g}" if self.plain else f" ± {100 * value:.2f}"
+        if value is None:
+            return ""
+        return f" ± {100 * value:.2f}" if self.quality.factor == 100 else f" ± {value:.3g}"
 
     def objective(self, value: float | None) -> str:
-        return "failed" if value is None else format(value, ".6g" if self.plain else ".4f")
+        return "failed" if value is None else format(value, ".4f" if self.quality.scale == "percent" else ".6g")
 
 
 def render(result: dict[str, Any], folder: Path, was_there: bool, console: Console) -> None:
@@ -56,7 +58,7 @@ def render(result: dict[str, Any], folder: Path, was_there: bool, console: Conso
     found = metrics["found"]
     line(f"Found: {found['architecture']}")
     line(
-        f"  objective {words.objective(found['objective'])}, stand-alone {'score' if words.plain else 'accuracy'} "
+        f"  objective {words.objective(found['objective'])}, stand-alone {words.quality.title} "
         f"{words.value(found['truth'])} (source: {metrics['truth']})"
     )
     console.print(_best(metrics["top_k"], words))

@@ -11,7 +11,7 @@ from nas_lightning.modes.common import data_module, fit, logger_of, open_folder,
 from nas_lightning.modes.job import Job
 from nas_lightning.runs.files import to_json, write_atomically
 from nas_lightning.runs.folder import RESULT
-from nas_lightning.scoring.standalone import standalone_accuracy
+from nas_lightning.scoring.standalone import standalone_scores
 from nas_lightning.spaces import get_space
 from nas_lightning.training.module import StandaloneModule
 
@@ -32,6 +32,7 @@ def train_standalone(job: Job) -> dict[str, Any]:
         seed=config.seed,
         arch=arch,
         init_seed=config.init_seed,
+        task=type(data),
     )
     open_folder(job, data)
     with logger_of(job, "standalone") as logger:
@@ -40,9 +41,9 @@ def train_standalone(job: Job) -> dict[str, Any]:
             return {}
         module.to(trainer.strategy.root_device)
         metrics = {
-            split: standalone_accuracy(module, data, split, config.evaluation.batch_size)
+            split: standalone_scores(module, data, split, config.evaluation.batch_size)
             for split in ("validation", "test")
-            if split == "test" or len(data.validation_set)
+            if split == "test" or data.size("validation")
         }
         write_atomically(job.folder / "timings.json", to_json({"total_s": time.perf_counter() - started}))
         result = {

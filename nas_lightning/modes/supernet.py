@@ -6,7 +6,7 @@ import time
 from typing import Any
 
 from nas_lightning.benchmarks import Benchmark
-from nas_lightning.data.module import ImageClassification
+from nas_lightning.data.task import Task
 from nas_lightning.errors import UserError
 from nas_lightning.modes.callbacks import MetricsFile, RankingCallback
 from nas_lightning.modes.common import data_module, fit, logger_of, open_folder, result_of
@@ -37,7 +37,7 @@ def open_benchmark(job: Job) -> Benchmark | None:
     return table
 
 
-def evaluation_of(job: Job, data: ImageClassification, benchmark: Benchmark | None) -> Evaluation:
+def evaluation_of(job: Job, data: Task, benchmark: Benchmark | None) -> Evaluation:
     """What is scored, and how; refuses early what could only fail after the training."""
     wanted = job.config.evaluation
     conditions = Conditions(
@@ -54,6 +54,7 @@ def evaluation_of(job: Job, data: ImageClassification, benchmark: Benchmark | No
         fuse=wanted.fuse,
         baselines=wanted.baselines,
         probe_images=wanted.probe_images,
+        task=type(data),
     )
     subjects = Subjects.of(job.config.space.name, job.plan.mapping, wanted.architectures, benchmark)
     scorer = Scorer(subjects, job.plan, data, conditions, choice=choice, folder=job.folder)
@@ -75,6 +76,7 @@ def train_supernet(job: Job) -> dict[str, Any]:
         in_channels=data.in_channels,
         seed=config.seed,
         init_seed=config.init_seed,
+        task=type(data),
     )
     if config.evaluation.batch_norm:
         raise UserError(
@@ -100,11 +102,11 @@ def train_supernet(job: Job) -> dict[str, Any]:
         if not trainer.is_global_zero:
             return {}
         snapshots = ranking.fused()
-        predictions, accuracy = evaluation.predictions(scores), scores["accuracy"]
-        summary = evaluation.summary(predictions | snapshots, float(accuracy.mean()))
+        predictions, reached = evaluation.predictions(scores), scores[evaluation.quality.name]
+        summary = evaluation.summary(predictions | snapshots, float(reached.mean()))
         columns = {column_of(evaluation, name): values for name, values in predictions.items()}
         columns |= dict(zip(["snapshots"], snapshots.values(), strict=False))
-        write_ranking(job.folder / "ranking.parquet", evaluation, columns, accuracy)
+        write_ranking(job.folder / "ranking.parquet", evaluation, columns, reached)
         if config.evaluation.diagnostics:
             write_diagnostics(job.folder / "diagnostics.parquet", evaluation, scores, module.network)
         picture = None
@@ -112,7 +114,7 @@ def train_supernet(job: Job) -> dict[str, Any]:
             headline = evaluation.headline
             picture = draw(job.folder / "ranking.png", evaluation, headline, scores[headline])
         subjects = evaluation.subjects
-        logger.ranking("final", subjects.names, accuracy.tolist(), subjects.truth.tolist(), picture)
+        logger.ranking("final", subjects.names, reached.tolist(), subjects.truth.tolist(), picture)
         ended = time.perf_counter()
         write_atomically(
             job.folder / "timings.json",

@@ -30,8 +30,9 @@ from nas_lightning.ranking.architecture_sets import architecture_set
 from nas_lightning.ranking.uncertainty import noise_ceiling
 from nas_lightning.runs.files import RunError, to_json, write_atomically
 from nas_lightning.runs.folder import RESULT
+from nas_lightning.runs.quality import ACCURACY
 from nas_lightning.runs.reading import is_number
-from nas_lightning.scoring.standalone import standalone_accuracy
+from nas_lightning.scoring.standalone import standalone_scores
 from nas_lightning.search.journal import seal, unseal
 from nas_lightning.spaces import configured, get_space
 from nas_lightning.training.divergence import DivergedError
@@ -104,7 +105,7 @@ class EndsWithParent(pl.Callback):
 
 
 def train_one(job: Job, data: Any, arch: Any, seed: int, devices: int | list[int] = 1) -> dict[str, Any]:
-    """Train one architecture with one seed; accuracies as fractions, wall time in seconds."""
+    """Train one architecture with one seed; qualities (accuracies as fractions), wall time in seconds."""
     started = time.perf_counter()
     data.seed = seed
     module = StandaloneModule(
@@ -114,6 +115,7 @@ def train_one(job: Job, data: Any, arch: Any, seed: int, devices: int | list[int
         in_channels=data.in_channels,
         seed=seed,
         arch=arch,
+        task=type(data),
     )
     trainer = new_trainer(
         epochs=job.plan.protocol.epochs,
@@ -132,7 +134,8 @@ def train_one(job: Job, data: Any, arch: Any, seed: int, devices: int | list[int
         return {**row, **lost, "seconds": round(time.perf_counter() - started, 3)}
     module.to(trainer.strategy.root_device)
     for split in ("validation", "test"):
-        row[split] = standalone_accuracy(module, data, split, job.config.evaluation.batch_size)["accuracy"]
+        scores = standalone_scores(module, data, split, job.config.evaluation.batch_size)
+        row[split] = scores[data.quality.name]
     return {**row, "seconds": round(time.perf_counter() - started, 3)}
 
 
@@ -240,19 +243,21 @@ def merge(job: Job, architectures: list[Any], data: Any) -> dict[str, Any]:
         architectures,
         channels=mapping.channels,
         layers=mapping.layers,
-        num_classes=data.source.num_classes,
-        in_channels=data.source.in_channels,
-        image_size=int(data.test_set.images.shape[1]),
+        num_classes=data.num_outputs,
+        in_channels=data.in_channels,
+        image_size=data.image_size,
     )
     ceiling = noise_ceiling(whole) if len(seeds) > 1 and len(whole) > 1 else None
+    measured = "accuracy" if data.quality == ACCURACY else "score"  # of any unit
     spread = np.nanquantile(test_mean, [0, 0.05, 0.5, 0.95, 1])
     facts = {
         "plan": job.plan.as_dict(),
         "data": data.record(),
+        **data.quality.record(),
         "cost_core_seconds": round(seconds, 1),
         "noise_ceiling_tau": None if ceiling is None else round(ceiling.tau, 4),
         "noise_ceiling_seeds_per_half": None if ceiling is None else ceiling.seeds_per_half,
-        "test_accuracy_quantiles_0_5_50_95_100": [round(float(q), 4) for q in spread],
+        f"test_{measured}_quantiles_0_5_50_95_100": [round(float(q), 4) for q in spread],
         "architectures": f"random{len(names)}_seed{job.config.table.sample_seed} of unique classes",
         **({"diverged_trainings": len(lost)} if lost else {}),
     }
@@ -260,13 +265,13 @@ def merge(job: Job, architectures: list[Any], data: Any) -> dict[str, Any]:
     write_table(
         out,
         space=space.name,
-        dataset=data.source.name,
+        dataset=data.name,
         architectures=architectures,
         columns={
-            "test_accuracy": test_mean,
-            "validation_accuracy": validation_mean,
-            "test_accuracy_seeds": test,
-            "validation_accuracy_seeds": validation,
+            f"test_{measured}": test_mean,
+            f"validation_{measured}": validation_mean,
+            f"test_{measured}_seeds": test,
+            f"validation_{measured}_seeds": validation,
             "params": params,
             "macs": macs,
             "train_seconds": np.array([[rows[n, s]["seconds"] for s in seeds] for n in names]).mean(1),

@@ -6,15 +6,18 @@ import hashlib
 import logging
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from nas_lightning.config.schema import DataSchema, TrainerSchema
-from nas_lightning.data.module import ImageClassification
+from nas_lightning.data.find import make_task
+from nas_lightning.data.task import Task
+from nas_lightning.errors import UserError
 from nas_lightning.plan import Plan
-from nas_lightning.scoring.standalone import standalone_accuracy
+from nas_lightning.scoring.standalone import standalone_scores
 from nas_lightning.search.trial import NO_MEASURES, SearchError
 from nas_lightning.spaces import Space
 from nas_lightning.training.checkpoint_file import DamagedCheckpointError, read_checkpoint
@@ -30,7 +33,7 @@ class CostMeasures:
 
     known = ("params", "macs")
 
-    def __init__(self, space: Space[Any], plan: Plan, data: ImageClassification, names: Sequence[str]):
+    def __init__(self, space: Space[Any], plan: Plan, data: Task, names: Sequence[str]):
         if unknown := [name for name in names if name not in self.known]:
             raise SearchError(f"this objective cannot measure {unknown[0]}: choose from {', '.join(self.known)}")
         data.setup()
@@ -38,9 +41,9 @@ class CostMeasures:
         self._shape: dict[str, Any] = {
             "channels": plan.mapping.channels,
             "layers": plan.mapping.layers,
-            "num_classes": data.source.num_classes,
-            "in_channels": data.source.in_channels,
-            "image_size": int(data.test_set.images.shape[1]),
+            "num_classes": data.num_outputs,
+            "in_channels": data.in_channels,
+            "image_size": data.image_size,
         }
         self.names = tuple(names)
 
@@ -81,7 +84,7 @@ class StandaloneTrainer:
         self,
         space: str,
         plan: Plan,
-        data: ImageClassification,
+        data: Task,
         trainer: TrainerSchema,
         batch_size: int,
         final_seeds: int,
@@ -94,18 +97,18 @@ class StandaloneTrainer:
         logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
     def train(self, arch: Any, seed: int, epochs: int, split: str) -> float:
-        """Accuracy on ``validation`` or ``test`` images after `epochs` epochs, a fraction."""
+        """Quality on the ``validation`` or ``test`` items after `epochs` epochs, such as an accuracy as a fraction."""
         assert self.folder is not None, "the objective has not been given its run folder"
         self.data.setup()
         self.data.seed = seed
-        source = self.data.source
         module = StandaloneModule(
             space=self.space,
             plan=self.plan,
-            num_classes=source.num_classes,
-            in_channels=source.in_channels,
+            num_classes=self.data.num_outputs,
+            in_channels=self.data.in_channels,
             seed=seed,
             arch=arch,
+            task=type(self.data),
         )
         folder = self.folder / hashlib.sha256(f"{arch} {seed}".encode()).hexdigest()[:16]
         done, checkpoint = last_intact(folder, epochs)
@@ -114,10 +117,10 @@ class StandaloneTrainer:
         else:
             assert checkpoint is not None
             module.load_state_dict(read_checkpoint(checkpoint)["state_dict"])
-        return standalone_accuracy(module, self.data, split, self.batch_size)["accuracy"]
+        return standalone_scores(module, self.data, split, self.batch_size)[self.data.quality.name]
 
     def final_accuracies(self, architectures: Sequence[Any]) -> np.ndarray:
-        """Test accuracy of the whole recipe, mean over `final_seeds` trainings with seeds of their own, float64 [n]."""
+        """Test quality of the whole recipe, mean over `final_seeds` trainings with seeds of their own, float64 [n]."""
         epochs = self.plan.protocol.epochs
         seeds = range(FINAL_SEED, FINAL_SEED + self.final_seeds)
         rows = [[self._test_accuracy(arch, seed, epochs) for seed in seeds] for arch in architectures]
@@ -132,7 +135,7 @@ class StandaloneTrainer:
 
     def describe_final(self) -> str:
         epochs = self.plan.protocol.epochs
-        return f"stand-alone training, {epochs} epochs, test accuracy, mean of {self.final_seeds} seeds"
+        return f"stand-alone training, {epochs} epochs, test {self.data.quality.name.replace('_', ' ')}, mean of {self.final_seeds} seeds"
 
     def _fit(self, module: StandaloneModule, epochs: int, folder: Path, resume: Path | None) -> None:
         trainer = new_trainer(
@@ -156,20 +159,21 @@ class StandaloneTrainer:
             "precision": self.trainer.precision,
             "batch_size": self.batch_size,
             "final_seeds": self.final_seeds,
+            **self.data.quality.record(),
         }
 
 
-def images_of(data: DataSchema, plan: Plan, seed: int) -> ImageClassification:
-    """The images of a ``data`` section with the plan's batch size and train portion."""
-    return ImageClassification(
-        name=data.name,
-        root=data.root,
-        batch_size=plan.protocol.batch_size,
-        train_portion=plan.protocol.train_portion,
-        seed=seed,
-        split_seed=data.split_seed,
-        max_train_images=data.max_train_images,
-        augment=data.augment,
-        download=data.download,
-        image_size=data.image_size,
-    )
+def task_of(data: DataSchema, plan: Plan, seed: int) -> Task:
+    """The task of a ``data`` section with the plan's batch size and train portion; no file is read yet.
+
+    Raises DataError for a class that is not there and settings that it does not read, UserError for a plan that the
+    task cannot follow.
+    """
+    protocol = plan.protocol
+    task = make_task(asdict(data), protocol.batch_size, protocol.train_portion, seed)
+    if protocol.label_smoothing and not task.takes_label_smoothing:
+        raise UserError(
+            f"label_smoothing={protocol.label_smoothing} has no effect on data={data.name}, whose loss does not smooth "
+            "its targets; set it to 0"
+        )
+    return task

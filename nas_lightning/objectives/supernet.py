@@ -14,11 +14,11 @@ import torch
 from nas_lightning.benchmarks.locate import sha256_of
 from nas_lightning.config.schema import TrainerSchema, plan_of
 from nas_lightning.config.search_schema import SearchConfig, SupernetObjectiveSchema
-from nas_lightning.data.module import ImageClassification
+from nas_lightning.data.task import Task
 from nas_lightning.errors import UserError
-from nas_lightning.objectives.candidate import CostMeasures, StandaloneTrainer, images_of
+from nas_lightning.objectives.candidate import CostMeasures, StandaloneTrainer, task_of
 from nas_lightning.plan import Plan
-from nas_lightning.scoring.score import Batches, check_score, evaluation_batches, score
+from nas_lightning.scoring.score import Batches, check_score, score
 from nas_lightning.scoring.trained import check_same_images
 from nas_lightning.search.objective import Objective, check_cost_unit
 from nas_lightning.search.subspaces import AdmissibleSpace, ListedSpace
@@ -46,7 +46,7 @@ class SupernetObjective(Objective):
         self,
         checkpoint: Path,
         space: str,
-        data: Callable[[Plan], ImageClassification],
+        data: Callable[[Plan], Task],
         trainer: TrainerSchema,
         settings: SupernetObjectiveSchema,
         cost_unit: str,
@@ -55,10 +55,6 @@ class SupernetObjective(Objective):
         measures: Sequence[str] = (),
     ):
         check_cost_unit(cost_unit, ("evaluations",), self.name)
-        try:
-            check_score(settings.score, settings.probe_images)
-        except UserError as error:
-            raise SearchError(f"objective.{error}") from None
         device = torch.device("cuda" if trainer.accelerator != "cpu" and torch.cuda.is_available() else "cpu")
         self.network, about = load_network(checkpoint, device)
         if about["architecture"] is not None:
@@ -68,9 +64,14 @@ class SupernetObjective(Objective):
             raise SearchError(f"{checkpoint} holds a super-net of {held}, not of {space}: say space={held}")
         self.plan = Plan.from_dict(about["plan"])
         self.data = data(self.plan)
+        self.score = settings.score or self.data.quality.name
+        try:
+            check_score(self.score, settings.probe_images, type(self.data))
+        except UserError as error:
+            raise SearchError(f"objective.{error}") from None
         self.data.setup()
         size = settings.batch_size
-        self.batches = evaluation_batches(self.data.held_out(), self.data.normalize, size, settings.images, device)
+        self.batches = self.data.evaluation_batches(size, settings.images, device)
         low = min(max(1, settings.screening_batches), len(self.batches))
         self.fidelities = Fidelities("images", tuple(size * n for n in range(low, len(self.batches) + 1)))
         self._size, self.settings, self.cost_unit = size, settings, cost_unit
@@ -81,19 +82,18 @@ class SupernetObjective(Objective):
         loader = self.data.loader(device) if recalibrate else None
         self.calibration = [loader.batch(i)[0] for i in range(protocol.bn_recalibration_batches)] if loader else []
         self.probe = self._probe_batches(settings.probe_images, device)
-        self.dataset = self.data.source.name
+        self.dataset = self.data.name
         self._measures = CostMeasures(get_space(space), self.plan, self.data, measures)
         self._checkpoint_sha256 = sha256_of(checkpoint)
         self.space = self._searched_space(space)
 
     def _probe_batches(self, images: int, device: torch.device) -> Batches:
         """Training images, not augmented, that linear probes are fitted on: all of them at every fidelity."""
-        train = self.data.train_set
         if not images:
             return []
-        if train is None or len(train) < images:
-            raise SearchError(f"objective.probe_images={images} but {len(train or ())} images train: lower it")
-        return evaluation_batches(train, self.data.normalize, self._size, images, device)
+        if (there := self.data.size("train")) < images:
+            raise SearchError(f"objective.probe_images={images} but {there} images train: lower it")
+        return self.data.evaluation_batches(self._size, images, device, split="train")
 
     def _searched_space(self, name: str) -> Any:
         whole = get_space(name)
@@ -124,8 +124,9 @@ class SupernetObjective(Objective):
                 calibration=self.calibration,
                 precision=self.precision,
                 probe=self.probe,
+                task=type(self.data),
             )
-            for i, value in zip(chosen, scores[self.settings.score].tolist(), strict=True):
+            for i, value in zip(chosen, scores[self.score].tolist(), strict=True):
                 out[i] = Measurement(value, fidelity / self.fidelities.full, measures[i])
         return [out[i] for i in range(len(trials))]
 
@@ -163,13 +164,14 @@ class SupernetObjective(Objective):
             "images": self.fidelities.full,
             "batch_size": self._size,
             "batch_norm": self.plan.protocol.bn_evaluation,
-            "score": self.settings.score,
+            "score": self.score,
             **({"probe_images": self.settings.probe_images} if self.settings.probe_images else {}),
             "architectures": self.settings.architectures,
             "levels": list(self.fidelities.levels),
             "measures": list(self._measures.names),
             "truth": self._truth_identity(),
             # searches from before the precision counted keep their names
+            **self.data.quality.record(),
             **({} if self.precision == "32-true" else {"precision": self.precision}),
         }
 
@@ -203,7 +205,7 @@ def supernet_objective(
         standalone = StandaloneTrainer(
             space=config.space.name,
             plan=plan,
-            data=images_of(given, plan, config.seed),
+            data=task_of(given, plan, config.seed),
             trainer=config.trainer,
             batch_size=settings.batch_size,
             final_seeds=settings.final_seeds,
@@ -211,7 +213,7 @@ def supernet_objective(
     return SupernetObjective(
         checkpoint=checkpoint,
         space=config.space.name,
-        data=lambda plan: images_of(given, plan, config.seed),
+        data=lambda plan: task_of(given, plan, config.seed),
         trainer=config.trainer,
         settings=settings,
         cost_unit=cost_unit,

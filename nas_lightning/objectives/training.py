@@ -13,7 +13,7 @@ import numpy as np
 
 from nas_lightning.config.schema import plan_of
 from nas_lightning.config.search_schema import SearchConfig, TrainingObjectiveSchema
-from nas_lightning.objectives.candidate import CostMeasures, StandaloneTrainer, images_of
+from nas_lightning.objectives.candidate import CostMeasures, StandaloneTrainer, task_of
 from nas_lightning.search.objective import Objective, check_cost_unit
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces import get_space
@@ -21,7 +21,7 @@ from nas_lightning.training.divergence import DivergedError
 
 
 class TrainingObjective(Objective):
-    """Train every architecture by itself and read its accuracy on the held-out images; fidelity is the epoch reached.
+    """Train every architecture by itself and read its quality on the held-out items; fidelity is the epoch reached.
 
     The seed of the search is the seed of every training, so that an evaluation is a function of (architecture, epochs).
     A trial that resumes pays the further epochs only; ``seconds`` are measured on this machine and differ from run to
@@ -44,9 +44,11 @@ class TrainingObjective(Objective):
         if not 1 <= low <= full:
             raise SearchError(f"objective.min_epochs={low} is out of range: the plan trains for {full} epochs")
         standalone.data.setup()
-        standalone.data.held_out()  # refuses a split without validation images before anything is trained
+        standalone.data.evaluation_batches(
+            standalone.batch_size
+        )  # refuses a split without validation images before anything is trained
         self.standalone, self.seed, self.cost_unit = standalone, seed, cost_unit
-        self.space, self.dataset = get_space(standalone.space), standalone.data.source.name
+        self.space, self.dataset = get_space(standalone.space), standalone.data.name
         self._measures = CostMeasures(self.space, standalone.plan, standalone.data, measures)
         self.fidelities = Fidelities("epochs", tuple(range(low, full + 1)), continuous=True)
 
@@ -97,7 +99,7 @@ def training_objective(
     standalone = StandaloneTrainer(
         space=config.space.name,
         plan=plan,
-        data=images_of(config.data, plan, config.seed),
+        data=task_of(config.data, plan, config.seed),
         trainer=config.trainer,
         batch_size=settings.batch_size,
         final_seeds=settings.final_seeds,

@@ -76,6 +76,7 @@ class SupernetWeakLabels(WeakLabelSource):
             calibration=objective.calibration,
             precision=objective.precision,
             probe=objective.probe,
+            task=type(objective.data),
         )
         return [{name: float(values[i]) for name, values in found.items()} for i in range(len(architectures))]
 

@@ -56,6 +56,7 @@ class Context:
         batches: (inputs, targets) pairs of held-out items on the network's device; empty without data.
         calibration: training inputs whose moments batch norm is recalibrated with; empty where it is not.
         statistics: of batch norm: ``batch``, ``tracked`` or ``recalibrate``.
+        task: whose ``loss`` gradients are taken of, a `nas_lightning.data.task.Task`; None takes cross-entropy.
         columns: what was computed for the same architectures before, by name, float64 [n] each.
     """
 
@@ -71,6 +72,7 @@ class Context:
     batches: Sequence[tuple[Any, Any]] = ()
     calibration: Sequence[Any] = ()
     statistics: str = "batch"
+    task: Any = None
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def costs(self) -> tuple[np.ndarray, np.ndarray]:

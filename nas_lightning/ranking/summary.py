@@ -87,9 +87,10 @@ def epoch_metrics(
     architectures: Sequence[str],
     top_k: int = TOP_K,
     threshold: float = metrics.SPARSE_THRESHOLD,
+    quality: str = "accuracy",
 ) -> dict[str, float]:
     """Flat numbers of one evaluation during training, keys without prefix: of the first score the metric's own name, of
-    the others ``<metric>_by_<score>``; `n` and `supernet_accuracy` too. Rows without truth (NaN) are left out.
+    the others ``<metric>_by_<score>``; `n` and `supernet_accuracy` (`supernet_<quality>`) too. Rows without truth (NaN) are left out.
     """
     y = np.asarray(truth, np.float64)
     keep = ~np.isnan(y)
@@ -97,8 +98,8 @@ def epoch_metrics(
     flat: dict[str, float] = {"n": float(keep.sum())}
     for i, (name, values) in enumerate(predictions.items()):
         x = np.asarray(values, np.float64)
-        if name == "accuracy":
-            flat["supernet_accuracy"] = metrics.supernet_accuracy(x)
+        if name == quality:
+            flat[f"supernet_{quality}"] = metrics.supernet_accuracy(x)
         record = ranking_record(x[keep], y[keep], ids.tolist(), top_k, threshold)
         for key in ("kendall_tau", "spearman", "sparse_kendall_tau", "kendall_tau_top10pct"):
             flat[key if i == 0 else f"{key}_by_{name}"] = record[key]
@@ -123,6 +124,7 @@ def summarize(
     random_draws: int | None = None,
     replicates: int | None = None,
     seed: int = 0,
+    quality: str = "accuracy",
 ) -> dict[str, Any]:
     """The record of one evaluation, ready for JSON; the module's docstring has its layout.
 
@@ -136,6 +138,7 @@ def summarize(
     seed_metric: what these are accuracies of, where it is not the truth itself; recorded with the ceiling.
     validation: stand-alone validation accuracies [n] for the proxy ceiling.
     table_accuracies: all accuracies of the table, for P > R; random_draws is its n, by default top_k.
+    quality: the score that is in the unit of the truth: its mean is ``supernet_<quality>``, its distance the gap.
     replicates: of the bootstrap; by default 1000, fewer for large n (never under 50). Recorded.
 
     Raises ValueError for unpaired lengths, NaN predictions, repeated architectures and accuracies outside [0, 1].
@@ -175,8 +178,8 @@ def summarize(
         if values.shape != y.shape:
             raise ValueError(f"score {name} has shape {values.shape} but there are {len(y)} architectures")
         by_score[name] = record(values, keep)
-        if is_accuracy(name):
-            by_score[name]["supernet_accuracy"] = metrics.supernet_accuracy(values)
+        if is_quality(name, quality):
+            by_score[name][f"supernet_{quality}"] = metrics.supernet_accuracy(values)
             by_score[name]["optimization_gap"] = metrics.optimization_gap(values[keep], y[keep])
             by_score[name]["optimization_gap_std"] = float((y - values)[keep].std(ddof=1)) if n > 1 else math.nan
     return jsonable(
@@ -233,9 +236,9 @@ def _proxy(validation: ArrayLike | None, truth: np.ndarray) -> dict[str, Any]:
     return {"tau": proxy_ceiling(values, truth), "n": int((~np.isnan(values) & ~np.isnan(truth)).sum())}
 
 
-def is_accuracy(name: str) -> bool:
-    """Whether a score is a super-net's accuracy: ``accuracy``, or ``seed1 accuracy`` where several are evaluated."""
-    return name.split(" ")[-1] == "accuracy" and "(" not in name
+def is_quality(name: str, quality: str = "accuracy") -> bool:
+    """Whether a score is a super-net's own quality: ``accuracy``, or ``seed1 accuracy`` where several are evaluated."""
+    return name.split(" ")[-1] == quality and "(" not in name
 
 
 def jsonable(value: Any) -> Any:

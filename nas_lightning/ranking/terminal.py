@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nas_lightning.ranking.fusion import FUSION
+from nas_lightning.runs.quality import ACCURACY, Quality, quality_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,14 +31,14 @@ def render_table(
     from rich.console import Console
     from rich.table import Table
 
-    evaluated = summary["evaluated"]
+    evaluated, quality = summary["evaluated"], quality_of(summary)
     console = console or Console()
     wide = console.width >= 100
     # 80 columns hold the names and seven numbers only without padding, Spearman and n (n stands beneath then).
     padding = (0, 1, 0, 0) if wide else 0
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=padding, title_style="bold")
     table.add_column("predictor", max_width=_NAME_WIDTH)  # names of fusions are as long as their members
-    top = f"top-{evaluated['top_k']}\naccuracy %"
+    top = f"top-{evaluated['top_k']}\n{quality.title} {quality.unit}".rstrip()
     for name in (
         "Kendall\ntau",
         "95 %\ninterval",
@@ -51,10 +52,10 @@ def render_table(
         if wide or name not in ("Spearman", "n"):
             table.add_column(name, justify="right", no_wrap=True)
     for name, record in summary["metrics"].items():
-        table.add_row(_predictor_name(name, owner), *_cells(record, wide), style="bold")
+        table.add_row(_predictor_name(name, owner), *_cells(record, wide, quality), style="bold")
     table.add_section()
     for name, record in summary["baselines"].items():
-        table.add_row(name.replace("_", " "), *_cells(record, wide))
+        table.add_row(name.replace("_", " "), *_cells(record, wide, quality))
     noise, proxy = summary["ceiling"]["noise"], summary["ceiling"]["proxy"]
     table.add_section()
     table.add_row("noise ceiling", _number(noise.get("tau"), 3), style="dim")
@@ -78,7 +79,7 @@ def _score_name(name: str) -> str:
     return name.replace("negative_", "−").replace("_", "-" if name == "negative_cross_entropy" else " ")
 
 
-def _cells(record: Mapping[str, Any], wide: bool) -> list[str]:
+def _cells(record: Mapping[str, Any], wide: bool, quality: Quality) -> list[str]:
     interval, found = record["kendall_tau_interval"], record["final_search_performance"]
     random = record["probability_beats_random"]
     return [
@@ -87,10 +88,18 @@ def _cells(record: Mapping[str, Any], wide: bool) -> list[str]:
         _number(record["sparse_kendall_tau"], 3),
         *([_number(record["spearman"], 3)] if wide else []),
         _number(record["kendall_tau_top10pct"], 2),
-        "–" if found["mean"] is None else f"{100 * found['mean']:.2f} ± {100 * found['std']:.2f}",
+        "–" if found["mean"] is None else _spread(found["mean"], found["std"], quality),
         "–" if random is None else _number(random["probability"], 2),
         *([str(record["n"])] if wide else []),
     ]
+
+
+def _spread(mean: float, std: float, quality: Quality) -> str:
+    """``93.20 ± 0.41``; of a perplexity alone the mean, since its spread is in nats."""
+    if quality.scale == "perplexity":
+        return f"{quality.show(mean):.2f}"
+    digits = 2 if quality.scale == "percent" else 4
+    return f"{quality.show(mean):.{digits}f} ± {quality.factor * std:.{digits}f}"
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -98,7 +107,7 @@ def _number(value: float | None, digits: int) -> str:
 
 
 def _conditions(summary: Mapping[str, Any], evaluation: Mapping[str, Any], seeds: str | None) -> list[str]:
-    evaluated, noise = summary["evaluated"], summary["ceiling"]["noise"]
+    evaluated, noise, quality = summary["evaluated"], summary["ceiling"]["noise"], quality_of(summary)
     lines = []
     if evaluation:
         scored = (
@@ -110,19 +119,20 @@ def _conditions(summary: Mapping[str, Any], evaluation: Mapping[str, Any], seeds
         lines.append(scored + (f", super-net seed {seeds}." if seeds else "."))
     without = evaluated["n_without_truth"]
     lines.append(
-        f"Ranked: n = {evaluated['n']} architectures with measured stand-alone accuracy"
+        f"Ranked: n = {evaluated['n']} architectures with measured stand-alone {quality.name.replace('_', ' ')}"
         + (f"; {without} are not in the table and take no part." if without else ".")
     )
-    accuracy = summary["metrics"].get("accuracy")
-    if accuracy and accuracy["supernet_accuracy"] is not None:
-        gap = accuracy["optimization_gap"]
+    own, mean = summary["metrics"].get(quality.name), f"supernet_{quality.name}"
+    if own and own[mean] is not None:
+        gap = own["optimization_gap"]
         lines.append(
-            f"Mean accuracy with shared weights {100 * accuracy['supernet_accuracy']:.2f} %"
-            + ("." if gap is None else f", {_gap(gap, accuracy.get('optimization_gap_std'))} stand-alone training.")
+            f"Mean {quality.title} with shared weights {quality.text(own[mean])}"
+            + ("." if gap is None else f", {_gap(gap, own.get('optimization_gap_std'), quality)} stand-alone training.")
         )
     random = next(iter(summary["metrics"].values()))["probability_beats_random"]
     lines.append(
-        f"s-KdT: threshold {100 * evaluated['sparse_threshold']:g} %. "
+        f"s-KdT: threshold {quality.factor * evaluated['sparse_threshold']:g} {quality.unit}".rstrip()
+        + ". "
         + (f"P > R: {random['n']} draws from {random['table_size']:,}. " if random else "")
         + f"Interval: bootstrap over architectures, {evaluated['bootstrap']['replicates']} replicates."
     )
@@ -185,14 +195,15 @@ def _right(tau: float) -> str:
     return f"{50 * (1 + tau):.0f}"
 
 
-def _gap(gap: float, std: float | None) -> str:
-    """``3.85 ± 1.20 points below``, of stand-alone minus super-net accuracy.
+def _gap(gap: float, std: float | None, quality: Quality = ACCURACY) -> str:
+    """``3.85 ± 1.20 points below``, of stand-alone minus super-net quality; in its own unit where it is no percentage.
 
     >>> _gap(-0.0385, None)
     '3.85 points above'
     """
-    spread = "" if std is None else f" ± {100 * std:.2f}"
-    return f"{100 * abs(gap):.2f}{spread} points {'above' if gap < 0 else 'below'}"
+    spread = "" if std is None else f" ± {quality.factor * std:.{2 if quality.factor == 100 else 4}f}"
+    points = f"{100 * abs(gap):.2f}{spread} points" if quality.factor == 100 else f"{abs(gap):.4f}{spread}"
+    return f"{points} {'above' if gap < 0 else 'below'}"
 
 
 def _drawn(baseline: Mapping[str, Any]) -> str:

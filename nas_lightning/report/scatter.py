@@ -11,9 +11,10 @@ from numpy.typing import ArrayLike
 
 from nas_lightning.ranking.checks import top_k_indices
 from nas_lightning.ranking.correlation import kendall_tau
-from nas_lightning.ranking.summary import is_accuracy
+from nas_lightning.ranking.summary import is_quality
 from nas_lightning.report.figure import Columns, Panel
 from nas_lightning.report.look import BLUE, HEIGHT, RED, WIDTH, finite, number, readings
+from nas_lightning.runs.quality import ACCURACY, Quality
 
 if TYPE_CHECKING:
     import altair as alt
@@ -24,7 +25,7 @@ _BINS = 60
 _OUTSIDE = 3.0
 
 
-def score_label(score: str) -> str:
+def score_label(score: str, quality: Quality = ACCURACY) -> str:
     """What the axis of a score says.
 
     >>> score_label("accuracy"), score_label("negative_cross_entropy"), score_label("fusion(a + b)")
@@ -32,7 +33,9 @@ def score_label(score: str) -> str:
     """
     if "(" in score:
         return f"{score}, 0 is worst"
-    return f"Super-net {score.replace('_', ' ')}{' (%)' if is_accuracy(score) else ''}"
+    if is_quality(score, quality.name):
+        return f"Super-net {score.replace(quality.name, quality.label).replace('_', ' ')}"
+    return f"Super-net {score.replace('_', ' ')}"
 
 
 def inside(values: np.ndarray) -> np.ndarray:
@@ -59,17 +62,19 @@ def ranking_panels(
     top_k: int = 10,
     group: str = "",
     beside: str = "",
+    quality: Quality = ACCURACY,
 ) -> list[Panel]:
     """Score against stand-alone accuracy (percent), and rank against rank (1 is best), of one ranking.
 
     Args:
-        scores: Float [n], higher is better; accuracies as fractions where `label` ends in ``(%)``.
+        scores: Float [n], higher is better; in the unit of the truth where `label` ends with the quality's.
         truth: Stand-alone accuracies, fractions, float [n]. Rows where either is NaN are left out and counted.
         names: The n architectures, shown under the mouse.
         title: What was ranked; tau-b and n are added.
         label: Of the axis of scores.
         top_k: The predicted best so many are red; ties go by name.
         group: Heading of panels to choose from.
+        quality: What the truth is, and its unit.
         beside: Said behind tau, such as the parameter count's.
 
     Returns:
@@ -86,16 +91,17 @@ def ranking_panels(
     said = f"Kendall tau {number(tau)}{beside}, n = {len(x)}" + (f" ({dropped} without truth)" if dropped else "")
     top = np.zeros(len(x), bool)
     top[top_k_indices(x, ids, top_k)] = True
-    shown, accuracy = (100 * x if label.endswith("(%)") else x), 100 * y
+    show = np.vectorize(quality.show, otypes=[np.float64])
+    shown, reached = (show(x) if label.endswith(quality.label) else x), show(y)
     edge, ranks = inside(shown), (_ranks(x), _ranks(y))
     outside = int((edge != shown).sum())
     note = f"Outside and drawn at the edge: {outside} of {len(x)} scores." if outside else ""
-    by_rank = f"Rank by {label.removesuffix(' (%)').replace('Super-net', 'super-net')}"
+    by_rank = f"Rank by {label.removesuffix(f' ({quality.unit})').replace('Super-net', 'super-net')}"
     full = f"{title}: {said}" if title else said
     return [
-        Panel(full, _chart(label, "Stand-alone accuracy (%)", len(x) > DENSE, False),
-              _data(edge, accuracy, ids, top), group, title, note),
-        Panel(full, _chart(by_rank, "Rank by stand-alone accuracy", len(x) > DENSE, True),
+        Panel(full, _chart(label, f"Stand-alone {quality.label}", len(x) > DENSE, False),
+              _data(edge, reached, ids, top), group, title, note),
+        Panel(full, _chart(by_rank, f"Rank by stand-alone {quality.title}", len(x) > DENSE, True),
               _data(*ranks, ids, top), group, title),
     ]  # fmt: skip
 
@@ -164,7 +170,15 @@ def _chart(x_label: str, y_label: str, dense: bool, ranks: bool) -> Any:
 
 
 def write_scatter(
-    path: Any, scores: ArrayLike, truth: ArrayLike, names: Sequence[str], *, title: str, label: str, top_k: int = 10
+    path: Any,
+    scores: ArrayLike,
+    truth: ArrayLike,
+    names: Sequence[str],
+    *,
+    title: str,
+    label: str,
+    top_k: int = 10,
+    quality: Quality = ACCURACY,
 ) -> Any:
     """The picture that a run leaves: score against stand-alone accuracy as a PNG at `path`; returns `path`.
 
@@ -175,10 +189,10 @@ def write_scatter(
     from nas_lightning.report.figure import encoded
     from nas_lightning.runs.files import write_atomically
 
-    panels = ranking_panels(scores, truth, names, title=title, label=label, top_k=top_k)
+    panels = ranking_panels(scores, truth, names, title=title, label=label, top_k=top_k, quality=quality)
     empty = Panel(
         f"{title}: no architecture with both a score and a truth",
-        _chart(label, "Stand-alone accuracy (%)", False, False),
+        _chart(label, f"Stand-alone {quality.label}", False, False),
         {"rows": _columns(*(np.empty(0),) * 2, np.empty(0, str), np.empty(0, bool))},
     )
     write_atomically(Path(path), encoded((panels or [empty])[0].whole(), Path(path).suffix[1:]))

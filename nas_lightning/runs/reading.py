@@ -18,6 +18,7 @@ import numpy as np
 from nas_lightning.errors import UserError
 from nas_lightning.runs.files import parse_json
 from nas_lightning.runs.folder import DIVERGED, SCHEMA_VERSION
+from nas_lightning.runs.quality import ACCURACY, Quality, quality_of
 from nas_lightning.runs.shapes import wrong_shape
 
 _MARKS = ("result.json", "config.yaml", "error.txt", "environment.json")
@@ -49,9 +50,14 @@ class Run:
         return int(self.result["seed"])
 
     @property
+    def quality(self) -> Quality:
+        """What networks were judged by."""
+        return quality_of(self.result)
+
+    @property
     def score(self) -> str:
         """Name of the score that counts in this run's ranking."""
-        return str((self.result.get("evaluation") or {}).get("score", "accuracy"))
+        return str((self.result.get("evaluation") or {}).get("score", self.quality.name))
 
     @property
     def record(self) -> dict[str, Any]:
@@ -84,13 +90,14 @@ class Run:
         try:
             table = pq.read_table(file)
             prediction = np.asarray(table[column].to_numpy(), np.float64)
-            truth = np.asarray(table["standalone_accuracy"].to_numpy(), np.float64)
+            truth = np.asarray(table[f"standalone_{self.quality.name}"].to_numpy(), np.float64)
             names = np.array([clean(str(name)) for name in table["architecture"].to_pylist()], dtype=str)
         except KeyError as error:
             raise UserError(f"{self._shown(file)} lacks a column ({error.args[0]}); rank this run again") from None
         except (pa.ArrowException, OSError, ValueError, TypeError) as error:
             raise UserError(f"{self._shown(file)} cannot be read ({_brief(error)}); rank this run again") from None
-        if not ((np.isnan(truth) | ((truth >= 0) & (truth <= 1))).all() and not np.isposinf(prediction).any()):
+        low, high = (0, 1) if self.quality == ACCURACY else (-math.inf, math.inf)
+        if not ((np.isnan(truth) | ((truth >= low) & (truth <= high))).all() and not np.isposinf(prediction).any()):
             raise UserError(
                 f"{self._shown(file)} holds an infinite score or an accuracy outside 0 to 1; rank this run again"
             )

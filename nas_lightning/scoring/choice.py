@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nas_lightning.data.module import ImageClassification
+from nas_lightning.data.task import Task
 from nas_lightning.errors import UserError
 from nas_lightning.predictors import CHEAP
 from nas_lightning.predictors.base import Predictor, make_predictor, make_predictors, predictor_names, unknown_name
@@ -31,14 +33,16 @@ class Choice:
     @classmethod
     def of(
         cls,
-        headline: str = "accuracy",
+        headline: str | None = None,
         predictors: Sequence[Any] = (),
         *,
         fuse: Sequence[str] = (),
         baselines: Sequence[Any] = CHEAP,
         probe_images: int = 0,
+        task: type[Task] = ImageClassification,
     ) -> Choice:
-        """The choice of ``evaluation.score``, ``predictors``, ``fuse``, ``baselines`` and ``probe_images``.
+        """The choice of ``evaluation.score`` (None: the task's quality), ``predictors``, ``fuse``, ``baselines`` and
+        ``probe_images``.
 
         A name in `headline` or `fuse` that nothing else asks for is computed too. A predictor that needs truth is a
         baseline wherever it is named. Raises UserError for unknown and repeated names.
@@ -47,7 +51,12 @@ class Choice:
             raise UserError(
                 f"evaluation.probe_images={probe_images} is negative; give a number of training images, or 0 for none"
             )
-        scores: dict[str, Predictor] = {p.name: p for p in default_scores(probe_images > 0)}
+        if probe_images and not task.has_classes:
+            raise UserError(
+                f"evaluation.probe_images={probe_images} fits probes to classes, which this task does not have; drop it"
+            )
+        headline = headline or task.quality.name
+        scores: dict[str, Predictor] = {p.name: p for p in default_scores(probe_images > 0, task)}
         scores |= {p.name: p for p in make_predictors(predictors)}
         beside: dict[str, Predictor] = {p.name: p for p in make_predictors(baselines)}
         if len(set(fuse)) < len(fuse) or headline in fuse:

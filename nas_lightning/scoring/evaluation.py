@@ -17,6 +17,7 @@ from nas_lightning.ranking.baselines import Baseline
 from nas_lightning.ranking.correlation import SPARSE_THRESHOLD
 from nas_lightning.ranking.fusion import rank_average
 from nas_lightning.ranking.summary import epoch_metrics, summarize
+from nas_lightning.runs.quality import Quality
 from nas_lightning.scoring.score import Scores
 from nas_lightning.scoring.scorer import Scorer
 from nas_lightning.scoring.subjects import Subjects
@@ -49,6 +50,11 @@ class Evaluation:
     @property
     def subjects(self) -> Subjects:
         return self.scorer.subjects
+
+    @property
+    def quality(self) -> Quality:
+        """What a network of the task is judged by."""
+        return self.scorer.data.quality
 
     @property
     def headline(self) -> str:
@@ -114,20 +120,27 @@ class Evaluation:
         """Flat numbers for metrics.csv and the loggers."""
         subjects = self.subjects
         if subjects.table is None:
-            return {"supernet_accuracy": float(scores["accuracy"].mean())}
-        return epoch_metrics(self.ordered(scores), subjects.truth, subjects.names, self.k, self.threshold)
+            return {f"supernet_{self.quality.name}": float(scores[self.quality.name].mean())}
+        return epoch_metrics(
+            self.ordered(scores),
+            subjects.truth,
+            subjects.names,
+            top_k=self.k,
+            threshold=self.threshold,
+            quality=self.quality.name,
+        )
 
-    def summary(self, predictions: Mapping[str, np.ndarray], supernet_accuracy: float) -> dict[str, Any]:
+    def summary(self, predictions: Mapping[str, np.ndarray], supernet_quality: float) -> dict[str, Any]:
         """The record of result.json: metrics, baselines, ceiling. Hardly any metrics where there is no table.
 
         Args:
             predictions: by name, the first of which counts; `predictions` of one super-net, say.
-            supernet_accuracy: mean accuracy with shared weights, a fraction.
+            supernet_quality: mean quality with shared weights, such as an accuracy as a fraction.
         """
-        subjects, table = self.subjects, self.subjects.table
+        subjects, table, name = self.subjects, self.subjects.table, self.quality.name
         if table is None:
             return {
-                "metrics": {"accuracy": {"supernet_accuracy": supernet_accuracy}},
+                "metrics": {name: {f"supernet_{name}": supernet_quality}},
                 "baselines": {},
                 "ceiling": {},
             }
@@ -142,6 +155,7 @@ class Evaluation:
             table_accuracies=table.accuracies(table.architectures()),
             top_k=self.k,
             threshold=self.threshold,
+            quality=self.quality.name,
         )
 
     def record(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def write_ranking(path: Path, evaluation: Evaluation, predictions: Mapping[str, 
         path: where it is written, atomically.
         evaluation: its subjects, truth and baselines.
         predictions: float64 [n] by column.
-        gap_of: accuracies with shared weights [n], fractions, for the column `optimization_gap`: stand-alone minus
+        gap_of: qualities with shared weights [n], such as accuracies as fractions, for the column `optimization_gap`: stand-alone minus
             super-net accuracy (Xie et al., Weight-Sharing NAS: A Battle to Shrink the Optimization Gap, section 3),
             NaN where the table lacks the architecture. Data and epochs of the two differ as the table's recipe does.
     """
@@ -42,7 +42,7 @@ def write_ranking(path: Path, evaluation: Evaluation, predictions: Mapping[str, 
         "architecture": subjects.names,
         "key": [subjects.space.key(a) for a in subjects.architectures],
         **predictions,
-        "standalone_accuracy": subjects.truth,
+        f"standalone_{evaluation.quality.name}": subjects.truth,
         "standalone_seed_accuracies": [None] * len(subjects) if seeds is None else seeds.tolist(),
         "optimization_gap": subjects.truth - gap_of,
         "params": params,
@@ -64,20 +64,29 @@ def write_diagnostics(path: Path, evaluation: Evaluation, scores: Scores, networ
         "params": params,
         "macs": macs,
         "latency_ms": measured_latency(network, subjects.architectures, context.image_size),
-        "optimization_gap": subjects.truth - scores["accuracy"],
+        "optimization_gap": subjects.truth - scores[evaluation.quality.name],
     }
     write_atomically(path, parquet_bytes(columns))
 
 
 def draw(path: Path, evaluation: Evaluation, name: str, values: np.ndarray) -> Path:
     """The picture of one predictor against stand-alone accuracy; −inf is drawn at the lowest finite score."""
-    subjects, label = evaluation.subjects, score_label(name)
+    subjects, label = evaluation.subjects, score_label(name, evaluation.quality)
     if not evaluation.scorer.choice.shared(name) and "(" not in name:
         label = name.replace("_", " ")
     finite = values[np.isfinite(values)]
     shown = np.where(np.isneginf(values), finite.min() if len(finite) else 0.0, values)
-    title = f"{subjects.space.name}, {evaluation.scorer.data.source.name}"
-    return write_scatter(path, shown, subjects.truth, subjects.names, title=title, label=label, top_k=evaluation.k)
+    title = f"{subjects.space.name}, {evaluation.scorer.data.name}"
+    return write_scatter(
+        path,
+        shown,
+        subjects.truth,
+        subjects.names,
+        title=title,
+        label=label,
+        top_k=evaluation.k,
+        quality=evaluation.quality,
+    )
 
 
 def parquet_bytes(columns: dict[str, Any]) -> bytes:

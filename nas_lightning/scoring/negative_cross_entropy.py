@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from nas_lightning.scoring.outputs import OutputSums
-from nas_lightning.scoring.score import Measured
+from nas_lightning.scoring.outputs import OutputScore
 
 
-class NegativeCrossEntropy(Measured):
+class NegativeCrossEntropy(OutputScore):
     """Mean −cross-entropy of the held-out images in nats: finer than accuracy where sub-nets are barely trained."""
 
     name = "negative_cross_entropy"
-    meter = OutputSums
-
-    def read(self, meter: OutputSums, images: int) -> Tensor:
-        return meter.means(1, images)

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nas_lightning.data.module import ImageClassification
+from nas_lightning.data.task import Task
 from nas_lightning.scoring.score import Meter, Seen
 
 RIDGE = 1e-4
@@ -90,8 +92,8 @@ class StageProbes(Meter):
     wants_training_images = True
     wants_stages = True
 
-    def __init__(self, n: int, num_classes: int, device: torch.device) -> None:
-        super().__init__(n, num_classes, device)
+    def __init__(self, n: int, num_classes: int, device: torch.device, task: type[Task] = ImageClassification) -> None:
+        super().__init__(n, num_classes, device, task)
         self.stages: list[LinearProbes] = []
 
     def add(self, seen: Seen) -> None:

@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from nas_lightning.data.images import DataError, ImageSet, Normalize
+from nas_lightning.data.module import ImageClassification
+from nas_lightning.data.task import Task
 from nas_lightning.errors import UserError
 from nas_lightning.nets.base import Network
 from nas_lightning.nets.norm import BatchNorm, preserved_statistics, set_statistics
@@ -28,8 +29,8 @@ Pass = tuple[Tensor, Tensor, Callable[[list[int], Tensor, Tensor], None]]
 Scores = dict[str, np.ndarray]
 """Predictor's name -> float64 [n], per architecture in the order asked for."""
 
-ALWAYS, PROBED = ("accuracy", "negative_cross_entropy"), ("linear_probe", "class_separation")
-"""What every evaluation computes, and what it computes where training images are given for probes."""
+PROBED = ("linear_probe", "class_separation")
+"""What an evaluation computes where training images are given for probes."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class Meter(ABC):
     """Whether it also looks at training images, by whose stages something is fitted."""
     wants_stages: ClassVar[bool] = False
 
-    def __init__(self, n: int, num_classes: int, device: torch.device) -> None:
-        self.n, self.num_classes, self.device = n, num_classes, device
+    def __init__(self, n: int, num_classes: int, device: torch.device, task: type[Task] = ImageClassification) -> None:
+        self.n, self.num_classes, self.device, self.task = n, num_classes, device, task
 
     @abstractmethod
     def add(self, seen: Seen) -> None:
@@ -80,50 +81,29 @@ class Measured(Predictor):
             statistics=context.statistics,
             calibration=context.calibration,
             predictors=[self],
+            task=context.task or ImageClassification,
         )[self.name]
 
 
-def default_scores(probe: bool) -> list[Measured]:
-    """What an evaluation computes without being asked."""
-    return [cast(Measured, make_predictor(name)) for name in (*ALWAYS, *(PROBED if probe else ()))]
+def default_scores(probe: bool, task: type[Task] = ImageClassification) -> list[Measured]:
+    """What an evaluation computes without being asked: the task's quality, its loss, and probes of its classes."""
+    from nas_lightning.scoring.outputs import OutputScore, output_scores  # which reads this module's Meter
+
+    probes = [cast(Measured, make_predictor(name)) for name in (PROBED if probe else ())]
+    return [*(OutputScore(name) for name in output_scores(task)), *probes]
 
 
-def check_score(name: str, probe_images: int) -> None:
+def check_score(name: str, probe_images: int, task: type[Task] = ImageClassification) -> None:
     """Raises UserError for a score that the shared pass does not have, or that the settings do not compute."""
-    if name not in (*ALWAYS, *PROBED):
-        raise UserError(f"score={name} is unknown; choose one of {', '.join((*ALWAYS, *PROBED))}")
+    known = [p.name for p in default_scores(task.has_classes, task)]
+    if name not in known:
+        raise UserError(f"score={name} is unknown; choose one of {', '.join(known)}")
+    if probe_images and not task.has_classes:
+        raise UserError(f"probe_images={probe_images} fits probes to classes, which this task does not have; drop it")
     if probe_images < 0:
         raise UserError(f"probe_images={probe_images} is negative; give a number of training images, or 0 for none")
     if name in PROBED and not probe_images:
         raise UserError(f"score={name} needs training images to fit probes on; set probe_images, such as 2000")
-
-
-def evaluation_batches(
-    data: ImageSet,
-    normalize: Normalize,
-    batch_size: int,
-    n_images: int | None,
-    device: torch.device | str,
-    skip: int = 0,
-) -> Batches:
-    """The first `n_images` held-out images after `skip` others as full, never shuffled batches on `device`.
-
-    With batch statistics an accuracy depends on the batch's company, so that every batch has the same size: a remainder
-    is left out. Raises DataError where not one batch can be filled.
-    """
-    if skip < 0:
-        raise DataError(f"evaluation.skip={skip} is negative; give a number of images to pass over, or 0")
-    left = max(0, len(data) - skip)
-    available = left if n_images is None else min(n_images, left)
-    count = available // batch_size
-    if count == 0:
-        raise DataError(
-            f"{available} held-out images{f' after {skip} skipped ones' if skip else ''} do not fill one evaluation "
-            f"batch of {batch_size}; lower evaluation.batch_size or hold out more images"
-        )
-    data = data.to(device)
-    cuts = [slice(skip + i * batch_size, skip + (i + 1) * batch_size) for i in range(count)]
-    return [(normalize(data.images[cut]), data.labels[cut]) for cut in cuts]
 
 
 def mixed_precision(precision: str, device: torch.device) -> AbstractContextManager[Any]:
@@ -154,6 +134,7 @@ def score(
     precision: str = "32-true",
     probe: Sequence[tuple[Tensor, Tensor]] = (),
     predictors: Sequence[Measured] | None = None,
+    task: type[Task] = ImageClassification,
 ) -> Scores:
     """Score every architecture on all of `batches` in one pass, leaving the network as it was.
 
@@ -170,13 +151,14 @@ def score(
             float32 and float64.
         probe: batches of training images that probes of each architecture are fitted on; `batches` judge them.
         predictors: what is read off the pass; by default `default_scores`.
+        task: what outputs and targets mean.
 
     Raises:
         ValueError: recalibration without calibration images, tracked statistics that were not kept.
     """
     if statistics == "recalibrate" and not calibration:
         raise ValueError("recalibration needs calibration batches; pass some training images")
-    predictors = default_scores(bool(probe)) if predictors is None else predictors
+    predictors = default_scores(bool(probe), task) if predictors is None else predictors
     was_training, device = network.training, batches[0][0].device
     rows: dict[Any, list[int]] = {}  # what the super-net cannot tell apart is scored once
     for i, arch in enumerate(architectures):
@@ -188,7 +170,7 @@ def score(
         calibration = [images.to(dtype) for images in calibration]
         probe = [(images.to(dtype), labels) for images, labels in probe]
     kinds = list(dict.fromkeys(predictor.meter for predictor in predictors))
-    meters = {kind: kind(len(architectures), network.num_classes, device) for kind in kinds}
+    meters = {kind: kind(len(architectures), network.num_classes, device, task) for kind in kinds}
     with_stages = any(kind.wants_stages for kind in kinds)
     fitted = [meters[kind] for kind in kinds if kind.wants_training_images]
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from nas_lightning.data.module import ImageClassification
+from nas_lightning.data.task import Task
 from nas_lightning.errors import UserError
 from nas_lightning.plan import BN_EVALUATION, Plan
 from nas_lightning.predictors.base import Context, checked_scores
 from nas_lightning.processes.exchange import position, summed
 from nas_lightning.scoring.choice import Choice
 from nas_lightning.scoring.partial import PartialScores, own_chunks, score_in_chunks
-from nas_lightning.scoring.score import Batches, Scores, digest, evaluation_batches, score
+from nas_lightning.scoring.score import Batches, Scores, digest, score
 from nas_lightning.scoring.subjects import Subjects
 
 log = logging.getLogger(__name__)
@@ -68,7 +68,7 @@ class Scorer:
 
     subjects: Subjects
     plan: Plan
-    data: ImageClassification
+    data: Task
     conditions: Conditions
     choice: Choice
     folder: Path | None = None
@@ -121,6 +121,7 @@ class Scorer:
                 precision=given.precision,
                 probe=probe,
                 predictors=measured,
+                task=type(self.data),
             )
             found |= {p.name: checked_scores(p, context(chosen)) for p in slow}
             return np.stack([found[name] for name in names], axis=1)
@@ -154,30 +155,22 @@ class Scorer:
     def batches(self, device: Any) -> Batches:
         """The held-out images, as batches."""
         given = self.conditions
-        return evaluation_batches(
-            self.data.held_out(), self.data.normalize, given.batch_size, given.n_images, device, given.skip
-        )
+        return self.data.evaluation_batches(given.batch_size, given.n_images, device, given.skip)
 
     def probe_batches(self, device: Any) -> Batches:
         """The first `probe_images` training images, not augmented, as batches of the evaluation's size."""
         given = self.conditions
         if not given.probe_images:
             return []
-        assert self.data.train_set is not None
-        if len(self.data.train_set) < given.probe_images + given.skip:
+        if (there := self.data.size("train")) < given.probe_images + given.skip:
             skipped = f" after {given.skip} skipped ones" if given.skip else ""
-            raise UserError(
-                f"evaluation.probe_images={given.probe_images}{skipped} but {len(self.data.train_set)} images train; "
-                "lower it"
-            )
+            raise UserError(f"evaluation.probe_images={given.probe_images}{skipped} but {there} images train; lower it")
         if given.probe_images < given.batch_size:
             raise UserError(
                 f"evaluation.probe_images={given.probe_images} does not fill one evaluation batch of "
                 f"{given.batch_size}; raise it, or lower evaluation.batch_size"
             )
-        return evaluation_batches(
-            self.data.train_set, self.data.normalize, given.batch_size, given.probe_images, device, given.skip
-        )
+        return self.data.evaluation_batches(given.batch_size, given.probe_images, device, given.skip, split="train")
 
     def context(
         self,
@@ -191,15 +184,16 @@ class Scorer:
             self.subjects.space,
             self.subjects.architectures if architectures is None else architectures,
             self.plan.mapping,
-            num_outputs=self.data.source.num_classes,
-            in_channels=self.data.source.in_channels,
-            image_size=int(self.data.held_out().images.shape[1]),
+            num_outputs=self.data.num_outputs,
+            in_channels=self.data.in_channels,
+            image_size=self.data.image_size,
             seed=self.data.seed,
             table=self.subjects.table,
             network=network,
             batches=batches or (),
             calibration=calibration,
             statistics=self.batch_norm,
+            task=type(self.data),
         )
 
     def key(

@@ -1,18 +1,21 @@
-"""The accuracy of a stand-alone network."""
+"""What a stand-alone network is worth."""
 
 from __future__ import annotations
 
-from nas_lightning.data.module import ImageClassification
-from nas_lightning.scoring.score import evaluation_batches, score
+from nas_lightning.data.task import Task
+from nas_lightning.scoring.score import score
 from nas_lightning.training.module import NetworkModule
 
 
-def standalone_accuracy(
-    module: NetworkModule, data: ImageClassification, split: str, batch_size: int
-) -> dict[str, float]:
-    """Accuracy and −cross-entropy of a stand-alone network on a split, by the plan's evaluation statistics."""
-    images = data.held_out(split)
-    batches = evaluation_batches(images, data.normalize, min(batch_size, len(images)), None, module.device)
+def standalone_scores(module: NetworkModule, data: Task, split: str, batch_size: int) -> dict[str, float]:
+    """Quality and −loss of a stand-alone network on a split, by the plan's evaluation statistics.
+
+    Returns:
+        The scores by their names, such as ``accuracy`` and ``negative_cross_entropy``, and ``n_images``.
+    """
+    batches = data.evaluation_batches(
+        min(batch_size, data.size(split)) or batch_size, device=module.device, split=split
+    )
     protocol = module.plan.protocol
     calibration = (
         [data.loader(module.device).batch(s)[0] for s in range(protocol.bn_recalibration_batches)]
@@ -20,10 +23,14 @@ def standalone_accuracy(
         else []
     )
     scores = score(
-        module.network, [module.network.arch], batches, statistics=protocol.bn_evaluation, calibration=calibration
+        module.network,
+        [module.network.arch],
+        batches,
+        statistics=protocol.bn_evaluation,
+        calibration=calibration,
+        task=type(data),
     )
     return {
-        "accuracy": float(scores["accuracy"][0]),
-        "negative_cross_entropy": float(scores["negative_cross_entropy"][0]),
-        "n_images": sum(len(labels) for _, labels in batches),
+        **{name: float(values[0]) for name, values in scores.items()},
+        "n_images": sum(len(targets) for _, targets in batches),
     }

@@ -32,7 +32,8 @@ def refuse_no_number(loss: float, step: int, protocol: Protocol) -> None:
         raise DivergedError(step, loss, protocol)
 
 
-def refuse_far_above_a_guess(loss: float, step: int, num_outputs: int, protocol: Protocol) -> None:
-    """Raises DivergedError for an epoch's mean loss that ends at `step`, no number or beyond `LIMIT` guesses."""
-    if not loss <= LIMIT * math.log(max(2, num_outputs)):
+def refuse_far_above_a_guess(loss: float, step: int, guess: float, protocol: Protocol) -> None:
+    """Raises DivergedError for an epoch's mean loss that ends at `step`, no number or beyond `LIMIT` times `guess`, the
+    loss of an uninformed one (`Task.guess_loss`)."""
+    if not (math.isfinite(loss) and loss <= LIMIT * guess):
         raise DivergedError(step, loss, protocol)

@@ -126,7 +126,7 @@ class NetworkModule(pl.LightningModule):
             logits = self.network(images, arch)
             loss = self.task.loss(logits, targets, smoothing)
             if protocol.distillation and targets is labels:  # the first path, the largest, teaches the others
-                targets, smoothing = logits.detach().float().softmax(1), 0.0
+                targets, smoothing = self.task.teach(logits), 0.0
             self.manual_backward(loss if paths.weight == 1.0 else loss * paths.weight)
             self._losses.append(loss.detach())
         for term in self.terms:
@@ -167,7 +167,8 @@ class NetworkModule(pl.LightningModule):
         # One log call an epoch: every call costs about as much as a small network's operation.
         if self.trainer.is_last_batch:
             loss = torch.stack([loss.to(self.device) for loss in self._losses]).float().mean()
-            refuse_far_above_a_guess(float(loss), self.global_step - 1, self.num_outputs, self.plan.protocol)
+            guess = self.task.guess_loss(self.num_outputs)
+            refuse_far_above_a_guess(float(loss), self.global_step - 1, guess, self.plan.protocol)
             self.log("train_loss", loss, on_step=False, on_epoch=True, sync_dist=self.trainer.world_size > 1)
             self.log("learning_rate", self.scheduled_rate(self.global_step - 1), on_step=False, on_epoch=True)
             self._losses.clear()

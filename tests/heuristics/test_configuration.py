@@ -141,7 +141,7 @@ def test_a_heuristics_state_survives_an_interruption_and_its_options_name_the_ru
 
 @pytest.mark.parametrize("name", ["wsbn_on", "ofa_kernel_crop_transform", "op_placement_node", "dynamic_channel_chunk"])
 def test_a_checkpoint_rebuilds_the_supernet_without_any_callback(tmp_path, monkeypatch, name):
-    from nas_lightning.scoring.score import evaluation_batches, score
+    from nas_lightning.scoring.score import score
     from nas_lightning.training.module import load_network
     from nas_lightning.training.paths import PathSampler
 
@@ -158,7 +158,7 @@ def test_a_checkpoint_rebuilds_the_supernet_without_any_callback(tmp_path, monke
     network, identity = load_network(tmp_path / "a.ckpt")
     assert identity["plan"] == plan.as_dict()
     data = data_for(plan)
-    batches = evaluation_batches(data.held_out(), data.normalize, 50, 100, "cpu")
+    batches = data.evaluation_batches(50, 100, "cpu")
     archs = [PathSampler(space, plan, 0).paths(step).architectures[0] for step in range(3)]
     before, after = score(module.network, archs, batches), score(network, archs, batches)
     assert before["negative_cross_entropy"].tolist() == after["negative_cross_entropy"].tolist()

@@ -13,7 +13,7 @@ from nas_lightning.nets.base import Network
 from nas_lightning.nets.build import build_network
 from nas_lightning.nets.norm import BatchNorm
 from nas_lightning.plan import PlanError
-from nas_lightning.scoring.score import evaluation_batches, score
+from nas_lightning.scoring.score import score
 from nas_lightning.spaces import get_space
 from tests.helpers.small_plans import SMALL, data_for, small_plan
 
@@ -101,7 +101,7 @@ def test_tracked_statistics_follow_the_training_batches_and_serve_evaluation():
 def test_a_network_that_kept_no_statistics_refuses_to_evaluate_with_them(space):
     plan = small_plan(space)
     data = data_for(plan)
-    batches = evaluation_batches(data.held_out(), data.normalize, 50, 50, "cpu")
+    batches = data.evaluation_batches(50, 50, "cpu")
     network = build_network(space, plan, 10, 1)
     with pytest.raises(ValueError, match=r"track_running_stats=false.*bn_evaluation=batch or recalibrate"):
         score(network, [arch_of(space)], batches, statistics="tracked")

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from nas_lightning.heuristic import NotApplicableError, fold
-from nas_lightning.scoring.score import evaluation_batches, score
+from nas_lightning.scoring.score import score
 from nas_lightning.training.paths import PathSampler
 from tests.helpers.small_plans import INAPPLICABLE, SETTINGS, SMALL, build, data_for, small_plan, trained
 
@@ -37,7 +37,7 @@ def loss_after_two_steps(space, plan):
     assert module.trainer.global_step == 2
     assert all(p.isfinite().all() for p in module.parameters())
     data, archs = data_for(plan), PathSampler(space, plan, 1).paths(0).architectures[:1]
-    batches = evaluation_batches(data.held_out(), data.normalize, 50, 50, "cpu")
+    batches = data.evaluation_batches(50, 50, "cpu")
     calibration = [data.loader().batch(0)[0]]
     found = score(module.network, archs, batches, statistics=plan.protocol.bn_evaluation, calibration=calibration)
     return found["negative_cross_entropy"][0]

@@ -19,7 +19,7 @@ from nas_lightning.plan import Plan
 from nas_lightning.report.__main__ import main as report
 from nas_lightning.runs.folder import finished
 from nas_lightning.runs.reading import COMPLETE, find_runs
-from nas_lightning.scoring.score import evaluation_batches, score
+from nas_lightning.scoring.score import score
 from nas_lightning.scoring.trained import find_trained
 from nas_lightning.search.journal import Journal
 from nas_lightning.search.runner import finished_result
@@ -61,7 +61,7 @@ def test_a_super_net_is_rebuilt_with_its_plan_and_gives_the_scores_of_its_rankin
     table = pq.read_table(folder / "ranking.parquet").to_pydict()
     space, (data, config) = get_space("nasbench201"), images_of(folder)
     wanted = config["evaluation"]
-    batches = evaluation_batches(data.held_out(), data.normalize, wanted["batch_size"], wanted["images"], "cpu")
+    batches = data.evaluation_batches(wanted["batch_size"], wanted["images"], "cpu")
     found = score(network, [space.parse(text) for text in table["architecture"]], batches)
     # Bits differ between kinds of processors, an image of a hundred may be classified otherwise.
     np.testing.assert_allclose(found["negative_cross_entropy"], table["supernet_negative_cross_entropy"], atol=1e-3)
@@ -73,8 +73,7 @@ def test_a_stand_alone_network_is_rebuilt_and_as_accurate_as_it_was():
     network, identity = load_network(STANDALONE / "checkpoints" / "final.ckpt")
     result, (data, config) = json.loads((STANDALONE / "result.json").read_text()), images_of(STANDALONE)
     assert identity["architecture"] == result["architecture"] == str(network.arch)
-    images = data.held_out("test")
-    batches = evaluation_batches(images, data.normalize, config["evaluation"]["batch_size"], None, "cpu")
+    batches = data.evaluation_batches(config["evaluation"]["batch_size"], split="test")
     found = score(network, [network.arch], batches)
     assert found["accuracy"][0] == pytest.approx(result["metrics"]["test"]["accuracy"], abs=0.005)
     assert sum(p.numel() for p in network.parameters()) == result["parameters"]

@@ -8,8 +8,9 @@ import pickle
 import numpy as np
 import pytest
 
+from nas_lightning.data.find import get_source
 from nas_lightning.data.images import DataError
-from nas_lightning.data.sources import IMAGENET16_MD5, get_source
+from nas_lightning.data.sources.imagenet16_120 import IMAGENET16_MD5
 from nas_lightning.ranking.architecture_sets import architecture_set
 from nas_lightning.report.__main__ import main as report
 from nas_lightning.runs.environment import environment, environment_changes
@@ -41,7 +42,7 @@ def test_a_pickle_bomb_among_the_images_does_not_go_off(tmp_path, name):
     for file in files[1]:
         (tmp_path / files[0] / file).write_bytes(content)
     with pytest.raises(DataError) as refusal:
-        get_source(name).read(tmp_path)
+        get_source(name, root=tmp_path).read()
     assert "\n" not in str(refusal.value)
     assert not (tmp_path / "boom").exists()
 

@@ -153,7 +153,7 @@ def test_training_refuses_what_it_cannot_do(tmp_path):
 
 
 def test_supernet_scores_are_those_of_the_shared_weights(checkpoint):
-    from nas_lightning.scoring.score import evaluation_batches, score
+    from nas_lightning.scoring.score import score
     from nas_lightning.training.module import load_network
 
     objective, archs = supernet(checkpoint), some_architectures(3)
@@ -162,7 +162,7 @@ def test_supernet_scores_are_those_of_the_shared_weights(checkpoint):
     got = objective.evaluate(trials)
     network, _ = load_network(checkpoint)
     data = images_of(CONFIG.data, Plan.from_dict(PLAN), 0)
-    batches = evaluation_batches(data.held_out(), data.normalize, 30, None, "cpu")
+    batches = data.evaluation_batches(30, None, "cpu")
     expected = [score(network, [t.architecture], batches[: t.fidelity // 30])["accuracy"][0] for t in trials]
     assert [measurement.value for measurement in got] == expected
     assert [measurement.cost for measurement in got] == [1, 0.5, 1]

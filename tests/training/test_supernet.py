@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from nas_lightning.nets.norm import BatchNorm
 from nas_lightning.plan import Plan
-from nas_lightning.scoring.score import evaluation_batches, score
+from nas_lightning.scoring.score import score
 from nas_lightning.spaces import get_space
 from nas_lightning.training.module import StandaloneModule, SuperNetModule, load_network
 from tests.helpers import small_plans
@@ -97,7 +97,7 @@ def test_tracking_changes_evaluation_only():
     weights = dict(untracked.named_parameters())
     assert all(torch.equal(p, weights[n]) for n, p in tracked.named_parameters())
     data, arch = data_for(small_plan()), get_space("nasbench201").sample(np.random.default_rng(0))
-    batches = evaluation_batches(data.held_out(), data.normalize, 100, None, "cpu")
+    batches = data.evaluation_batches(100, None, "cpu")
     same = [score(net, [arch], batches)["negative_cross_entropy"][0] for net in (untracked, tracked)]
     assert same[0] == same[1]
     assert score(tracked, [arch], batches, statistics="tracked")["negative_cross_entropy"][0] != same[0]
@@ -114,7 +114,7 @@ def test_recalibrated_statistics_are_the_exact_moments(monkeypatch):
     images = data.normalize(data.train_set.images[:120])
     seen = []
     module.network.stem_norm.register_forward_pre_hook(lambda m, inputs: seen.append(inputs[0].double()))
-    batches = evaluation_batches(data.held_out(), data.normalize, 100, 100, "cpu")
+    batches = data.evaluation_batches(100, 100, "cpu")
     inner = []
     original = BatchNorm.recalibrated
 
@@ -143,7 +143,7 @@ def test_scoring_in_between_leaves_training_bit_identical(mode):
     plan = small_plan(epochs=3, bn_evaluation=mode, track_running_stats=True)
     archs = [get_space("nasbench201").sample(np.random.default_rng(i)) for i in range(5)]
     data = data_for(plan)
-    batches = evaluation_batches(data.held_out(), data.normalize, 100, None, "cpu")
+    batches = data.evaluation_batches(100, None, "cpu")
 
     class Scorer(pl.Callback):
         def on_train_epoch_end(self, trainer, pl_module):
@@ -165,7 +165,7 @@ def test_checkpoint_rebuilds_the_network_without_heuristics(tmp_path):
     network, identity = load_network(tmp_path / "a.ckpt")
     assert Plan.from_dict(identity["plan"]) == plan
     data, arch = data_for(plan), get_space("nasbench101").sample(np.random.default_rng(0))
-    batches = evaluation_batches(data.held_out(), data.normalize, 100, None, "cpu")
+    batches = data.evaluation_batches(100, None, "cpu")
     assert (
         score(network, [arch], batches)["negative_cross_entropy"]
         == score(module.network, [arch], batches)["negative_cross_entropy"]
@@ -216,7 +216,7 @@ def test_standalone_network_learns():
         "|nor_conv_3x3~0|+|nor_conv_3x3~0|nor_conv_3x3~1|+|skip_connect~0|nor_conv_3x3~1|nor_conv_3x3~2|"
     )
     module, data = StandaloneModule("nasbench201", plan, 10, 1, 0, arch), data_for(plan)
-    batches = evaluation_batches(data.held_out("test"), data.normalize, 100, None, "cpu")
+    batches = data.evaluation_batches(100, split="test")
     before = score(module.network, [arch], batches)["accuracy"][0]
     quiet_trainer(max_epochs=plan.protocol.epochs).fit(module, datamodule=data)
     assert before < 0.3 < 0.6 < score(module.network, [arch], batches)["accuracy"][0]

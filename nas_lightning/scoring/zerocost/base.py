@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from nas_lightning.predictors.base import Context, Predictor, PredictorError
 from nas_lightning.scoring.zerocost.watch import WithoutBatchNorm
 
 WEIGHTS = ("initial", "shared")
+Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 class ZeroCost(Predictor):
@@ -39,6 +40,8 @@ class ZeroCost(Predictor):
     """
 
     uses_images = True
+    loss: Loss = staticmethod(F.cross_entropy)
+    """Of (outputs, targets): the task's."""
 
     def __init__(
         self,
@@ -79,6 +82,7 @@ class ZeroCost(Predictor):
 
     def __call__(self, context: Context) -> np.ndarray:
         inputs, targets = self.batch(context)
+        self.loss = F.cross_entropy if context.task is None else context.task.loss
         found: dict[Any, float] = {}
         out = []
         for arch in context.architectures:
@@ -137,11 +141,14 @@ def weights_of(network: nn.Module) -> list[nn.Parameter]:
     return [*kernels, *(m.weight for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d))]
 
 
-def gradients(network: Network, inputs: Tensor, targets: Tensor, graph: bool = False) -> list[Tensor]:
-    """Of the mean cross-entropy with respect to `weights_of`; zeros for weights that the output does not read."""
-    loss = F.cross_entropy(network(inputs), targets)
+def gradients(network: Network, inputs: Tensor, targets: Tensor, *, loss: Loss, graph: bool = False) -> list[Tensor]:
+    """Of the mean `loss` with respect to `weights_of`; zeros for weights that the output does not read."""
     found = torch.autograd.grad(
-        loss, weights_of(network), create_graph=graph, allow_unused=True, materialize_grads=True
+        loss(network(inputs), targets),
+        weights_of(network),
+        create_graph=graph,
+        allow_unused=True,
+        materialize_grads=True,
     )
     return list(found)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from nas_lightning.nets.base import Network
 from nas_lightning.scoring.zerocost.base import ZeroCost
@@ -25,7 +24,7 @@ class Fisher(ZeroCost):
         activations: list[Tensor] = []
         with Watch(CONVOLUTION + LINEAR, lambda before, after: activations.append(after)):
             outputs = network(inputs)
-        loss = F.cross_entropy(outputs, targets)
+        loss = self.loss(outputs, targets)
         found = torch.autograd.grad(loss, activations, allow_unused=True, materialize_grads=True)
         effects = [
             (a.detach() * g).flatten(2).sum(2) if a.ndim > 2 else a.detach() * g

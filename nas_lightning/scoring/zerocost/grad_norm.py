@@ -18,4 +18,4 @@ class GradNorm(ZeroCost):
     name = "grad_norm"
 
     def of(self, network: Network, inputs: Tensor, targets: Tensor) -> float | Tensor:
-        return torch.stack([g.norm() for g in gradients(network, inputs, targets)]).sum()
+        return torch.stack([g.norm() for g in gradients(network, inputs, targets, loss=self.loss)]).sum()

@@ -19,7 +19,7 @@ class Grasp(ZeroCost):
 
     def of(self, network: Network, inputs: Tensor, targets: Tensor) -> float | Tensor:
         weights = weights_of(network)
-        first = gradients(network, inputs, targets, graph=True)
+        first = gradients(network, inputs, targets, loss=self.loss, graph=True)
         product = torch.stack([(g.detach() * g).sum() for g in first]).sum()  # its gradient is H g
         second = torch.autograd.grad(product, weights, allow_unused=True, materialize_grads=True)
         return -torch.stack([(w.detach() * hg).sum() for w, hg in zip(weights, second, strict=True)]).sum()

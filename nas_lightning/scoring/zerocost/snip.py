@@ -18,5 +18,5 @@ class Snip(ZeroCost):
     name = "snip"
 
     def of(self, network: Network, inputs: Tensor, targets: Tensor) -> float | Tensor:
-        pairs = zip(weights_of(network), gradients(network, inputs, targets), strict=True)
+        pairs = zip(weights_of(network), gradients(network, inputs, targets, loss=self.loss), strict=True)
         return torch.stack([(w.detach() * g).abs().sum() for w, g in pairs]).sum()

@@ -1,0 +1,83 @@
+"""What a network is judged by and how that number is shown: of a `Task`, of a result file, of a table."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+SCALES = ("plain", "percent", "perplexity")
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The number by which a network is judged, so that larger is better.
+
+    Args:
+        name: what tables and figures call it, such as ``accuracy``; an identifier.
+        unit: behind the shown number, such as ``%``; empty for none.
+        scale: from the number to the one that people read: ``plain`` as it is, ``percent`` (0.93 is shown as 93),
+            ``perplexity`` (−4.2 nats are shown as exp 4.2 = 66.7).
+        shown_name: what the shown number is called, where it is another one (``perplexity``).
+    """
+
+    name: str
+    unit: str = ""
+    scale: str = "plain"
+    shown_name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.scale not in SCALES:
+            raise ValueError(f"scale={self.scale} of quality {self.name} is unknown; choose one of {', '.join(SCALES)}")
+
+    @property
+    def title(self) -> str:
+        """The shown number's name in words."""
+        return (self.shown_name or self.name).replace("_", " ")
+
+    @property
+    def label(self) -> str:
+        """Name and unit for an axis or a column: ``accuracy (%)``."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+    @property
+    def shown_higher_is_better(self) -> bool:
+        """Whether the shown number grows with the quality (not so for perplexity)."""
+        return self.scale != "perplexity"
+
+    @property
+    def factor(self) -> float:
+        """What differences and spreads are multiplied by to be shown; those of a perplexity stay in nats."""
+        return 100.0 if self.scale == "percent" else 1.0
+
+    def show(self, value: float) -> float:
+        """The number that people read."""
+        if self.scale == "perplexity":
+            return math.exp(min(-value, 700.0))
+        return self.factor * value
+
+    def text(self, value: float | None, digits: int = 2) -> str:
+        """The shown number with its unit, ``93.20 %``; other scales than percent with six significant digits."""
+        if value is None or math.isnan(value):
+            return "not known"
+        number = f"{self.show(value):.{digits}f}" if self.scale == "percent" else f"{self.show(value):.6g}"
+        return f"{number} {self.unit}".rstrip()
+
+    def record(self) -> dict[str, Any]:
+        """``{"quality": …}`` for a result file; nothing for accuracy, which files of before do not name either."""
+        return {} if self == ACCURACY else {"quality": asdict(self)}
+
+
+ACCURACY = Quality("accuracy", "%", "percent")
+"""Of images with classes: the share classified correctly."""
+
+
+def quality_of(record: Mapping[str, Any]) -> Quality:
+    """The quality that a result file names, `ACCURACY` where it names none or none that can be read."""
+    named = record.get("quality")
+    if isinstance(named, Mapping) and isinstance(named.get("name"), str):
+        known = {k: v for k, v in named.items() if k in Quality.__dataclass_fields__ and isinstance(v, str)}
+        if known.get("scale", "plain") in SCALES:
+            return Quality(**known)
+    return ACCURACY
