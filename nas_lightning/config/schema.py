@@ -89,7 +89,8 @@ class EvaluationSchema:
     """Held-out images used; null uses all that fill whole batches."""
     score: str | None = None
     """The predictor that the headline ranks by; null takes the task's quality, accuracy of images with classes. Others:
-    negative_cross_entropy, linear_probe, class_separation, or another by its name (naswot, …; conf/predictor has them); all computed ones are stored."""
+    negative_cross_entropy, linear_probe, class_separation, or another by its name (naswot, …; conf/predictor has them);
+    all computed ones are stored."""
     predictors: list[Any] = field(default_factory=list)
     """Further predictors to compute, store and rank: names, or {_target_: my_module.MyPredictor, setting: value}."""
     baselines: list[Any] = field(default_factory=lambda: list(CHEAP))

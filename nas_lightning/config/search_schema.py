@@ -64,8 +64,8 @@ class SupernetObjectiveSchema:
     name: str = "supernet"
     """Of the group objective."""
     score: str | None = None
-    """null takes the task's quality, accuracy of images with classes; else accuracy, negative_cross_entropy, linear_probe
-    or class_separation, with shared weights, on held-out images."""
+    """null takes the task's quality, accuracy of images with classes; else accuracy, negative_cross_entropy,
+    linear_probe or class_separation, with shared weights, on held-out images."""
     probe_images: int = 0
     """score=linear_probe or class_separation: training images that the probes are fitted on."""
     images: int | None = None

@@ -128,7 +128,7 @@ def make_task(section: Mapping[str, Any], batch_size: int, train_portion: float,
     common = {key: section.get(key, default) for key, default in DEFAULTS.items()}
     common |= {"name": section["name"], "root": section.get("root") or "data"}
     own, known = dict(section.get("settings") or {}), settings_of(found)
-    given = dict(zip(_GIVEN, (batch_size, train_portion, seed), strict=True))
+    given: dict[str, Any] = dict(zip(_GIVEN, (batch_size, train_portion, seed), strict=True))
     if issubclass(found, Source):
         read = {k: v for k, v in common.items() if k in known}
         reads = {*read, "split_seed", "max_train_images", "augment", "image_size"}

@@ -35,8 +35,8 @@ class KeyedLoader:
         data: ImageSet,
         batch_size: int,
         seed: int,
-        augment: Augment,
-        normalize: Normalize,
+        augment: Callable[[Tensor, torch.Generator], Tensor],
+        normalize: Callable[[Tensor], Tensor],
         start: Callable[[], int],
         rank: int = 0,
         world_size: int = 1,
@@ -122,7 +122,7 @@ class ImageClassification(Task):
         if source is None:
             from nas_lightning.data.find import get_source, settings_of  # which knows this class
 
-            places = {"root": root, "download": download}
+            places: dict[str, Any] = {"root": root, "download": download}
             known = settings_of(type(get_source(name)))
             source = get_source(name, **{k: v for k, v in places.items() if k in known})
         self.source = source

@@ -53,7 +53,7 @@ def content_sha256(tensors: Iterable[Tensor]) -> str:
     for tensor in tensors:
         found.update(f"{tensor.dtype} {tuple(tensor.shape)} ".encode())
         for part in tensor.split(CHUNK) if tensor.ndim else (tensor,):
-            found.update(part.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+            found.update(part.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
     return found.hexdigest()
 
 

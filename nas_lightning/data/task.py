@@ -67,6 +67,9 @@ class Task(pl.LightningDataModule, ABC):
     def image_size(self) -> int:
         """Side of an input image in pixels, or the length of a chunk of tokens: what costs grow with. After `setup`."""
 
+    def setup(self, stage: str | None = None) -> None:
+        """Read and split once; further calls do nothing."""
+
     @abstractmethod
     def size(self, split: str) -> int:
         """Items of ``train``, ``validation`` or ``test``. After `setup`."""

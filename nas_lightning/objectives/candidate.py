@@ -135,7 +135,8 @@ class StandaloneTrainer:
 
     def describe_final(self) -> str:
         epochs = self.plan.protocol.epochs
-        return f"stand-alone training, {epochs} epochs, test {self.data.quality.name.replace('_', ' ')}, mean of {self.final_seeds} seeds"
+        name = self.data.quality.name.replace("_", " ")
+        return f"stand-alone training, {epochs} epochs, test {name}, mean of {self.final_seeds} seeds"
 
     def _fit(self, module: StandaloneModule, epochs: int, folder: Path, resume: Path | None) -> None:
         trainer = new_trainer(

@@ -122,10 +122,11 @@ def weighted_kendall_tau(predictions: ArrayLike, truth: ArrayLike) -> float:
     return float(weightedtau(x, y).statistic)
 
 
-def accuracy_bins(truth: ArrayLike, threshold: float = SPARSE_THRESHOLD) -> np.ndarray:
+def accuracy_bins(truth: ArrayLike, threshold: float = SPARSE_THRESHOLD, *, fractions: bool = True) -> np.ndarray:
     """Dense bin ranks of accuracies in [0, 1], int64 [n]: ``floor(truth / threshold)``, renumbered without gaps.
 
-    Raises ValueError for accuracies outside [0, 1] (percent, as a rule) and for a threshold that is not positive.
+    `fractions=False` is for qualities of another unit. Raises ValueError for accuracies outside [0, 1] (percent, as a
+    rule) where they are fractions, and for a threshold that is not positive.
 
     >>> accuracy_bins([0.9012, 0.9018, 0.9105, 0.5], 0.01).tolist()
     [1, 1, 2, 0]
@@ -133,7 +134,7 @@ def accuracy_bins(truth: ArrayLike, threshold: float = SPARSE_THRESHOLD) -> np.n
     y = np.asarray(truth, np.float64)
     if not threshold > 0:
         raise ValueError(f"threshold {threshold} is no bin width; give a positive fraction of accuracy such as 0.001")
-    if len(y) and (y.min() < 0 or y.max() > 1):
+    if fractions and len(y) and (y.min() < 0 or y.max() > 1):
         raise ValueError(
             f"accuracies from {y.min():g} to {y.max():g} are no fractions in [0, 1]; divide percentages by 100"
         )
@@ -141,7 +142,7 @@ def accuracy_bins(truth: ArrayLike, threshold: float = SPARSE_THRESHOLD) -> np.n
 
 
 def sparse_kendall_tau(
-    predictions: ArrayLike, truth: ArrayLike, ids: Ids, threshold: float = SPARSE_THRESHOLD
+    predictions: ArrayLike, truth: ArrayLike, ids: Ids, threshold: float = SPARSE_THRESHOLD, *, fractions: bool = True
 ) -> float:
     """Sparse Kendall tau (s-KdT), reference definition: differences below `threshold` do not count.
 
@@ -149,9 +150,10 @@ def sparse_kendall_tau(
     whenever ``floor(accuracy / threshold)`` goes up. The prediction is thus cut into bins of the ground truth's sizes,
     and only the order between bins counts (Yu et al., arXiv 2110.01154, section 3, and its code).
 
-    `truth` are fractions in [0, 1]. Tied predictions are ordered by `ids` (one a row, distinct), so that the value does
-    not depend on the order of the input. Print `threshold` with the number: a post-hoc tool of the same authors
-    uses 0.01. nan where all accuracies fall into one bin, or the predictions are constant.
+    `truth` are fractions in [0, 1], unless `fractions=False` says otherwise. Tied predictions are ordered by `ids` (one
+    a row, distinct), so that the value does not depend on the order of the input. Print `threshold` with the number: a
+    post-hoc tool of the same authors uses 0.01. nan where all accuracies fall into one bin, or the predictions are
+    constant.
 
     >>> sparse_kendall_tau([0.1, 0.2, 0.3], [0.9001, 0.9004, 0.95], ids=[0, 1, 2])
     1.0
@@ -162,13 +164,15 @@ def sparse_kendall_tau(
     """
     x, y = paired(predictions, truth)
     key = checked_ids(ids, len(x))
-    bins = accuracy_bins(y, threshold)
+    bins = accuracy_bins(y, threshold, fractions=fractions)
     if is_undefined(x, bins):
         return math.nan
     return kendall_tau(np.sort(bins), bins[order_by_prediction(x, key, y)])
 
 
-def binned_kendall_tau(predictions: ArrayLike, truth: ArrayLike, threshold: float = SPARSE_THRESHOLD) -> float:
+def binned_kendall_tau(
+    predictions: ArrayLike, truth: ArrayLike, threshold: float = SPARSE_THRESHOLD, *, fractions: bool = True
+) -> float:
     """``tau_b(predictions, floor(truth / threshold))``: accuracies of one bin are ties, predictions stay as they are.
 
     Often called sparse Kendall tau too, but about 0.01 lower than the reference definition (`sparse_kendall_tau`).
@@ -177,7 +181,7 @@ def binned_kendall_tau(predictions: ArrayLike, truth: ArrayLike, threshold: floa
     True
     """
     x, y = paired(predictions, truth)
-    return kendall_tau(x, accuracy_bins(y, threshold))
+    return kendall_tau(x, accuracy_bins(y, threshold, fractions=fractions))
 
 
 def true_top(truth: ArrayLike, percent: float) -> np.ndarray:

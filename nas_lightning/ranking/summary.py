@@ -37,6 +37,7 @@ from nas_lightning.ranking.uncertainty import (
     noise_ceiling,
     proxy_ceiling,
 )
+from nas_lightning.runs.quality import ACCURACY
 
 TOP_K = 10
 """K of the final search performance, where a space says no other (`Space.top_k`, as Yu21)."""
@@ -50,6 +51,8 @@ def ranking_record(
     architectures: Sequence[str],
     top_k: int = TOP_K,
     threshold: float = metrics.SPARSE_THRESHOLD,
+    *,
+    quality: str = ACCURACY.name,
 ) -> dict[str, Any]:
     """Every metric that needs no table and no resampling, of n architectures with measured truth (fractions in [0, 1]).
 
@@ -57,7 +60,7 @@ def ranking_record(
     Raises ValueError as the metrics do.
     """
     x, y = np.asarray(predictions, np.float64), np.asarray(truth, np.float64)
-    ids = np.asarray(list(architectures), dtype=str)
+    ids, fractions = np.asarray(list(architectures), dtype=str), quality == ACCURACY.name
     top = {k: metrics.top_k_percentiles(x, y, ids, k) for k in PERCENTILE_KS}
     return {
         "n": len(y),
@@ -65,8 +68,8 @@ def ranking_record(
         "spearman": metrics.spearman(x, y),
         "pearson": metrics.pearson(x, y),
         "weighted_kendall_tau": metrics.weighted_kendall_tau(x, y),
-        "sparse_kendall_tau": metrics.sparse_kendall_tau(x, y, ids, threshold),
-        "binned_kendall_tau": metrics.binned_kendall_tau(x, y, threshold),
+        "sparse_kendall_tau": metrics.sparse_kendall_tau(x, y, ids, threshold, fractions=fractions),
+        "binned_kendall_tau": metrics.binned_kendall_tau(x, y, threshold, fractions=fractions),
         "kendall_tau_top10pct": metrics.kendall_tau_in_top(x, y, 10),
         "kendall_tau_top25pct": metrics.kendall_tau_in_top(x, y, 25),
         "ndcg_at_k": metrics.ndcg_at_k(x, y, ids, top_k),
@@ -87,10 +90,11 @@ def epoch_metrics(
     architectures: Sequence[str],
     top_k: int = TOP_K,
     threshold: float = metrics.SPARSE_THRESHOLD,
-    quality: str = "accuracy",
+    quality: str = ACCURACY.name,
 ) -> dict[str, float]:
     """Flat numbers of one evaluation during training, keys without prefix: of the first score the metric's own name, of
-    the others ``<metric>_by_<score>``; `n` and `supernet_accuracy` (`supernet_<quality>`) too. Rows without truth (NaN) are left out.
+    the others ``<metric>_by_<score>``; `n` and `supernet_accuracy` (`supernet_<quality>`) too. Rows without truth (NaN)
+    are left out.
     """
     y = np.asarray(truth, np.float64)
     keep = ~np.isnan(y)
@@ -100,7 +104,7 @@ def epoch_metrics(
         x = np.asarray(values, np.float64)
         if name == quality:
             flat[f"supernet_{quality}"] = metrics.supernet_accuracy(x)
-        record = ranking_record(x[keep], y[keep], ids.tolist(), top_k, threshold)
+        record = ranking_record(x[keep], y[keep], ids.tolist(), top_k, threshold, quality=quality)
         for key in ("kendall_tau", "spearman", "sparse_kendall_tau", "kendall_tau_top10pct"):
             flat[key if i == 0 else f"{key}_by_{name}"] = record[key]
         flat["final_search_performance" if i == 0 else f"final_search_performance_by_{name}"] = record[
@@ -124,7 +128,7 @@ def summarize(
     random_draws: int | None = None,
     replicates: int | None = None,
     seed: int = 0,
-    quality: str = "accuracy",
+    quality: str = ACCURACY.name,
 ) -> dict[str, Any]:
     """The record of one evaluation, ready for JSON; the module's docstring has its layout.
 
@@ -155,7 +159,7 @@ def summarize(
     replicates = affordable_replicates(n) if replicates is None else replicates
 
     def record(values: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
-        found = ranking_record(values[rows], y[rows], ids[rows].tolist(), top_k, threshold)
+        found = ranking_record(values[rows], y[rows], ids[rows].tolist(), top_k, threshold, quality=quality)
         interval = bootstrap_kendall_tau(values[rows], y[rows], replicates, LEVEL, seed)
         found["kendall_tau_interval"] = {"low": interval.low, "high": interval.high}
         best = found["final_search_performance"]["best"]
@@ -236,7 +240,7 @@ def _proxy(validation: ArrayLike | None, truth: np.ndarray) -> dict[str, Any]:
     return {"tau": proxy_ceiling(values, truth), "n": int((~np.isnan(values) & ~np.isnan(truth)).sum())}
 
 
-def is_quality(name: str, quality: str = "accuracy") -> bool:
+def is_quality(name: str, quality: str = ACCURACY.name) -> bool:
     """Whether a score is a super-net's own quality: ``accuracy``, or ``seed1 accuracy`` where several are evaluated."""
     return name.split(" ")[-1] == quality and "(" not in name
 

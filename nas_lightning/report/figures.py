@@ -81,9 +81,10 @@ def scatters(conditions: Sequence[Condition], runs: Sequence[Run] = ()) -> list[
             table["truth"],
             table["architecture"].tolist(),
             title=title,
-            label=score if _of_files(run) else score_label(score),
+            label=score if _of_files(run) else score_label(score, run.quality),
             top_k=int((run.result.get("evaluated") or {}).get("top_k") or 10),
             group=group,
+            quality=run.quality,
             beside="" if math.isnan(free) else f" (parameters {free:.3f})",
         )
         values += pair[:1]

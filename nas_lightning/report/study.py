@@ -50,6 +50,8 @@ def measure(run: Run, name: str) -> float:
     if name == "supernet_accuracy":
         value = (metrics.get("accuracy") or {}).get(name)
         return float(value) if isinstance(value, int | float) else math.nan
+    if name == "final_search_performance" and run.quality.scale != "percent":
+        return math.nan  # its column and axis are of percents
     return value_of(run.record, name)
 
 

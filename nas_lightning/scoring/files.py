@@ -30,8 +30,9 @@ def write_ranking(path: Path, evaluation: Evaluation, predictions: Mapping[str, 
         path: where it is written, atomically.
         evaluation: its subjects, truth and baselines.
         predictions: float64 [n] by column.
-        gap_of: qualities with shared weights [n], such as accuracies as fractions, for the column `optimization_gap`: stand-alone minus
-            super-net accuracy (Xie et al., Weight-Sharing NAS: A Battle to Shrink the Optimization Gap, section 3),
+        gap_of: qualities with shared weights [n], such as accuracies as fractions, for the column `optimization_gap`:
+            stand-alone minus super-net (Xie et al., Weight-Sharing NAS: A Battle to Shrink the Optimization Gap,
+            section 3),
             NaN where the table lacks the architecture. Data and epochs of the two differ as the table's recipe does.
     """
     subjects = evaluation.subjects

@@ -95,7 +95,7 @@ def test_normalisation_is_channels_last_and_exact():
         ({"train_portion": 0.0001}, "no image to train on"),
         ({"max_train_images": 5000}, "out of range"),
         ({"image_size": 3}, "choose one of 1, 2, 4, 8"),
-        ({"name": "digit"}, "choose one of digits, cifar10"),
+        ({"name": "digit"}, "did you mean digits. choose one of"),
         ({"name": "cifar10", "root": "/nonexistent"}, "put the official folder cifar-10-batches-py there"),
         ({"name": "imagenet16_120", "root": "/nonexistent"}, "put the official batch file train_data_batch_1"),
     ],
