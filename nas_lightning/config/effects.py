@@ -40,6 +40,7 @@ NEUTRAL = (
     "table.out",
     "table.seeds",
     "space._target_",
+    "data._target_",
 )
 """Settings that act without changing the numbers: places, progress, loggers, devices. Of the processes only their
 number counts, by the world size; more seeds of a table go on with the same run."""

@@ -10,9 +10,9 @@ from hydra import initialize_config_dir
 from omegaconf import DictConfig
 
 from nas_lightning.config.schema import TrainConfig, register, typed
-from nas_lightning.data.module import ImageClassification
+from nas_lightning.data.task import Task
 from nas_lightning.modes.job import Job, compose
-from nas_lightning.objectives.candidate import images_of
+from nas_lightning.objectives.candidate import task_of
 from nas_lightning.plan import Plan
 
 
@@ -63,7 +63,7 @@ def train_run(*overrides: str) -> dict[str, Any]:
     return train(composed("trainer.progress_bar=false", *overrides), quiet=True)
 
 
-def load_data(name: str = "digits", plan: Plan | None = None, seed: int = 0, **settings: Any) -> ImageClassification:
+def load_data(name: str = "digits", plan: Plan | None = None, seed: int = 0, **settings: Any) -> Task:
     """The images of a data set, split and batched as a plan says: a LightningDataModule.
 
     Args:
@@ -87,7 +87,7 @@ def load_data(name: str = "digits", plan: Plan | None = None, seed: int = 0, **s
     """
     cfg = composed(f"data={name}", *(f"data.{field}={_typed(value)}" for field, value in settings.items()))
     config: TrainConfig = typed(cfg)
-    return images_of(config.data, plan or Plan(), seed)
+    return task_of(config.data, plan or Plan(), seed)
 
 
 def _typed(value: Any) -> str:
