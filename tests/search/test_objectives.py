@@ -18,7 +18,7 @@ from nas_lightning.config.schema import (
     TrainerSchema,
 )
 from nas_lightning.config.search_schema import SearchConfig, SupernetObjectiveSchema, TrainingObjectiveSchema
-from nas_lightning.objectives.candidate import StandaloneTrainer, images_of
+from nas_lightning.objectives.candidate import StandaloneTrainer, task_of
 from nas_lightning.objectives.supernet import supernet_objective
 from nas_lightning.objectives.training import training_objective
 from nas_lightning.objectives.weak_labels import supernet_weak_labels
@@ -66,7 +66,7 @@ def checkpoint(tmp_path_factory):
     """A super-net trained for one epoch, in a run folder that says with which images."""
     folder = tmp_path_factory.mktemp("supernet")
     plan = Plan.from_dict(PLAN)
-    data = images_of(CONFIG.data, plan, 0)
+    data = task_of(CONFIG.data, plan, 0)
     data.setup()
     module = SuperNetModule("nasbench201", plan, 10, 1, 0)
     trainer = pl.Trainer(
@@ -161,7 +161,7 @@ def test_supernet_scores_are_those_of_the_shared_weights(checkpoint):
     trials = [Trial(archs[0], 120), Trial(archs[1], 60), Trial(archs[2], 120)]
     got = objective.evaluate(trials)
     network, _ = load_network(checkpoint)
-    data = images_of(CONFIG.data, Plan.from_dict(PLAN), 0)
+    data = task_of(CONFIG.data, Plan.from_dict(PLAN), 0)
     batches = data.evaluation_batches(30, None, "cpu")
     expected = [score(network, [t.architecture], batches[: t.fidelity // 30])["accuracy"][0] for t in trials]
     assert [measurement.value for measurement in got] == expected
