@@ -27,6 +27,7 @@ CONFIG: dict[str, Any] = {
     "axis": {"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal", "labelColor": SOFT,
              "titleColor": INK, "gridColor": GRID, "domainColor": "#9aa4b1", "tickColor": "#9aa4b1", "labelLimit": 260,
              "titlePadding": 8, "titleLimit": 400},
+    "axisQuantitative": {"labelFlush": False, "labelOverlap": True, "labelSeparation": 4},
     "axisY": {"domain": False, "ticks": False},
     "legend": {"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal", "labelLimit": 220},
     "text": {"fontSize": 11, "color": INK},
