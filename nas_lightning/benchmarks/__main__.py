@@ -40,7 +40,9 @@ def parser() -> argparse.ArgumentParser:
     make.add_argument("--memory-gb", type=float, default=8.0, help="largest memory for one-piece pickles (default: 8)")
     make.add_argument("--curves", action="store_true", help="keep NATS-Bench's 200-epoch learning curves")
     make.add_argument(
-        "--space", default="darts_nds", help="format table: the search space, a name or the dotted path of one's own"
+        "--space",
+        default="darts_nds",
+        help="formats table and suite_zero: the search space, a name or the dotted path of one's own",
     )
     make.add_argument("--dataset", default="cifar10", help="formats table and genotypes: the data set")
     make.add_argument("--architecture", default="architecture", help="format table: column of architecture strings")

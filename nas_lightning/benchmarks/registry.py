@@ -41,7 +41,53 @@ _NDS = (
     "Radosavovic, Johnson, Xie, Lo, Dollar: On Network Design Spaces for Visual Recognition. ICCV 2019, "
     "arXiv 1905.13214"
 )
+_NB301 = (
+    "Siems, Zimmer, Zela, Lukasik, Keuper, Hutter: NAS-Bench-301 and the Case for Surrogate Benchmarks for Neural "
+    "Architecture Search. arXiv 2008.09777"
+)
+_NB360 = (
+    "Tu, Roberts, Khodak, Shen, Sala, Talwalkar: NAS-Bench-360: Benchmarking Neural Architecture Search on Diverse "
+    "Tasks. NeurIPS 2022 Datasets and Benchmarks, arXiv 2110.05668"
+)
 _THREE = ("cifar10", "cifar100", "imagenet16_120")
+_SEVEN = ("class_scene", "class_object", "jigsaw", "room_layout", "segmentsemantic", "normal", "autoencoder")
+
+
+def _suite(space: str, datasets: tuple[str, ...], file: str) -> Known:
+    """One file of NAS-Bench-Suite-Zero."""
+    table = file.replace("zc_", "suite_zero_").replace(".json", ".arrow")
+    return Known(
+        space,
+        datasets,
+        "https://github.com/automl/NASLib (branch zerocost, scripts/bash_scripts/download_nbs_zero.sh)",
+        file,
+        None,
+        None,
+        "Apache-2.0 (repository)",
+        "Krishnakumar, White, Zela, Tu, Safari, Hutter: NAS-Bench-Suite-Zero: Accelerating Research on Zero Cost "
+        "Proxies. NeurIPS 2022 Datasets and Benchmarks, arXiv 2210.03230",
+        f"suite_zero {file} {table}",
+        "thirteen zero-cost scores and the validation accuracy of NASLib",
+    )
+
+
+def _transnasbench(level: str, what: str) -> Known:
+    """One of TransNAS-Bench-101's two tables."""
+    name = f"transnasbench101_{level}"
+    return Known(
+        name,
+        _SEVEN,
+        "https://github.com/yawen-d/TransNASBench (its .pth file is not read here; NASLib's results are)",
+        f"{name}.parquet, collected from NASLib's results",
+        None,
+        None,
+        "Apache-2.0 (NASLib)",
+        "Duan, Chen, Xu, Chen, Liang, Zhang, Li: TransNAS-Bench-101: Improving Transferability and Generalizability of "
+        "Cross-Task Neural Architecture Search. CVPR 2021, arXiv 2105.11871",
+        f"import {name}.parquet {name}.arrow",
+        f"{what}, validation results of seven vision tasks",
+    )
+
 
 KNOWN: dict[str, Known] = {
     "nasbench101": Known(
@@ -120,25 +166,26 @@ KNOWN: dict[str, Known] = {
         "darts_nds",
         ("cifar10",),
         "https://github.com/automl/nasbench301 (figshare link in its README)",
-        "genotypes with accuracies, as JSON or CSV",
+        "nb_301_v13 (folder of results_*.json)",
         None,
         None,
         "Apache-2.0 (repository)",
-        "Siems, Zimmer, Zela, Lukasik, Keuper, Hutter: NAS-Bench-301 and the Case for Surrogate Benchmarks for Neural "
-        "Architecture Search. arXiv 2008.09777",
-        "genotypes nasbench301.json nasbench301.arrow --accuracy val_accuracy --percent",
+        _NB301,
+        "nasbench301 nb_301_v13 nasbench301.arrow",
+        "one training a file, validation accuracy after every epoch; other lists of genotypes: format genotypes",
     ),
     "darts_random214_cifar10": Known(
         "darts_nds",
         ("cifar10",),
         "https://github.com/antoyang/NAS-Benchmark (Plots/data/modified_search_space)",
-        "214genotypes.pkl and 214_random_architectures.npy, collected as darts_random214_cifar10.parquet",
+        "214genotypes.pkl and 214_random_architectures.npy",
         None,
         None,
         "GPL-3.0 (repository)",
         "Yang, Esperanca, Carlucci: NAS Evaluation is Frustratingly Hard. ICLR 2020, arXiv 1912.12522",
-        "import darts_random214_cifar10.parquet darts_random214_cifar10.arrow",
-        "214 random DARTS architectures, 600 epochs, test accuracy of every epoch, one run each",
+        "darts214 214genotypes.pkl darts_random214_cifar10.arrow",
+        "214 random DARTS architectures, 600 epochs, test accuracy of every epoch, one run each; the same collected as "
+        "darts_random214_cifar10.parquet opens as it is",
     ),
     "nasbench_macro": Known(
         "nasbench_macro",
@@ -157,28 +204,59 @@ KNOWN: dict[str, Known] = {
         "nasbench201",
         _THREE,
         "https://github.com/GATECH-EIC/HW-NAS-Bench",
-        "HW-NAS-Bench-v1_0.pickle, collected as nasbench201_hw.parquet",
+        "HW-NAS-Bench-v1_0.pickle",
         None,
         None,
         "MIT (repository)",
         "Li, Yu, Fu, Zhang, Zhao, You, Yu, Wang, Lin: HW-NAS-Bench: Hardware-Aware Neural Architecture Search "
         "Benchmark. ICLR 2021, arXiv 2103.10584",
-        "import nasbench201_hw.parquet nasbench201_hw.arrow",
-        "latency in ms and energy in mJ on six devices; no accuracies",
+        "hw_nas_bench HW-NAS-Bench-v1_0.pickle nasbench201_hw.arrow",
+        "latency in ms and energy in mJ on six devices; no accuracies; the same collected as nasbench201_hw.parquet "
+        "opens as it is",
+    ),
+    "nasbench360_ninapro": Known(
+        "nasbench201",
+        ("ninapro",),
+        "https://github.com/rtu715/NAS-Bench-360 (precompute/README.md)",
+        "NATS-tss-v1_0-daa55.pickle.pbz2",
+        "84 MB",
+        None,
+        "MIT (repository)",
+        _NB360,
+        "nasbench360 NATS-tss-v1_0-daa55.pickle.pbz2 nasbench360_ninapro.arrow",
+        "test accuracy on NinaPro; --curves keeps every epoch",
+    ),
+    "nasbench360_darcy": Known(
+        "nasbench201",
+        ("darcy_flow",),
+        "https://github.com/rtu715/NAS-Bench-360 (precompute/README.md)",
+        "NATS-tss-v1_0-48858.pickle.pbz2",
+        "84 MB",
+        None,
+        "MIT (repository)",
+        _NB360,
+        "nasbench360 NATS-tss-v1_0-48858.pickle.pbz2 nasbench360_darcy.arrow",
+        "1 - relative L2 error on Darcy Flow; --curves keeps every epoch",
     ),
     "nasbench360_nb201": Known(
         "nasbench201",
         ("ninapro", "darcy_flow"),
         "https://github.com/rtu715/NAS-Bench-360 (links in its README)",
-        "precomputed NAS-Bench-201 results, collected as nasbench360_nb201.parquet",
+        "nasbench360_nb201.parquet, both tasks after 200 epochs",
         None,
         None,
         "MIT (repository)",
-        "Tu, Roberts, Khodak, Shen, Sala, Talwalkar: NAS-Bench-360: Benchmarking Neural Architecture Search on Diverse "
-        "Tasks. NeurIPS 2022 Datasets and Benchmarks, arXiv 2110.05668",
+        _NB360,
         "import nasbench360_nb201.parquet nasbench360_nb201.arrow",
         "all 15,625 cells after 200 epochs, seed 777: accuracy on NinaPro, 1 - relative L2 error on Darcy Flow",
     ),
+    "suite_zero_nasbench101": _suite("nasbench101", ("cifar10",), "zc_nasbench101.json"),
+    "suite_zero_nasbench201": _suite("nasbench201", _THREE, "zc_nasbench201.json"),
+    "suite_zero_nasbench301": _suite("darts_nds", ("cifar10",), "zc_nasbench301.json"),
+    "suite_zero_transnasbench101_micro": _suite("transnasbench101_micro", _SEVEN, "zc_transbench101_micro.json"),
+    "suite_zero_transnasbench101_macro": _suite("transnasbench101_macro", _SEVEN, "zc_transbench101_macro.json"),
+    "transnasbench101_micro": _transnasbench("micro", "4,096 cells"),
+    "transnasbench101_macro": _transnasbench("macro", "3,256 stacks of modules"),
     "fcnet_hpolib": Known(
         "fcnet",
         ("protein_structure", "slice_localization", "naval_propulsion", "parkinsons_telemonitoring"),

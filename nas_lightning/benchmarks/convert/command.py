@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,11 @@ FORMATS = {
     "macro": "NAS-Bench-Macro JSON",
     "nds": "NDS JSON of DARTS networks",
     "genotypes": "DARTS genotypes with accuracies, JSON or CSV (NAS-Bench-301 style)",
+    "nasbench301": "NAS-Bench-301's results, a folder of JSON files with learning curves",
+    "suite_zero": "NAS-Bench-Suite-Zero JSON of NASLib, or the collected Parquet with --space",
+    "hw_nas_bench": "HW-NAS-Bench's pickle",
+    "nasbench360": "NAS-Bench-360's precomputed NAS-Bench-201 results, .pickle.pbz2",
+    "darts214": "214genotypes.pkl, with 214_random_architectures.npy beside it",
     "table": "CSV, JSON or Parquet with a column mapping",
     "import": "Parquet tables in a layout that is known by its columns",
 }
@@ -28,8 +34,13 @@ _REGISTERED = {
     "nats": "nasbench201",
     "nds": "nds_darts",
     "macro": "nasbench_macro",
-    "genotypes": "nasbench301",
+    "nasbench301": "nasbench301",
+    "suite_zero": "suite_zero_nasbench201",
+    "hw_nas_bench": "hw_nas_bench",
+    "nasbench360": "nasbench360_ninapro",
+    "darts214": "darts_random214_cifar10",
 }
+_FOLDERS = ("nats", "nasbench301")
 
 
 @contextlib.contextmanager
@@ -50,7 +61,7 @@ def _bar(title: str, total: int | None, show: bool) -> Iterator[Callable[[int], 
 
 def size_of(path: Path) -> int:
     """Bytes of a file, or of all files of a folder."""
-    return path.stat().st_size if path.is_file() else sum(p.stat().st_size for p in path.iterdir() if p.is_file())
+    return path.stat().st_size if path.is_file() else sum(p.stat().st_size for p in path.rglob("*") if p.is_file())
 
 
 def convert(
@@ -72,9 +83,9 @@ def convert(
 ) -> Path:
     """Convert an official file (`FORMATS`) to a table at `out` (.arrow or .parquet).
 
-    `space`, `dataset`, `architecture` and `columns` belong to format "table", `accuracy`, `metric` and `percent` to
-    "genotypes", `seeds` to both, `memory_gb` and `curves` to "nasbench201" and "nats".
-    Raises BenchmarkError; nothing is at `out` then.
+    `space` belongs to formats "table" and "suite_zero", `dataset`, `architecture` and `columns` to "table", `accuracy`,
+    `metric` and `percent` to "genotypes", `seeds` to "table" and "genotypes", `memory_gb` and `curves` to "nasbench201",
+    "nats" and "nasbench360". Raises BenchmarkError; nothing is at `out` then.
     """
     source, out = Path(source).expanduser(), Path(out).expanduser()
     if kind not in FORMATS:
@@ -85,7 +96,7 @@ def convert(
         raise BenchmarkError(f"{out.name} must end in .arrow (memory-mapped) or .parquet (compressed)")
     if out.is_dir():
         raise BenchmarkError(f"{out} is a folder; name the file to write in it")
-    if source.is_dir() and kind != "nats":
+    if source.is_dir() and kind not in _FOLDERS:
         raise BenchmarkError(f"{source} is a folder; give the official file")
     from nas_lightning.benchmarks.locate import sha256_of
 
@@ -121,6 +132,16 @@ def convert(
     if entry is not None:
         origin |= {"license": entry.license, "citation": entry.citation, "published": entry.published}
     return write_encoded(out, space=space, encoded=encoded, columns=read_columns, metadata={"source": origin, **extra})
+
+
+def _digest_of(source: Path) -> str | None:
+    """SHA-256 of all JSON files of a folder, by name; None for a file, which is hashed as it is."""
+    if source.is_file():
+        return None
+    digest = hashlib.sha256()
+    for file in sorted(source.rglob("*.json")):
+        digest.update(file.relative_to(source).as_posix().encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 def _schema(path: Path) -> Any:
@@ -167,6 +188,28 @@ def _read(
 
         encoded, found, extra = nds.read(source)
         return encoded, found, None, extra, "darts_nds"
+    if kind == "nasbench301":
+        from nas_lightning.benchmarks.convert import nasbench301
+
+        return *nasbench301.read(source, progress), _digest_of(source), {}, "darts_nds"
+    if kind == "suite_zero":
+        from nas_lightning.benchmarks.convert import naslib
+
+        encoded, found, space = naslib.read(source, space)
+        return encoded, found, None, {}, space
+    if kind == "hw_nas_bench":
+        from nas_lightning.benchmarks.convert import hw_nas_bench
+
+        return *hw_nas_bench.read(source), None, {}, "nasbench201"
+    if kind == "nasbench360":
+        from nas_lightning.benchmarks.convert import nasbench360
+
+        encoded, found, digest = nasbench360.read(source, memory_gb, curves, progress)
+        return encoded, found, digest, {}, "nasbench201"
+    if kind == "darts214":
+        from nas_lightning.benchmarks.convert import darts214
+
+        return *darts214.read(source), None, {}, "darts_nds"
     from nas_lightning.benchmarks.convert import plain
 
     if kind == "genotypes":

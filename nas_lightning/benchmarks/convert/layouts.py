@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from nas_lightning.benchmarks.column import Column
-from nas_lightning.benchmarks.convert import nasbench_macro
+from nas_lightning.benchmarks.convert import nasbench_macro, transnasbench101
 from nas_lightning.benchmarks.convert.hyperparameters import fcnet, hpobench_mlp, taskset
 from nas_lightning.benchmarks.encoding import encode
 from nas_lightning.benchmarks.errors import BenchmarkError
@@ -206,6 +206,18 @@ _LAYOUTS: dict[str, tuple[str, set[str], _Reader, str]] = {
         nasbench_macro.read_layout,
         "nasbench_macro",
     ),
+    "transnasbench101_micro": (
+        "transnasbench101_micro",
+        {"arch", "class_scene_val", "jigsaw_val"},
+        transnasbench101.micro,
+        "transnasbench101_micro",
+    ),
+    "transnasbench101_macro": (
+        "transnasbench101_macro",
+        {"arch", "class_scene_val", "jigsaw_val"},
+        transnasbench101.macro,
+        "transnasbench101_macro",
+    ),
     "darts_random214_cifar10": (
         "darts_nds",
         {"genotype", "test_acc_final600", "test_acc_curve600"},
@@ -227,8 +239,10 @@ def layout_of(schema: pa.Schema) -> str | None:
 
 def convert_layout(layout: str, path: Path, out: Path, sha256: str) -> Path:
     """Convert a Parquet table of a known layout. Raises BenchmarkError where its content is not the layout's."""
-    space, _, reader, known = _LAYOUTS[layout]
     table = read_parquet(path).combine_chunks()
+    if layout.startswith("transnasbench101"):  # two tables with the same columns
+        layout = transnasbench101.level(table)
+    space, _, reader, known = _LAYOUTS[layout]
     try:
         encoded, columns = reader(table, path)
     except (LookupError, ValueError, TypeError, ArithmeticError, AttributeError, pa.ArrowException) as error:

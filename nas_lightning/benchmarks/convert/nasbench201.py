@@ -22,7 +22,7 @@ from nas_lightning.benchmarks.convert import restricted
 from nas_lightning.benchmarks.errors import BenchmarkError
 from nas_lightning.spaces import ArchitectureError, NB201Space
 
-_BUDGETS = {"12": 12, "less": 12, "200": 200, "full": 200}
+BUDGETS = {"12": 12, "less": 12, "200": 200, "full": 200}
 # official set -> (training protocol, our data set, split); test accuracy of CIFAR-10 is that of train + validation
 _SPLITS = (
     ("cifar10-valid", "x-valid", "cifar10", "validation"),
@@ -51,7 +51,7 @@ class _Collector:
     def add(self, index: int, arch: str, budgets: Mapping[str, Any]) -> None:
         self.archs[index] = arch
         for budget, state in budgets.items():
-            epochs = _BUDGETS.get(str(budget))
+            epochs = BUDGETS.get(str(budget))
             if epochs is None:
                 continue
             results, seeds = state["all_results"], state["dataset_seed"]
@@ -154,7 +154,7 @@ def read(
             for index, state in _folder(path, digest, progress):
                 collector.add(index, _arch_of(state, index), state)
         else:
-            data = _single(path, memory_gb, digest, progress)
+            data = single(path, memory_gb, digest, progress)
             names = data["meta_archs"]
             for index in sorted(data["arch2infos"]):
                 collector.add(int(index), names[index], data["arch2infos"].pop(index))
@@ -204,7 +204,7 @@ def _folder(path: Path, digest: Any, progress: Callable[[int], None] | None) -> 
             progress(done)
 
 
-def _single(path: Path, memory_gb: float, digest: Any, progress: Callable[[int], None] | None) -> Any:
+def single(path: Path, memory_gb: float, digest: Any, progress: Callable[[int], None] | None) -> Any:
     need = path.stat().st_size * _MEMORY_FACTOR.get(path.suffix, 6) / 1e9
     if need > memory_gb:
         raise BenchmarkError(
