@@ -84,8 +84,8 @@ def convert(
     """Convert an official file (`FORMATS`) to a table at `out` (.arrow or .parquet).
 
     `space` belongs to formats "table" and "suite_zero", `dataset`, `architecture` and `columns` to "table", `accuracy`,
-    `metric` and `percent` to "genotypes", `seeds` to "table" and "genotypes", `memory_gb` and `curves` to "nasbench201",
-    "nats" and "nasbench360". Raises BenchmarkError; nothing is at `out` then.
+    `metric` and `percent` to "genotypes", `seeds` to "table" and "genotypes", `memory_gb` and `curves` to the formats
+    "nasbench201", "nats" and "nasbench360". Raises BenchmarkError; nothing is at `out` then.
     """
     source, out = Path(source).expanduser(), Path(out).expanduser()
     if kind not in FORMATS:
