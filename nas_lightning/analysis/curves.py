@@ -1,26 +1,17 @@
-"""Learning curves: a surrogate that gives every architecture one, and extrapolation from the first epochs.
+"""Learning curves: a surrogate that gives every architecture one.
 
 Yan, White, Savani, Hutter, "NAS-Bench-x11 and the Power of Learning Curves", NeurIPS 2021, arXiv 2111.03602, sections 3
 and 5: curves are compressed by a singular value decomposition, its coefficients are predicted by boosted trees, and
-noise is drawn like the residuals. Extrapolation: a support vector regression on the first epochs and their differences
-(Baker et al., arXiv 1705.10823), or parametric families (Domhan et al., IJCAI 2015) by SciPy's least squares.
+noise is drawn like the residuals. Extrapolation from the first epochs: `nas_lightning.predictors.extrapolation`.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.optimize import OptimizeWarning, curve_fit
-from scipy.stats import loguniform, uniform
 from sklearn.ensemble import GradientBoostingRegressor
-from sklearn.model_selection import KFold, RandomizedSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import NuSVR
 
 
 def energy(curves: np.ndarray, rank: int) -> np.ndarray:
@@ -85,67 +76,3 @@ class CurveSurrogate:
         drawn = self._residuals[rng.integers(len(self._residuals), size=n)]
         noise = drawn + width * deviation * rng.standard_normal(drawn.shape)
         return self.predict(features) + np.clip(noise, -3 * deviation, 3 * deviation) / 2
-
-
-def curve_features(curves: np.ndarray) -> np.ndarray:
-    """What the regression sees of curves [n, k]: values, first and second differences, mean and deviation."""
-    return np.column_stack([curves, np.diff(curves), np.diff(curves, n=2), curves.mean(axis=1), curves.std(axis=1)])
-
-
-def svr_extrapolation(curves: np.ndarray, epochs: int, seed: int = 0, settings: int = 30, folds: int = 5) -> np.ndarray:
-    """The last value of every curve [n, total] by a ν-SVR from its first `epochs`, each from folds without it.
-
-    `settings` random settings are compared by cross-validation within the training folds.
-    """
-    features, last = curve_features(curves[:, :epochs]), curves[:, -1]
-    out = np.empty(len(curves))
-    space = {
-        "nusvr__C": loguniform(1e-3, 1e2),
-        "nusvr__nu": uniform(0.05, 0.9),
-        "nusvr__gamma": loguniform(1e-5, 1e1),
-    }
-    centre, scale = last.mean(), last.std() or 1.0
-    for number, (train, test) in enumerate(KFold(folds, shuffle=True, random_state=seed).split(features)):
-        model = RandomizedSearchCV(
-            make_pipeline(StandardScaler(), NuSVR()), space, n_iter=settings, cv=3, random_state=seed + number
-        )
-        model.fit(features[train], (last[train] - centre) / scale)
-        out[test] = model.predict(features[test]) * scale + centre
-    return out
-
-
-_FAMILIES: dict[str, tuple[Callable[..., np.ndarray], int]] = {
-    "pow3": (lambda x, c, a, b: c - a * x ** (-np.abs(b)), 3),
-    "log_power": (lambda x, a, b, c: a / (1 + (x / np.exp(b)) ** c), 3),
-    "exp3": (lambda x, c, a, b: c - np.exp(-np.abs(a) * x + b), 3),
-    "ilog2": (lambda x, c, a: c - a / np.log(x + 1), 2),
-    "janoschek": (lambda x, c, a, b: c - a * np.exp(-np.abs(b) * x), 3),
-}
-
-
-def parametric_extrapolation(curve: np.ndarray, total: int) -> float:
-    """The value at epoch `total`: mean of the families fitted to `curve` [k], weighted by one over their squared error.
-
-    A curve that is already whole gives its own last point; where no family fits, the last point stands in.
-    """
-    k = len(curve)
-    if k >= total:
-        return float(curve[total - 1])
-    x, found = np.arange(1, k + 1, dtype=np.float64), []
-    low, high = curve.min() - np.ptp(curve) - 1e-9, curve.max() + np.ptp(curve) + 1e-9
-    for family, parameters in _FAMILIES.values():
-        start = [curve[-1], np.ptp(curve) + 1e-6, 0.5][:parameters]
-        with warnings.catch_warnings(), np.errstate(all="ignore"):
-            warnings.simplefilter("ignore", OptimizeWarning)
-            try:
-                fitted, _ = curve_fit(family, x, curve, p0=start, maxfev=2000)
-            except RuntimeError:
-                continue
-            value = float(family(np.float64(total), *fitted))
-            error = float(np.mean((family(x, *fitted) - curve) ** 2))
-        if np.isfinite(value) and low <= value <= high:
-            found.append((value, 1 / (error + 1e-12)))
-    if not found:
-        return float(curve[-1])
-    values, weights = np.array(found).T
-    return float(values @ weights / weights.sum())

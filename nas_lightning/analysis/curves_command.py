@@ -15,13 +15,12 @@ from nas_lightning.analysis.curves import (
     CurveSurrogate,
     compressed,
     energy,
-    parametric_extrapolation,
-    svr_extrapolation,
 )
 from nas_lightning.analysis.figure import colour, save, styled
 from nas_lightning.analysis.output import print_rows, show, write_record, write_rows
 from nas_lightning.benchmarks import Benchmark, write_table
 from nas_lightning.benchmarks.column import Column
+from nas_lightning.predictors.extrapolation import parametric_extrapolation, svr_extrapolation
 
 HELP = "learning curves: their rank, extrapolation beside the last value seen, a surrogate as a table"
 

@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dataset", help="data set (default: the table's first)")
     parser.add_argument("--measures", nargs="+", default=["params"], help="columns to minimise beside the error")
     parser.add_argument("--measures-from", help="another table that holds them (nasbench201_hw: latencies)")
-    parser.add_argument("--algorithms", nargs="+", default=["nsga2", "random_search"], metavar="NAME[:SETTING=NUMBER…]")
+    parser.add_argument("--algorithms", nargs="+", default=["nsga2", "random_search"], metavar="NAME[:SETTING=VALUE…]")
     parser.add_argument("--evaluations", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=30)
 

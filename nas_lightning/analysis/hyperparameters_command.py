@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--algorithms",
         nargs="+",
         default=["random_search", "regularized_evolution", "local_search", "bohb", "dehb"],
-        metavar="NAME[:SETTING=NUMBER…]",
+        metavar="NAME[:SETTING=VALUE…]",
     )
     parser.add_argument("--budgets", nargs="+", type=int, default=[50, 100, 200], help="in full evaluations")
     parser.add_argument("--seeds", type=int, default=50)
@@ -62,12 +62,12 @@ def named(text: str) -> tuple[str, dict[str, Any]]:
     settings: dict[str, Any] = {}
     for part in rest:
         key, middle, value = part.partition("=")
+        if not middle or not value:
+            raise ValueError(f"{text} is no algorithm with settings; write name:setting=value")
         try:
             settings[key] = int(value) if value.lstrip("-").isdigit() else float(value)
         except ValueError:
-            raise ValueError(f"{text} is no algorithm with settings; write name:setting=number") from None
-        if not middle:
-            raise ValueError(f"{text} is no algorithm with settings; write name:setting=number")
+            settings[key] = value
     return name, settings
 
 

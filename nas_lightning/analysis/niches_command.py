@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--measures-from", help="another table that holds it (nasbench201_hw: latencies)")
     parser.add_argument("--niches", default="large", choices=tuple(QUANTILES), help="the paper's sets of niches")
     parser.add_argument(
-        "--algorithms", nargs="+", default=["random_search", "nsga2", "bop_elites"], metavar="NAME[:SETTING=NUMBER…]"
+        "--algorithms", nargs="+", default=["random_search", "nsga2", "bop_elites"], metavar="NAME[:SETTING=VALUE…]"
     )
     parser.add_argument("--evaluations", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=100)

@@ -8,6 +8,7 @@ from nas_lightning.analysis import __main__ as command
 from nas_lightning.analysis import curves as cv
 from nas_lightning.analysis.curves_command import read_curves
 from nas_lightning.benchmarks import Benchmark
+from nas_lightning.predictors import extrapolation
 from tests.analysis.conftest import ROOT
 
 
@@ -33,10 +34,10 @@ def test_surrogate_learns_made_curves():
 
 def test_extrapolation():
     _, curves = made()
-    assert cv.parametric_extrapolation(curves[0], 20) == curves[0, -1]
-    found = [cv.parametric_extrapolation(curve[:8], 20) for curve in curves]
+    assert extrapolation.parametric_extrapolation(curves[0], 20) == curves[0, -1]
+    found = [extrapolation.parametric_extrapolation(curve[:8], 20) for curve in curves]
     assert np.abs(np.array(found) - curves[:, -1]).mean() < 0.3 * np.abs(curves[:, 7] - curves[:, -1]).mean()
-    svr = cv.svr_extrapolation(curves, 8, settings=8)
+    svr = extrapolation.svr_extrapolation(curves, 8, settings=8)
     assert kendalltau(svr, curves[:, -1])[0] > 0.9
 
 

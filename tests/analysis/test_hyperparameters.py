@@ -194,5 +194,5 @@ def test_dehb_promotes_like_successive_halving_at_first(curves):
 
 def test_settings_in_names():
     assert named("bohb:min_bandwidth=0.3:eta=4") == ("bohb", {"min_bandwidth": 0.3, "eta": 4})
-    with pytest.raises(ValueError, match="name:setting=number"):
+    with pytest.raises(ValueError, match="name:setting=value"):
         named("bohb:eta")

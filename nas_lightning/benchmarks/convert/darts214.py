@@ -6,6 +6,7 @@ epoch, in percent.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def read(path: Path) -> tuple[dict[str, Any], list[Column]]:
     beside = path.with_name(CURVES)
     if not beside.is_file():
         raise BenchmarkError(f"the accuracies of {path.name} are in {CURVES}; put that file into {path.parent}")
-    records = {"Genotype": _genotype, "range": lambda *bounds: list(range(*bounds[:3]))}
+    records: dict[str, Callable[..., Any]] = {"Genotype": _genotype, "range": lambda *bounds: list(range(*bounds[:3]))}
     data = restricted.load(path.read_bytes(), path.name, records=records)
     space = get_space("darts_nds")
     try:

@@ -32,9 +32,8 @@ def genotype(config: Mapping[str, Any]) -> Any:
             text = config.get(f"{_PREFIX}inputs_node_{theirs}_{node}", "0_1" if node == 2 else None)
             if not isinstance(text, str):
                 raise ArchitectureError(f"the record names no inputs of node {node} of the {theirs} cell")
-            for source in text.split("_"):
-                # edges are numbered node by node: those into node 2 first
-                edges.append((first + int(source), int(source)))
+            # edges are numbered node by node: those into node 2 first
+            edges += [(first + int(digit), int(digit)) for digit in text.split("_")]
             first += node
         for edge, source in edges:
             op = config.get(f"{_PREFIX}edge_{theirs}_{edge}")

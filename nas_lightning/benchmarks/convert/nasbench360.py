@@ -63,19 +63,19 @@ def _columns(infos: list[Mapping[str, Any]], curves: bool) -> list[Column]:
                 if official not in TASKS or epochs is None:
                     continue
                 dataset, quantity, divisor = TASKS[official]
-                values = [run["eval_acc1es"].get(f"ori-test@{e}", np.nan) for e in range(run["epochs"])]
+                line = [run["eval_acc1es"].get(f"ori-test@{e}", np.nan) for e in range(run["epochs"])]
                 key = (dataset, quantity, epochs)
-                found.setdefault(key, np.full(len(infos), np.nan))[row] = values[-1] / divisor
-                if curves and len(values) == epochs:
+                found.setdefault(key, np.full(len(infos), np.nan))[row] = line[-1] / divisor
+                if curves and len(line) == epochs:
                     blank = np.full((len(infos), epochs), np.nan, np.float32)
-                    lines.setdefault(key, blank)[row] = np.array(values) / divisor
+                    lines.setdefault(key, blank)[row] = np.array(line) / divisor
     columns = []
     for (dataset, quantity, epochs), values in found.items():
         unit = None if quantity == "test_accuracy" else "1 - relative L2 error"
         columns.append(Column(values, quantity, dataset, epochs, seeds="1", unit=unit, note=_NOTE))
     longest = {key[:2]: max(other[2] for other in lines if other[:2] == key[:2]) for key in lines}
-    for key, curve in lines.items():
-        if key[2] == longest[key[:2]]:
-            unit = None if key[1] == "test_accuracy" else "1 - relative L2 error"
-            columns.append(Column(curve, key[1], key[0], kind="curve", seeds="1", unit=unit, note=_NOTE))
+    for (dataset, quantity, epochs), curve in lines.items():
+        if epochs == longest[dataset, quantity]:
+            unit = None if quantity == "test_accuracy" else "1 - relative L2 error"
+            columns.append(Column(curve, quantity, dataset, kind="curve", seeds="1", unit=unit, note=_NOTE))
     return columns
