@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ ARCHITECTURE = (
     "key",
 )
 _LARGEST = 1 << 30
+_ROW_NUMBERS = re.compile(r"__index_level_\d+__|Unnamed: \d+|")
+"""Columns of row numbers that pandas leaves behind in Parquet and CSV files."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,8 @@ def read_score_file(path: Path) -> ScoreFile:
 def _file_of(path: Path, records: Sequence[dict[str, Any]]) -> ScoreFile:
     names = list(dict.fromkeys(name for record in records for name in record))
     lower = {name.strip().lower(): name for name in reversed(names)}
-    column = next((lower[name] for name in ARCHITECTURE if name in lower), names[0])
+    named = [name for name in names if not _ROW_NUMBERS.fullmatch(name)] or names
+    column = next((lower[name] for name in ARCHITECTURE if name in lower), named[0])
     texts = []
     for i, record in enumerate(records, start=1):
         if record.get(column) in (None, ""):
@@ -77,7 +81,7 @@ def _file_of(path: Path, records: Sequence[dict[str, Any]]) -> ScoreFile:
     scores: dict[str, list[float]] = {}
     ignored = []
     for name in names:
-        if name == column:
+        if name == column or _ROW_NUMBERS.fullmatch(name):
             continue
         values = [_number(record.get(name)) for record in records]
         known = [v for v in values if v is not None]

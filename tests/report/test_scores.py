@@ -71,6 +71,17 @@ def test_two_predictors_of_two_formats_equal_scipy_and_are_compared(tmp_path, me
     assert main([str(tmp_path / "out"), "--out", str(tmp_path / "again"), "--replicates", "100"]) == 0
 
 
+def test_row_numbers_of_pandas_are_no_predictor(tmp_path, measured):
+    names, _, good, _ = measured
+    rows = [f"{i},{n},{g!r}" for i, (n, g) in enumerate(zip(names, good.tolist(), strict=True))]
+    (tmp_path / "saved.csv").write_text("\n".join([",arch,mine", *rows]))
+    pq.write_table(pa.table({"x": names, "mine": good, "__index_level_0__": range(60)}), tmp_path / "saved.parquet")
+    for file in ("saved.csv", "saved.parquet"):
+        found = read_score_file(tmp_path / file)
+        assert found.architectures == names
+        assert list(found.scores) == ["mine"]
+
+
 @pytest.mark.parametrize("form", ["records", "pairs", "nested", "parquet", "tsv"])
 def test_every_format_reads_the_same(tmp_path, measured, form):
     names, _, good, poor = measured
