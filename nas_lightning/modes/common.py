@@ -6,7 +6,7 @@ import json
 import logging
 import sys
 from dataclasses import asdict
-from typing import Any
+from typing import Any, cast
 
 import pytorch_lightning as pl
 import torch
@@ -24,7 +24,7 @@ from nas_lightning.processes.ranks import current
 from nas_lightning.processes.strategy import connect, strategy_of
 from nas_lightning.runs.environment import environment, environment_changes
 from nas_lightning.runs.files import to_json, write_atomically
-from nas_lightning.runs.folder import SCHEMA_VERSION
+from nas_lightning.runs.result import COMPLETE, Ablation, Trained
 from nas_lightning.training.checkpoints import FINAL, FOLDER, Checkpoints, resume_point, steps_saved
 from nas_lightning.training.module import NetworkModule
 from nas_lightning.training.progress import RunProgress
@@ -105,23 +105,22 @@ def fit(job: Job, module: NetworkModule, data: Task, callbacks: list[pl.Callback
     return trainer
 
 
-def result_of(job: Job, kind: str, data: Task, passes: int, steps: int) -> dict[str, Any]:
+def result_of(job: Job, kind: str, data: Task, passes: int, steps: int) -> Trained:
     """What every result file says, whatever the mode."""
     config = job.config
     return {
-        "schema_version": SCHEMA_VERSION,
         "kind": kind,
-        "status": "complete",
+        "status": COMPLETE,
         "reason": None,
         "run_hash": job.hash,
         "space": config.space.name,
         "dataset": config.data.name,
         "seed": config.seed,
-        **({} if config.init_seed is None else {"init_seed": config.init_seed}),
+        **cast(Trained, {} if config.init_seed is None else {"init_seed": config.init_seed}),
         "plan": job.plan.as_dict(),
         "heuristics": {h.factor: h.settings(job.base) for h in job.heuristics if h.active},
         "changed": {name: list(values) for name, values in changed(job.base, job.plan).items()},
-        "ablation": config.changed_factor,
+        "ablation": cast(Ablation | None, config.changed_factor),
         "study": config.study,
         "recipe": config.recipe,
         "data": data.record(),

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from types import SimpleNamespace
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from nas_lightning.modes.job import Job
 from nas_lightning.modes.supernet import evaluation_of, open_benchmark
 from nas_lightning.processes.launch import TrainerSettings
 from nas_lightning.runs.files import to_json, write_atomically
-from nas_lightning.runs.folder import RESULT, SCHEMA_VERSION
+from nas_lightning.runs.result import COMPLETE, EvaluationFacts, EvaluationResult, Ranked, write_result
 from nas_lightning.scoring.evaluation import Evaluation
 from nas_lightning.scoring.files import column_of, draw, write_diagnostics, write_ranking
 from nas_lightning.scoring.score import Scores
@@ -94,7 +94,7 @@ def combined(
     return predictions, columns
 
 
-def evaluate(job: Job) -> dict[str, Any]:
+def evaluate(job: Job) -> EvaluationResult:
     """Score, rank and write a run folder of kind ``evaluation``; result.json comes last. Interrupted, it goes on."""
     config, started = job.config, time.perf_counter()
     benchmark, device = open_benchmark(job), device_of(config.trainer)
@@ -125,10 +125,9 @@ def evaluate(job: Job) -> dict[str, Any]:
         seconds = time.perf_counter() - started
         write_atomically(job.folder / "timings.json", to_json({"evaluation_s": seconds, "total_s": seconds}))
         images = sum(e.scorer.scored_images * len(e.subjects) for e in evaluations)
-        result = {
-            "schema_version": SCHEMA_VERSION,
+        result: EvaluationResult = {
             "kind": "evaluation",
-            "status": "complete",
+            "status": COMPLETE,
             "reason": None,
             "run_hash": job.hash,
             "space": first.subjects.space.name,
@@ -140,14 +139,16 @@ def evaluate(job: Job) -> dict[str, Any]:
                 {**t.record(), "n_images": s.scored_images, "batch_norm": s.batch_norm, "data": s.data.record()}
                 for t, s in zip(job.checkpoints, (e.scorer for e in evaluations), strict=True)
             ],
-            "evaluation": {**first.record(), "headline": next(iter(predictions)), "predictors": columns},
+            "evaluation": cast(
+                EvaluationFacts, {**first.record(), "headline": next(iter(predictions)), "predictors": columns}
+            ),
             "benchmark": None if benchmark is None else {"name": config.benchmark.name, "sha256": benchmark.sha256},
             **first.quality.record(),
             "cost": {"images": images},
-            **summary,
+            **cast(Ranked, summary),
         }
         logger.finish(result)
-        write_atomically(job.folder / RESULT, to_json(result))
+        write_result(job.folder, result)
         for evaluation in evaluations:
             evaluation.scorer.forget()
     return result

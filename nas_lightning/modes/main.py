@@ -6,7 +6,7 @@ import math
 import traceback
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -26,8 +26,17 @@ from nas_lightning.modes.table import build_table
 from nas_lightning.processes.launch import rank_of
 from nas_lightning.processes.ranks import ranks_of
 from nas_lightning.processes.signals import stoppable
-from nas_lightning.runs.files import refused_by_disk, to_json, write_atomically
-from nas_lightning.runs.folder import DIVERGED, RESULT, SCHEMA_VERSION, finished, held, run_hash
+from nas_lightning.runs.files import refused_by_disk, write_atomically
+from nas_lightning.runs.folder import RESULT, held, run_hash
+from nas_lightning.runs.result import (
+    DIVERGED,
+    NOT_APPLICABLE,
+    Ablation,
+    DivergedResult,
+    Trained,
+    finished,
+    write_result,
+)
 from nas_lightning.scoring.partial import PREFIX
 from nas_lightning.training.divergence import DivergedError
 from nas_lightning.training.trainer import ask_for_determinism
@@ -52,7 +61,7 @@ def train(cfg: DictConfig, quiet: bool = False) -> dict[str, Any]:
     if job.config.trainer.threads:
         torch.set_num_threads(job.config.trainer.threads)
     ask_for_determinism(job.config.trainer.deterministic, job.config.trainer.accelerator)
-    result = None if job.config.force else finished(job.folder)
+    result = None if job.config.force else cast("dict[str, Any] | None", finished(job.folder))
     if rank_of(job.config.trainer) != 0:
         return result or run(job)
     if result is not None and result["status"] == DIVERGED:
@@ -80,7 +89,7 @@ def run(job: Job) -> dict[str, Any]:
                 if job.config.force:
                     discard(job.folder)
                 (job.folder / ERROR).unlink(missing_ok=True)
-            return MODES[job.config.mode](job)
+            return cast("dict[str, Any]", MODES[job.config.mode](job) or {})
         except Exception as error:
             ranks.leave()
             # The rank that fails first says why; the others only notice that it is gone.
@@ -116,8 +125,7 @@ def discard(folder: Path) -> None:
 
 def record_diverged(job: Job, error: DivergedError) -> None:
     """A result file that says at which step the training diverged: it is never complete, and not tried again."""
-    result = {
-        "schema_version": SCHEMA_VERSION,
+    result: DivergedResult = {
         "kind": {"supernet": "train"}.get(job.config.mode, job.config.mode),
         "status": DIVERGED,
         "reason": str(error),
@@ -127,13 +135,13 @@ def record_diverged(job: Job, error: DivergedError) -> None:
         "seed": job.config.seed,
         "plan": job.plan.as_dict(),
         "heuristics": {h.factor: h.settings(job.base) for h in job.heuristics if h.active},
-        "ablation": job.config.changed_factor,
+        "ablation": cast(Ablation | None, job.config.changed_factor),
         "study": job.config.study,
         "recipe": job.config.recipe,
         "step": error.step,
         "loss": error.loss if math.isfinite(error.loss) else str(error.loss),
     }
-    write_atomically(job.folder / RESULT, to_json(result))
+    write_result(job.folder, result)
 
 
 def not_applicable_folder(config: TrainConfig) -> Path:
@@ -148,19 +156,18 @@ def record_not_applicable(cfg: DictConfig, reason: str) -> dict[str, Any]:
     """An ablation whose setting the space does not have: a result file that says so, and no training."""
     config: TrainConfig = typed(cfg)
     folder = not_applicable_folder(config)
-    result = {
-        "schema_version": SCHEMA_VERSION,
+    result: Trained = {
         "kind": "train",
-        "status": "not_applicable",
+        "status": NOT_APPLICABLE,
         "reason": reason,
         "run_hash": run_hash({"not_applicable": folder.name}),
         "space": config.space.name,
         "dataset": config.data.name,
         "seed": config.seed,
-        "ablation": config.changed_factor,
+        "ablation": cast(Ablation | None, config.changed_factor),
         "study": config.study,
     }
-    write_atomically(folder / RESULT, to_json(result))
+    write_result(folder, result)
     if not in_sweep():
         console.print(f"Not applicable: {reason}", highlight=False)
-    return result
+    return cast("dict[str, Any]", result)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from nas_lightning.errors import UserError
 from nas_lightning.modes.callbacks import MetricsFile
 from nas_lightning.modes.common import data_module, fit, logger_of, open_folder, result_of
 from nas_lightning.modes.job import Job
 from nas_lightning.runs.files import to_json, write_atomically
-from nas_lightning.runs.folder import RESULT
+from nas_lightning.runs.result import StandaloneResult, write_result
 from nas_lightning.scoring.standalone import standalone_scores
 from nas_lightning.spaces import get_space
 from nas_lightning.training.module import StandaloneModule
 
 
-def train_standalone(job: Job) -> dict[str, Any]:
+def train_standalone(job: Job) -> StandaloneResult | None:
     """mode=standalone: train one architecture from scratch; accuracies on held-out and test images."""
     config, started = job.config, time.perf_counter()
     if not config.architecture:
@@ -38,7 +37,7 @@ def train_standalone(job: Job) -> dict[str, Any]:
     with logger_of(job, "standalone") as logger:
         trainer = fit(job, module, data, [*job.heuristics, MetricsFile(job.folder / "metrics.csv", 1)], logger)
         if not trainer.is_global_zero:
-            return {}
+            return None
         module.to(trainer.strategy.root_device)
         metrics = {
             split: standalone_scores(module, data, split, config.evaluation.batch_size)
@@ -46,12 +45,12 @@ def train_standalone(job: Job) -> dict[str, Any]:
             if split == "test" or data.size("validation")
         }
         write_atomically(job.folder / "timings.json", to_json({"total_s": time.perf_counter() - started}))
-        result = {
+        result: StandaloneResult = {
             **result_of(job, "standalone", data, trainer.global_step, trainer.global_step),
             "architecture": str(arch),
             "parameters": sum(p.numel() for p in module.network.parameters()),
             "metrics": metrics,
         }
         logger.finish(result)
-        write_atomically(job.folder / RESULT, to_json(result))
+        write_result(job.folder, result)
     return result

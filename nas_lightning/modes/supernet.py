@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import cast
 
 from nas_lightning.benchmarks import Benchmark
 from nas_lightning.data.task import Task
@@ -12,7 +12,7 @@ from nas_lightning.modes.callbacks import MetricsFile, RankingCallback
 from nas_lightning.modes.common import data_module, fit, logger_of, open_folder, result_of
 from nas_lightning.modes.job import Job
 from nas_lightning.runs.files import to_json, write_atomically
-from nas_lightning.runs.folder import RESULT
+from nas_lightning.runs.result import EvaluationFacts, Ranked, SupernetResult, Table, write_result
 from nas_lightning.scoring.choice import Choice
 from nas_lightning.scoring.evaluation import Evaluation
 from nas_lightning.scoring.files import column_of, draw, write_diagnostics, write_ranking
@@ -64,7 +64,7 @@ def evaluation_of(job: Job, data: Task, benchmark: Benchmark | None) -> Evaluati
     return evaluation
 
 
-def train_supernet(job: Job) -> dict[str, Any]:
+def train_supernet(job: Job) -> SupernetResult | None:
     """Train, rank, and write the run folder; result.json comes last."""
     config, started = job.config, time.perf_counter()
     data, benchmark = data_module(job), open_benchmark(job)
@@ -100,7 +100,7 @@ def train_supernet(job: Job) -> dict[str, Any]:
         with counted("Ranking", n_here, config.trainer.progress_bar) as progress:
             scores = evaluation.scores(module.to(trainer.strategy.root_device), progress)
         if not trainer.is_global_zero:
-            return {}
+            return None
         snapshots = ranking.fused()
         predictions, reached = evaluation.predictions(scores), scores[evaluation.quality.name]
         summary = evaluation.summary(predictions | snapshots, float(reached.mean()))
@@ -120,16 +120,16 @@ def train_supernet(job: Job) -> dict[str, Any]:
             job.folder / "timings.json",
             to_json({"training_s": trained - started, "evaluation_s": ended - trained, "total_s": ended - started}),
         )
-        table = None if benchmark is None else {"name": config.benchmark.name, "sha256": benchmark.sha256}
-        result = {
+        table: Table | None = None if benchmark is None else {"name": config.benchmark.name, "sha256": benchmark.sha256}
+        result: SupernetResult = {
             **result_of(job, "train", data, trainer.global_step * passes, trainer.global_step),
-            "evaluation": evaluation.record(),
+            "evaluation": cast(EvaluationFacts, evaluation.record()),
             "benchmark": table,
-            **summary,
+            **cast(Ranked, summary),
         }
         logger.finish(result)
         if config.logger.checkpoint:
             logger.artifact(job.folder / FOLDER / FINAL)
-        write_atomically(job.folder / RESULT, to_json(result))
+        write_result(job.folder, result)
         evaluation.scorer.forget()
     return result

@@ -29,9 +29,9 @@ from nas_lightning.processes.signals import SIGNALS, Stopped
 from nas_lightning.ranking.architecture_sets import architecture_set
 from nas_lightning.ranking.uncertainty import noise_ceiling
 from nas_lightning.runs.files import RunError, to_json, write_atomically
-from nas_lightning.runs.folder import RESULT
+from nas_lightning.runs.json_file import is_number
 from nas_lightning.runs.quality import ACCURACY
-from nas_lightning.runs.reading import is_number
+from nas_lightning.runs.result import TableResult, write_result
 from nas_lightning.scoring.standalone import standalone_scores
 from nas_lightning.search.journal import seal, unseal
 from nas_lightning.spaces import configured, get_space
@@ -182,7 +182,7 @@ def chosen_architectures(job: Job) -> list[Any]:
     return architecture_set(name, get_space(job.config.space.name))
 
 
-def build_table(job: Job) -> dict[str, Any]:
+def build_table(job: Job) -> TableResult:
     """Train `table.architectures` x `table.seeds` networks, and write the table when all are there.
 
     Every finished training is one journal line in the run folder: the command can be killed at any moment, and goes on
@@ -224,7 +224,7 @@ def mean_of_known(values: np.ndarray) -> np.ndarray:
     return np.divide(total, known.sum(axis=1), out=np.full(len(values), np.nan), where=known.any(axis=1))
 
 
-def merge(job: Job, architectures: list[Any], data: Any) -> dict[str, Any]:
+def merge(job: Job, architectures: list[Any], data: Any) -> TableResult:
     """One row per architecture with every seed kept; writes the table and the run's result."""
     rows = {(row["architecture"], row["seed"]): row for row in journal_rows(job.folder)}
     seeds, names = range(job.config.table.seeds), [str(a) for a in architectures]
@@ -281,6 +281,6 @@ def merge(job: Job, architectures: list[Any], data: Any) -> dict[str, Any]:
     steps = len(names) * len(seeds) * job.plan.protocol.epochs * len(data.loader())
     write_atomically(job.folder / "timings.json", to_json({"total_s": round(seconds, 1)}))
     facts.pop("cost_core_seconds")  # no result file holds a time
-    result = {**result_of(job, "table", data, steps, steps), "metrics": {**facts, "table": out.name}}
-    write_atomically(job.folder / RESULT, to_json(result))
+    result: TableResult = {**result_of(job, "table", data, steps, steps), "metrics": {**facts, "table": out.name}}
+    write_result(job.folder, result)
     return result

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from nas_lightning.errors import UserError
 from nas_lightning.runs.archive import unpacked
 from nas_lightning.runs.files import remove_leftovers, write_atomically
-from nas_lightning.runs.reading import Run, checked, clean, find_runs
+from nas_lightning.runs.json_file import clean
+from nas_lightning.runs.reading import Run, checked, find_runs
 from nas_lightning.spaces import get_space
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_lightning.errors import UserError
-from nas_lightning.runs.reading import clean, load_json
+from nas_lightning.runs.json_file import clean, load_json
 
 ARCHITECTURE = (
     "architecture",

@@ -35,7 +35,8 @@ from nas_lightning.ranking.summary import summarize
 from nas_lightning.ranking.uncertainty import affordable_replicates
 from nas_lightning.report.look import number, signed
 from nas_lightning.report.score_files import ScoreFile, read_score_file
-from nas_lightning.runs.files import to_json, write_atomically
+from nas_lightning.runs.files import write_atomically
+from nas_lightning.runs.result import COMPLETE, write_result
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.base import ArchitectureError, Space
 
@@ -182,7 +183,7 @@ def write_report(
     buffer = io.BytesIO()
     pq.write_table(pa.table(rows | {columns[k]: v for k, v in scores.predictors.items()}), buffer)
     result: dict[str, Any] = {
-        "schema_version": 1, "kind": "evaluation", "status": "complete", "reason": None, "run_hash": digest[:12],
+        "kind": "evaluation", "status": COMPLETE, "reason": None, "run_hash": digest[:12],
         "space": scores.space.name, "dataset": table.dataset, "seed": 0,
         "evaluation": {"architecture_set": "files", "n_architectures": len(scores.names), "predictors": columns,
                        "headline": next(iter(columns)), "source": "files"},
@@ -195,7 +196,7 @@ def write_report(
     }  # fmt: skip
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / "ranking.parquet", buffer.getvalue())
-    write_atomically(out / "result.json", to_json(json.loads(json.dumps(result).replace("NaN", "null"))))
+    write_result(out, json.loads(json.dumps(result).replace("NaN", "null")))
     write_atomically(out / "scores.csv", _csv(summary).encode())
     sections = [("predictors", "Every metric", _metrics_table(summary))]
     sections += [("comparison", "Predictors against each other", _pairs_table(pairs))] if pairs else []

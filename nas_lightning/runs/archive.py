@@ -20,7 +20,8 @@ from pathlib import Path
 
 from nas_lightning.errors import UserError
 from nas_lightning.runs.files import remove_leftovers, write_atomically
-from nas_lightning.runs.reading import clean, find_runs
+from nas_lightning.runs.json_file import clean
+from nas_lightning.runs.reading import find_runs
 from nas_lightning.runs.temporary import temporary_folder
 
 SUFFIXES = (".tar.xz", ".tar.gz", ".tar")

@@ -11,13 +11,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.runs.files import RunError, parse_json, remove_leftovers
+from nas_lightning.runs.files import RunError, remove_leftovers
 
 SCHEMA_VERSION = 1
 """Of result.json and of the hash; a folder of another version is refused."""
-
-DIVERGED = "diverged"
-"""Status of a result whose training ended at a loss that is no number, or far above that of a guess."""
 
 RESULT = "result.json"
 
@@ -52,20 +49,3 @@ def run_hash(determining: Mapping[str, Any]) -> str:
     """First 12 hex digits of the SHA-256 over the result-determining configuration, independent of key order."""
     canonical = json.dumps({"schema_version": SCHEMA_VERSION, **determining}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()[:12]
-
-
-def finished(folder: Path) -> dict[str, Any] | None:
-    """The result of a complete run, None where there is none. Raises RunError for a damaged or foreign one."""
-    path = folder / RESULT
-    if not path.exists():
-        return None
-    try:
-        result = parse_json(path.read_bytes())
-    except ValueError as error:
-        raise RunError(f"{path} is damaged ({error}); delete it or repeat the run with force=true") from error
-    if not isinstance(result, dict) or result.get("schema_version") != SCHEMA_VERSION:
-        raise RunError(
-            f"{path} was written by another version of nas-lightning; move the folder away or repeat the run "
-            "with force=true"
-        )
-    return result

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import os
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 
 from nas_lightning.errors import UserError
-from nas_lightning.runs.files import parse_json
-from nas_lightning.runs.folder import DIVERGED, SCHEMA_VERSION
+from nas_lightning.runs import result as results
+from nas_lightning.runs.files import RunError
+from nas_lightning.runs.folder import RESULT
+from nas_lightning.runs.json_file import clean, is_number, load_json
 from nas_lightning.runs.quality import ACCURACY, Quality, quality_of
-from nas_lightning.runs.shapes import wrong_shape
+from nas_lightning.runs.result import read_result
 
 _MARKS = ("result.json", "config.yaml", "error.txt", "environment.json")
 
@@ -197,83 +197,26 @@ def _run_folders(root: Path) -> Iterable[Path]:
             yield Path(folder)
 
 
-_LARGEST = 1 << 28  # bytes of a result.json; ours have some thousand
-
-
-def load_json(file: Path, unique: bool = False) -> Any:
-    """The content of a JSON file, its texts fit to be shown; `unique` as of `parse_json`.
-
-    Raises ValueError: what is wrong, in a few words.
-    """
-    try:
-        if file.stat().st_size > _LARGEST:
-            raise ValueError("is too large")
-        return _plain(parse_json(file.read_bytes(), unique))
-    except json.JSONDecodeError:
-        raise ValueError("is no JSON") from None
-    except RecursionError:
-        raise ValueError("is nested too deeply") from None
-    except OSError as error:
-        raise ValueError(f"cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise ValueError(str(error).removeprefix("it ")) from None
-
-
-def _plain(value: Any) -> Any:
-    """The same with clean texts. Raises ValueError for numbers that JSON has no place for."""
-    if isinstance(value, dict):
-        return {clean(key): _plain(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_plain(inner) for inner in value]
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, int | float) and not is_number(value) and not isinstance(value, bool):
-        raise ValueError("holds a number that is infinite, not defined or beyond 64 bits")
-    return value
-
-
-def is_number(value: Any) -> TypeGuard[int | float]:
-    """Whether a value of a JSON file is a finite number of usual size."""
-    return not isinstance(value, bool) and isinstance(value, int | float) and abs(value) < 2**64
-
-
-def clean(text: str) -> str:
-    """Text without what no page, picture or terminal can show: lone surrogates and control characters.
-
-    >>> clean("a\\ud800b\\x1bc")
-    'a\ufffdb\ufffdc'
-    """
-    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]", "\ufffd", text)
-
-
 def read_run(path: Path, shown: str = "") -> Run:
     """The run in `path` with its status; a complete result outweighs an error.txt that an earlier attempt left."""
 
     def run(status: str, reason: str, result: dict[str, Any] | None = None) -> Run:
         return Run(path, status, reason, result or {}, shown)
 
-    file = path / "result.json"
+    file = path / RESULT
     if file.is_file():
         try:
-            result = load_json(file)
-        except ValueError as error:
-            return run(FAILED, f"result.json {error}; delete the folder and run again")
-        version = result.get("schema_version") if isinstance(result, dict) else None
-        if version != SCHEMA_VERSION:
-            return run(
-                FAILED, f"result.json has schema version {version!s:.40}, but this report reads {SCHEMA_VERSION}"
-            )
-        if missing := [k for k in ("kind", "status", "space", "dataset", "seed", "run_hash") if k not in result]:
-            return run(FAILED, f"result.json lacks {', '.join(missing)}")
-        if wrong := wrong_shape(result):
-            return run(FAILED, f"in result.json {wrong}; repeat the run with force=true")
-        if result["status"] == "not_applicable":
-            return run(NOT_APPLICABLE, str(result.get("reason") or "no reason given"), result)
-        if result["status"] == "complete":
+            result = dict(read_result(file))
+        except RunError as error:
+            return run(FAILED, str(error))
+        status, reason = result["status"], result.get("reason")
+        if status == results.NOT_APPLICABLE:
+            return run(NOT_APPLICABLE, str(reason or "no reason given"), result)
+        if status == results.COMPLETE:
             return run(COMPLETE, "", result)
-        if result["status"] == DIVERGED:
-            return run(FAILED, str(result.get("reason") or "the training diverged"), result)
-        return run(FAILED, f"result.json has the unknown status {result['status'][:40]!r}", result)
+        if status == results.DIVERGED:
+            return run(FAILED, str(reason or "the training diverged"), result)
+        return run(FAILED, f"result.json has the unknown status {str(status)[:40]!r}", result)
     if (path / "error.txt").is_file():
         lines = (path / "error.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return run(FAILED, clean(lines[-1].strip())[:500] if lines else "error.txt is empty")

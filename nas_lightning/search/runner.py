@@ -10,13 +10,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from nas_lightning.runs.environment import environment
 from nas_lightning.runs.files import RunError, to_json, write_atomically
-from nas_lightning.runs.folder import RESULT, SCHEMA_VERSION, finished, remove_leftovers, run_hash
+from nas_lightning.runs.folder import RESULT, remove_leftovers, run_hash
+from nas_lightning.runs.result import (
+    COMPLETE,
+    AlgorithmFacts,
+    Found,
+    ObjectiveFacts,
+    SearchResult,
+    finished,
+    write_result,
+)
 from nas_lightning.search.algorithm import Algorithm, make_algorithm
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.csv_file import search_csv
@@ -129,7 +138,7 @@ def run_search(
                 timings["total_s"] = time.perf_counter() - started
                 write_atomically(folder / "search.csv", table.encode())
                 write_atomically(folder / "timings.json", to_json(timings))
-                write_atomically(folder / RESULT, to_json(result))
+                write_result(folder, result)
                 objective.close_folder()
     except Exception:
         write_atomically(folder / "error.txt", traceback.format_exc().encode())
@@ -166,30 +175,34 @@ def _conclude(
     if not records:
         raise SearchError(f"{plan.algorithm} has evaluated nothing: check its settings")
     metrics, truths = conclude(records, objective, plan.top_k, algorithm.measures)
-    result = {
-        "schema_version": SCHEMA_VERSION,
+    result: SearchResult = {
         "kind": "search",
-        "status": "complete",
+        "status": COMPLETE,
         "reason": None,
         "run_hash": digest,
         "space": objective.space.name,
-        **about,
+        **cast(SearchResult, about),
         "seed": plan.seed,
-        "algorithm": {
-            "name": plan.algorithm,
-            **({"_target_": plan.target} if plan.target else {}),
-            "settings": dict(plan.settings),
-            "notes": algorithm.notes,
-        },
-        "objective": {"name": objective.name, **objective.identity()},
+        "algorithm": cast(
+            AlgorithmFacts,
+            {
+                "name": plan.algorithm,
+                **({"_target_": plan.target} if plan.target else {}),
+                "settings": dict(plan.settings),
+                "notes": list(algorithm.notes),
+            },
+        ),
+        "objective": cast(ObjectiveFacts, {"name": objective.name, **objective.identity()}),
         "fidelities": {"unit": objective.fidelities.unit, "levels": _levels(objective)},
         "schedule": {"parallel": plan.parallel, "deterministic": plan.deterministic},
         "study": plan.study,
-        "metrics": metrics,
+        "metrics": cast(Found, metrics),
         "baselines": baselines(plan, objective),
         "cost": {"unit": plan.budget.unit, "budget": plan.budget.amount, "spent": records[-1].spent},
     }
-    return result, search_csv(records, truths, plan.seed, plan.algorithm, objective.space.format)
+    return cast("dict[str, Any]", result), search_csv(
+        records, truths, plan.seed, plan.algorithm, objective.space.format
+    )
 
 
 @contextmanager
@@ -222,7 +235,7 @@ def baselines(plan: SearchPlan, objective: Objective) -> dict[str, Any]:
 
 def finished_result(folder: Path, digest: str) -> dict[str, Any] | None:
     """The result of a finished run. Raises RunError where the folder holds a damaged one, or one of another version."""
-    result = finished(folder)
+    result = cast("dict[str, Any] | None", finished(folder))
     if result is not None and result.get("run_hash") != digest:
         raise RunError(f"{folder / RESULT} belongs to run {result.get('run_hash')}: repeat this one with force=true")
     return result

@@ -17,8 +17,8 @@ from nas_lightning.benchmarks import Benchmark
 from nas_lightning.data.module import ImageClassification
 from nas_lightning.plan import Plan
 from nas_lightning.report.__main__ import main as report
-from nas_lightning.runs.folder import finished
 from nas_lightning.runs.reading import COMPLETE, find_runs
+from nas_lightning.runs.result import finished
 from nas_lightning.scoring.score import score
 from nas_lightning.scoring.trained import find_trained
 from nas_lightning.search.journal import Journal

@@ -15,8 +15,9 @@ from nas_lightning.ranking.architecture_sets import architecture_set
 from nas_lightning.report.__main__ import main as report
 from nas_lightning.runs.environment import environment, environment_changes
 from nas_lightning.runs.files import RunError, write_atomically
-from nas_lightning.runs.folder import finished, held, remove_leftovers
+from nas_lightning.runs.folder import held, remove_leftovers
 from nas_lightning.runs.reading import COMPLETE, FAILED, read_run
+from nas_lightning.runs.result import finished
 from nas_lightning.scoring.trained import check_same_images
 from nas_lightning.spaces import get_space
 from tests.helpers.run_folders import write_run, write_search
