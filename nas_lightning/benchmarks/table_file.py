@@ -8,7 +8,6 @@ itself. A file is written beside its destination, flushed to disk and renamed: w
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import tempfile
@@ -23,6 +22,7 @@ import pyarrow as pa
 from nas_lightning.benchmarks.column import KINDS, refused
 from nas_lightning.benchmarks.errors import BenchmarkError
 from nas_lightning.runs.files import parse_json, remove_leftovers
+from nas_lightning.runs.lock import locked
 
 FORMAT, VERSION = "nas-lightning-table", 1
 HEADER = b"nas_lightning"
@@ -78,8 +78,7 @@ def replacing(path: Path) -> Iterator[Path]:
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     part = Path(name)
     try:
-        with contextlib.suppress(OSError):  # a mark for `remove_leftovers` that the writer lives
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        locked(handle)  # a mark for `remove_leftovers` that the writer lives
         yield part
         with part.open("rb+") as file:
             os.fsync(file.fileno())

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
@@ -122,6 +123,12 @@ def _instead(key: str, cfg: DictConfig) -> str:
     return f"say {' or '.join(f'{name}=…' for name in close)}" if close else "drop it"
 
 
+@lru_cache(maxsize=8)
+def _choices(loader: Any, group: str) -> tuple[str, ...]:
+    """The choices of a group; asked for once, since Hydra copies all its configurations to answer."""
+    return tuple(loader.get_group_options(group))
+
+
 def _refuse_absent_choices(cfg: DictConfig) -> None:
     """A choice of an optional group that was typed and does not exist."""
     if not HydraConfig.initialized():
@@ -134,7 +141,7 @@ def _refuse_absent_choices(cfg: DictConfig) -> None:
         choice = typed.get(group)
         if choice in (None, "", "null") or not GlobalHydra.instance().is_initialized():
             continue
-        names = GlobalHydra.instance().config_loader().get_group_options(group)
+        names = _choices(GlobalHydra.instance().config_loader(), group)
         if choice not in names:
             close = get_close_matches(choice, names, n=3) or sorted(names)[:5]
             raise UserError(f"{group}={choice} does not exist: choose {', '.join(close)} …")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_lightning.errors import UserError
+from nas_lightning.runs.lock import locked
 
 
 class RunError(UserError):
@@ -33,8 +33,7 @@ def write_atomically(path: Path, content: bytes | memoryview) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
         with os.fdopen(handle, "wb") as file:
-            with suppress(OSError):  # a mark for `remove_leftovers` that the writer lives
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locked(handle)  # a mark for `remove_leftovers` that the writer lives
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -58,8 +57,8 @@ def remove_leftovers(folder: Path) -> None:
             for name in os.listdir(part):
                 if _HALF.fullmatch(name):
                     with suppress(OSError), (part / name).open() as file:
-                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                        (part / name).unlink()
+                        if locked(file.fileno()):
+                            (part / name).unlink()
 
 
 def _synchronise(folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_lightning.runs.files import RunError, remove_leftovers
+from nas_lightning.runs.lock import locked
 
 SCHEMA_VERSION = 1
 """Of result.json and of the hash; a folder of another version is refused."""
@@ -29,12 +29,8 @@ def held(folder: Path) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(f"another process is at work in {folder}; wait for it, or end it") from None
-        except OSError:
-            pass  # a file system without locks: the user has to take care
+        if not locked(descriptor):
+            raise RunError(f"another process is at work in {folder}; wait for it, or end it")
         remove_leftovers(folder)
         try:
             yield

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
+
+from nas_lightning.runs.lock import locked
 
 PREFIX, IN_USE = "nas-lightning-", "in-use"
 _YOUNG_S = 600.0  # of a folder without a lock: its process may be about to take it
@@ -24,8 +25,7 @@ def temporary_folder(purpose: str) -> Iterator[Path]:
     with TemporaryDirectory(prefix=f"{PREFIX}{purpose}-", ignore_cleanup_errors=True) as name:
         outer = Path(name)
         with (outer / IN_USE).open("w") as lock:
-            with suppress(OSError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            locked(lock.fileno())
             inner = outer / "content"
             inner.mkdir()
             yield inner
@@ -36,11 +36,11 @@ def remove_abandoned() -> None:
     for folder in Path(gettempdir()).glob(f"{PREFIX}*"):
         try:
             with (folder / IN_USE).open() as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)
+                if locked(lock.fileno()):
+                    shutil.rmtree(folder, ignore_errors=True)
         except FileNotFoundError:  # killed before there was a lock: then it is empty
             with suppress(OSError):
                 if time.time() - folder.stat().st_mtime > _YOUNG_S:
                     folder.rmdir()
         except OSError:
-            pass  # in use, or another user's
+            pass  # another user's

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_lightning.runs.files import parse_json
+from nas_lightning.runs.lock import is_locked, locked
 from nas_lightning.search.trial import SearchError
 
 SCHEMA_VERSION = 1
@@ -61,24 +62,10 @@ def _workers_of(path: Path) -> Path:
     return path.with_name(path.name + ".workers")
 
 
-def _is_locked(path: Path) -> bool:
-    try:
-        fd = os.open(path, os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(fd)
-    return False
-
-
 def is_in_use(path: Path) -> bool:
     """Whether any process works on the journal at `path`."""
     workers = _workers_of(path)
-    return workers.is_dir() and any(_is_locked(worker) for worker in workers.iterdir())
+    return workers.is_dir() and any(is_locked(worker) for worker in workers.iterdir())
 
 
 class Journal:
@@ -102,7 +89,7 @@ class Journal:
         # The lock lives as long as this process: the operating system tells the others who is alive.
         self._workers.mkdir(exist_ok=True)
         self._life = os.open(self._workers / self.worker, os.O_RDWR | os.O_CREAT, 0o644)
-        fcntl.flock(self._life, fcntl.LOCK_EX)
+        locked(self._life, wait=True)
         try:
             self._read_header()
         except BaseException:
@@ -111,7 +98,7 @@ class Journal:
         self.release()
 
     def acquire(self) -> None:
-        fcntl.flock(self._fd, fcntl.LOCK_EX)
+        locked(self._fd, wait=True)
 
     def release(self) -> None:
         fcntl.flock(self._fd, fcntl.LOCK_UN)
@@ -192,7 +179,7 @@ class Journal:
 
     def is_alive(self, worker: str) -> bool:
         """Whether the process that signs as `worker` still runs (as this machine, or its shared file system, knows)."""
-        return _is_locked(self._workers / worker)
+        return is_locked(self._workers / worker)
 
     def close(self) -> None:
         if self._fd < 0:
@@ -202,7 +189,7 @@ class Journal:
         self.acquire()
         os.close(self._life)
         for worker in self._workers.iterdir():  # own mark, and those of processes that were killed
-            if not _is_locked(worker):
+            if not is_locked(worker):
                 worker.unlink()
         with contextlib.suppress(OSError):  # others are at work
             self._workers.rmdir()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import time
 import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +14,7 @@ import numpy as np
 from nas_lightning.runs.environment import environment
 from nas_lightning.runs.files import RunError, to_json, write_atomically
 from nas_lightning.runs.folder import RESULT, remove_leftovers, run_hash
+from nas_lightning.runs.lock import holding
 from nas_lightning.runs.result import (
     COMPLETE,
     AlgorithmFacts,
@@ -131,7 +129,7 @@ def run_search(
         search = _search_in(folder, plan, objective, algorithm, digest, progress)
         timings = {"search_s": time.perf_counter() - started, "evaluated_by_this_process": search.evaluated}
         remove_leftovers(folder)
-        with _locked(folder):  # of several processes one concludes: that may mean real training
+        with holding(folder):  # of several processes one concludes: that may mean real training
             result = finished_result(folder, digest)
             if result is None:
                 result, table = _conclude(plan, objective, algorithm, search, digest, about)
@@ -203,17 +201,6 @@ def _conclude(
     return cast("dict[str, Any]", result), search_csv(
         records, truths, plan.seed, plan.algorithm, objective.space.format
     )
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Hold the folder's lock; the end of the process releases it too."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _levels(objective: Objective) -> list[int]:

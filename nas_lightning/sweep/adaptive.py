@@ -10,7 +10,6 @@ the same command, after a kill, goes on with the trial that was under way and th
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import statistics
@@ -28,6 +27,7 @@ from nas_lightning.config.settled import expanded
 from nas_lightning.errors import UserError
 from nas_lightning.processes.launch import started_outside
 from nas_lightning.runs.files import RunError
+from nas_lightning.runs.lock import locked
 from nas_lightning.runs.reading import COMPLETE, FAILED
 from nas_lightning.sweep import summary
 from nas_lightning.sweep.jobs import MISSING, Job, unsettled
@@ -230,14 +230,8 @@ def held_journal(path: Path) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise RunError(
-                f"another process proposes trials in {path}; wait for it, end it, or choose another study=…"
-            ) from None
-        except OSError:
-            pass  # a file system without locks: the user has to take care
+        if not locked(file.fileno()):
+            raise RunError(f"another process proposes trials in {path}; wait for it, end it, or choose another study=…")
         file.seek(0)
         content = file.read()
         whole = content.rfind(b"\n") + 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 
 from nas_lightning.processes.signals import Stopped, handled_by, raise_stopped
+from nas_lightning.runs.lock import is_locked, locked
 
 GRACE_S = {signal.SIGTERM: 60.0, signal.SIGINT: 10.0}
 """Seconds for the jobs under way to save and end. A terminal sends Ctrl-C to all; else they do not hear it."""
@@ -38,9 +38,7 @@ class Share:
             return
         for place in range(self.processes):
             descriptor = os.open(self.folder / str(place), os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+            if not locked(descriptor):
                 os.close(descriptor)
                 continue
             Share._claimed = descriptor
@@ -56,7 +54,7 @@ class Share:
             raise Stopped(int((self.folder / ENDING).read_text()))
         self.claim()
         with (self.folder / f"{AT_WORK} {os.getpid()} {job}").open("w") as mark:
-            fcntl.flock(mark, fcntl.LOCK_EX)
+            locked(mark.fileno(), wait=True)
             yield
 
     def end(self, signum: int, frame: FrameType | None = None) -> None:
@@ -66,25 +64,15 @@ class Share:
         """
         with handled_by(raise_stopped), suppress(FileNotFoundError):
             (self.folder / ENDING).write_text(str(int(signum)))
-            marks = [mark for mark in self.folder.glob(f"{AT_WORK} *") if _is_held(mark)]
+            marks = [mark for mark in self.folder.glob(f"{AT_WORK} *") if is_locked(mark)]
             for mark in marks:
                 if signum == signal.SIGTERM:
                     with suppress(ProcessLookupError):
                         os.kill(int(mark.name.split()[2]), signum)
             deadline = time.monotonic() + GRACE_S[signal.Signals(signum)]
-            while any(map(_is_held, marks)) and time.monotonic() < deadline:
+            while any(map(is_locked, marks)) and time.monotonic() < deadline:
                 time.sleep(0.05)
         raise Stopped(signum)
-
-
-def _is_held(mark: Path) -> bool:
-    """Whether the process that has made this file is alive and still at it."""
-    with mark.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 def visible_gpus(environment: Mapping[str, str] = os.environ) -> list[str]:

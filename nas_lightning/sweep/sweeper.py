@@ -68,7 +68,7 @@ class StudySweep(BasicSweeper):
     def planner(self) -> Planner:
         assert self.config is not None
         assert self.hydra_context is not None
-        return Planner(self.config, self.hydra_context.config_loader, write=self.is_first and not self.config.dry_run)
+        return Planner(self.config, self.hydra_context.config_loader)
 
     def sweep(self, arguments: list[str]) -> Any:
         """Plan, launch what is not settled, and say what became of it; exits with JOBS_FAILED where jobs failed.
