@@ -124,7 +124,7 @@ def result_of(job: Job, kind: str, data: Task, passes: int, steps: int) -> Train
         "study": config.study,
         "recipe": config.recipe,
         "data": data.record(),
-        **data.quality.record(),
+        **cast(Trained, data.quality.record()),
         "cost": {
             "epochs": job.plan.protocol.epochs,
             "steps": steps,

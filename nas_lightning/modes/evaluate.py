@@ -143,7 +143,7 @@ def evaluate(job: Job) -> EvaluationResult:
                 EvaluationFacts, {**first.record(), "headline": next(iter(predictions)), "predictors": columns}
             ),
             "benchmark": None if benchmark is None else {"name": config.benchmark.name, "sha256": benchmark.sha256},
-            **first.quality.record(),
+            **cast(EvaluationResult, first.quality.record()),
             "cost": {"images": images},
             **cast(Ranked, summary),
         }

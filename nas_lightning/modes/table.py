@@ -54,15 +54,15 @@ def journal_rows(folder: Path) -> Iterator[dict[str, Any]]:
 
 
 def _is_row(row: Any) -> bool:
-    """Whether this is what `train_one` returns: fractions, or none and the reason."""
+    """Whether this is what `train_one` returns: qualities, or none and the reason."""
     if not isinstance(row, dict) or not isinstance(row.get("architecture"), str) or type(row.get("seed")) is not int:
         return False
-    seconds, accuracies = row.get("seconds"), [row.get("validation"), row.get("test")]
+    seconds, qualities = row.get("seconds"), [row.get("validation"), row.get("test")]
     if not is_number(seconds) or seconds < 0:
         return False
     if isinstance(row.get("diverged"), str):
-        return accuracies == [None, None]
-    return all(is_number(value) and 0 <= value <= 1 for value in accuracies)
+        return qualities == [None, None]
+    return all(map(is_number, qualities))
 
 
 def finished_tasks(folder: Path) -> set[tuple[str, int]]:

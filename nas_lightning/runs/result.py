@@ -124,6 +124,7 @@ class Head(TypedDict, total=False):
     dataset: Required[str]
     seed: Required[int]
     study: str | None
+    quality: dict[str, Any]
 
 
 class Trained(Head, total=False):
