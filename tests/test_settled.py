@@ -56,3 +56,16 @@ def test_a_study_is_a_folder_below_the_runs(study):
 
 def test_studies_of_usual_names_are_taken():
     assert typed(composed("study=first/part-2")).study == "first/part-2"
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("heuristics.learning_rate.value=abc", r"heuristics.learning_rate.value='abc' .* give a number"),
+        ("heuristics.weight_decay.value=[1]", "heuristics|number|weight_decay"),
+    ],
+)
+def test_a_text_where_a_heuristic_takes_a_number(override, words):
+    with pytest.raises(Exception, match=words) as refusal:
+        compose(composed(override))
+    assert isinstance(refusal.value, UserError)

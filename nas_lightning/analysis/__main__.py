@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from nas_lightning.analysis.output import show
+from nas_lightning.processes.output import forgiving_output
 
 PARTS = ("landscape", "hyperparameters", "fronts", "curves", "niches")
 
@@ -40,4 +41,5 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    forgiving_output()
     sys.exit(main())

@@ -12,6 +12,7 @@ from nas_lightning.benchmarks.convert.command import FORMATS, convert
 from nas_lightning.benchmarks.errors import BenchmarkError
 from nas_lightning.benchmarks.registry import KNOWN
 from nas_lightning.errors import UserError, one_sentence
+from nas_lightning.processes.output import forgiving_output
 from nas_lightning.processes.signals import INTERRUPTED, Stopped, stoppable
 from nas_lightning.spaces import get_space
 
@@ -207,4 +208,5 @@ def _run(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
+    forgiving_output()
     sys.exit(main())

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 from typing import Any
 
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning.config.check import ELSEWHERE
-from nas_lightning.errors import UserError
+from nas_lightning.errors import UserError, one_sentence
 from nas_lightning.processes.launch import is_started_by_rank_0
+from nas_lightning.processes.output import forgiving_output
 from nas_lightning.processes.signals import INTERRUPTED, Stopped, stoppable
 
 INPUT_ERROR = 2
@@ -57,6 +58,12 @@ def paths_to(name: str, config: DictConfig) -> Iterator[str]:
 
 def describe(error: BaseException) -> str:
     """The message of a configuration error, its cause, and the valid names."""
+    if isinstance(error, OverrideParseException):
+        key = error.override.partition("=")[0].lstrip("+~") if isinstance(error.override, str) else "name"
+        return (
+            f"error: {one_sentence(str(error.override))[:120]} cannot be read: = , : ( ) [ ] {{ }} and spaces mean "
+            f"something to Hydra; put such a value into quotes twice, as in '{key[:40]}=\"value\"'"
+        )
     # Without Hydra's advice to add the key: what is added by + is read by nobody.
     lines = str(error).strip().split("\n")
     parts = ["\n".join(line for line in lines if not line.startswith("To append to your config use"))]
@@ -74,6 +81,7 @@ def run_main(main: Callable[[], Any]) -> None:
     full errors.
     """
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    forgiving_output()
     try:
         with stoppable():
             main()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_lightning.logging.wandb import has_key
+from nas_lightning.processes.output import forgiving_output
 
 PICTURES = "report"  # prefix of the keys under which the report's pictures are logged
 
@@ -160,4 +161,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    forgiving_output()
     sys.exit(main())

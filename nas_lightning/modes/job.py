@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from hydra.core.hydra_config import HydraConfig
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig
 
 from nas_lightning.benchmarks.locate import content_of
@@ -76,6 +77,7 @@ def build_heuristics(config: TrainConfig) -> list[Heuristic]:
     for name, entry in config.heuristics.items():
         if entry is None:
             continue
+        refuse_wrong_types(name, entry)
         heuristic = instantiate(entry, _convert_="all")
         if not isinstance(heuristic, Heuristic):
             raise PlanError(
@@ -84,6 +86,23 @@ def build_heuristics(config: TrainConfig) -> list[Heuristic]:
             )
         found.append(heuristic)
     return found
+
+
+def refuse_wrong_types(name: str, entry: Any) -> None:
+    """A text where a heuristic's class takes a number or a truth value. Raises PlanError."""
+    target = entry.get("_target_") if isinstance(entry, Mapping) else None
+    if not isinstance(target, str):
+        return
+    try:
+        kind: Any = get_class(target)
+        hints = get_type_hints(kind.__init__)
+    except Exception:  # what is wrong with the class, `instantiate` says
+        return
+    for key, value in entry.items():
+        wanted = set(get_args(hints.get(key))) or {hints.get(key)}
+        if isinstance(value, str | list | dict) and wanted <= {int, float, bool, type(None)}:
+            words = "true or false" if bool in wanted else "a number"
+            raise PlanError(f"heuristics.{name}.{key}={str(value)[:60]!r} is of the wrong kind; give {words}")
 
 
 def check_ranks(config: TrainConfig, plan: Plan) -> int:

@@ -26,7 +26,7 @@ from nas_lightning.modes.table import build_table
 from nas_lightning.processes.launch import rank_of
 from nas_lightning.processes.ranks import ranks_of
 from nas_lightning.processes.signals import stoppable
-from nas_lightning.runs.files import refused_by_disk, write_atomically
+from nas_lightning.runs.files import HeldError, refused_by_disk, write_atomically
 from nas_lightning.runs.folder import RESULT, held, run_hash
 from nas_lightning.runs.result import (
     DIVERGED,
@@ -93,6 +93,8 @@ def run(job: Job) -> dict[str, Any]:
         except Exception as error:
             ranks.leave()
             # The rank that fails first says why; the others only notice that it is gone.
+            if isinstance(error, HeldError):
+                raise
             if (job.folder / "config.yaml").exists() and not (job.folder / ERROR).exists():
                 with suppress(OSError):  # on a full disk there may be no room for it
                     write_atomically(job.folder / ERROR, traceback.format_exc().encode())

@@ -101,4 +101,11 @@ def connect(trainer: pl.Trainer, decision: Any) -> Any:
         return strategy.broadcast(decision)
 
     assert isinstance(strategy.launcher, RanksLauncher)
-    return strategy.launcher.launch(exchange, trainer=trainer)
+    try:
+        return strategy.launcher.launch(exchange, trainer=trainer)
+    except RuntimeError as error:
+        if "EADDRINUSE" not in str(error) and "in use" not in str(error):
+            raise
+        raise UserError(
+            f"MASTER_PORT={os.environ.get('MASTER_PORT', '?')} is taken by another process; set another or none"
+        ) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -16,7 +17,7 @@ def paired(predictions: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.nda
     A NaN has no rank: dropping it silently would change the evaluated set, ranking it would invent a number.
     Infinities are ordered and stay.
     """
-    x, y = np.asarray(predictions, np.float64), np.asarray(truth, np.float64)
+    x, y = plain(predictions), plain(truth)
     if x.ndim != 1 or y.ndim != 1 or len(x) != len(y):
         raise ValueError(
             f"predictions of shape {x.shape} do not pair with truth of shape {y.shape}; give two arrays of one length"
@@ -30,11 +31,30 @@ def paired(predictions: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.nda
     return x, y
 
 
-def checked_ids(ids: Ids, n: int) -> np.ndarray:
-    """The architecture ids as an array [n]. Raises ValueError when their number is not `n`."""
-    array = np.asarray(ids)
+def plain(values: ArrayLike) -> np.ndarray:
+    """float64 array of an array, a list or a tensor, also a differentiable one, on a GPU, or of half precision."""
+    given: Any = values
+    if hasattr(given, "detach"):  # a tensor, without importing torch
+        given = given.detach().cpu().double().numpy()
+    return np.asarray(given, np.float64)
+
+
+def checked_ids(ids: Ids, n: int, *columns: np.ndarray) -> np.ndarray:
+    """The architecture ids as an array [n].
+
+    Raises ValueError when their number is not `n`, and where one id has different values in `columns` [n]: two
+    architectures then share it. (Copies of one architecture, as a bootstrap draws them, are welcome.)
+    """
+    given: Any = ids
+    array = np.asarray(given.detach().cpu().numpy() if hasattr(given, "detach") else given)
     if array.shape != (n,):
         raise ValueError(f"{n} architectures need {n} ids to break ties by, but ids have shape {array.shape}")
+    order = np.argsort(array, kind="stable")
+    same = array[order][1:] == array[order][:-1]
+    for values in columns if same.any() else ():
+        clash = same & (values[order][1:] != values[order][:-1])
+        if clash.any():
+            raise ValueError(f"two architectures share the id {array[order][1:][clash][0]}; make ids distinct")
     return array
 
 
@@ -60,8 +80,8 @@ def top_k_indices(predictions: ArrayLike, ids: Ids, k: int) -> np.ndarray:
     """
     if k < 1:
         raise ValueError(f"the top {k} architectures cannot be taken; k must be at least 1")
-    x = np.asarray(predictions, np.float64)
+    x = plain(predictions)
     if np.isnan(x).any():
         raise ValueError("predictions hold NaN, which cannot be ranked; remove these architectures explicitly")
-    array = checked_ids(ids, len(x))
+    array = checked_ids(ids, len(x), x)
     return np.lexsort((array, -x))[:k]

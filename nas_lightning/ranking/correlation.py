@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numpy.typing import ArrayLike
 
-from nas_lightning.ranking.checks import Ids, checked_ids, order_by_prediction, paired
+from nas_lightning.ranking.checks import Ids, checked_ids, order_by_prediction, paired, plain
 
 SPARSE_THRESHOLD = 0.001
 """Bin width of the sparse Kendall tau, as a fraction of accuracy: 0.1 % (Yu et al., arXiv 2110.01154, code)."""
@@ -131,7 +131,7 @@ def accuracy_bins(truth: ArrayLike, threshold: float = SPARSE_THRESHOLD, *, frac
     >>> accuracy_bins([0.9012, 0.9018, 0.9105, 0.5], 0.01).tolist()
     [1, 1, 2, 0]
     """
-    y = np.asarray(truth, np.float64)
+    y = plain(truth)
     if not threshold > 0:
         raise ValueError(f"threshold {threshold} is no bin width; give a positive fraction of accuracy such as 0.001")
     if fractions and len(y) and (y.min() < 0 or y.max() > 1):
@@ -163,7 +163,7 @@ def sparse_kendall_tau(
     True
     """
     x, y = paired(predictions, truth)
-    key = checked_ids(ids, len(x))
+    key = checked_ids(ids, len(x), x, y)
     bins = accuracy_bins(y, threshold, fractions=fractions)
     if is_undefined(x, bins):
         return math.nan
@@ -192,7 +192,7 @@ def true_top(truth: ArrayLike, percent: float) -> np.ndarray:
     """
     if not 0 < percent <= 100:
         raise ValueError(f"the top {percent} % is no part of the space; give a percentage above 0 and up to 100")
-    y = np.asarray(truth, np.float64)
+    y = plain(truth)
     if not len(y):
         return np.zeros(0, bool)
     # Rounding guards against 100 * 0.07 being a hair above 7.

@@ -22,6 +22,10 @@ from nas_lightning.ranking.correlation import kendall_tau
 _PAIR_MATRIX_LIMIT = 1000
 
 
+FEWEST = 10
+"""Architectures below which a bootstrap says nothing."""
+
+
 @dataclass(frozen=True)
 class Interval:
     """A percentile interval of `level`; `replicates` counts those that were defined (not nan)."""
@@ -94,13 +98,15 @@ def bootstrap_kendall_tau(
 ) -> Interval:
     """Percentile bootstrap interval of tau-b over architectures; the same numbers for the same seed.
 
+    Of fewer than `FEWEST` architectures there is no interval (nan): their resamples are few, and mostly copies.
+
     >>> x = np.arange(50.0)
     >>> bootstrap_kendall_tau(x, x).low > 0.9
     True
     """
     x, y = paired(predictions, truth)
-    if len(x) < 2:
-        return percentile_interval(math.nan, np.empty(0), level)
+    if len(x) < FEWEST:
+        return percentile_interval(kendall_tau(x, y), np.empty(0), level)
     return percentile_interval(kendall_tau(x, y), tau_of_counts(x, y, resample_counts(len(x), replicates, seed)), level)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nas_lightning.errors import UserError
+from nas_lightning.processes.output import forgiving_output
 from nas_lightning.runs.archive import unpacked
 from nas_lightning.runs.files import remove_leftovers, write_atomically
 from nas_lightning.runs.json_file import clean
@@ -121,6 +122,7 @@ def _ended(signal_number: int, frame: object) -> None:
 
 
 if __name__ == "__main__":
+    forgiving_output()
     signal.signal(signal.SIGTERM, _ended)
     try:
         sys.exit(main())

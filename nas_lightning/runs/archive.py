@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from nas_lightning.errors import UserError
+from nas_lightning.processes.output import forgiving_output
 from nas_lightning.runs.files import remove_leftovers, write_atomically
 from nas_lightning.runs.json_file import clean
 from nas_lightning.runs.reading import find_runs
@@ -111,4 +112,5 @@ def main(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    forgiving_output()
     sys.exit(main(sys.argv[1:]))

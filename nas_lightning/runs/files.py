@@ -18,6 +18,10 @@ class RunError(UserError):
     """A run folder that cannot be used; the message says why and what to do."""
 
 
+class HeldError(RunError):
+    """A run folder that another process is at work in: nothing may be written there."""
+
+
 def refused_by_disk(error: OSError) -> RunError:
     """A full disk, a folder that cannot be written or has vanished, in one sentence."""
     where = f"{error.filename}: " if error.filename else ""

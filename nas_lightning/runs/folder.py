@@ -10,8 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.runs.files import RunError, remove_leftovers
-from nas_lightning.runs.lock import locked
+from nas_lightning.runs.files import HeldError, remove_leftovers
+from nas_lightning.runs.lock import is_locked, locked
 
 SCHEMA_VERSION = 1
 """Of result.json and of the hash; a folder of another version is refused."""
@@ -23,14 +23,14 @@ RESULT = "result.json"
 def held(folder: Path) -> Iterator[None]:
     """Keep a run folder to this process while the block runs; the end of the process, a kill too, gives it back.
 
-    Raises RunError where another process holds it. Only the rank that writes calls it. A folder that is still empty at
+    Raises HeldError where another process holds it. Only the rank that writes calls it. A folder that is still empty at
     the end is removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         if not locked(descriptor):
-            raise RunError(f"another process is at work in {folder}; wait for it, or end it")
+            raise HeldError(f"another process is at work in {folder}; wait for it, or end it")
         remove_leftovers(folder)
         try:
             yield
@@ -39,6 +39,11 @@ def held(folder: Path) -> Iterator[None]:
                 folder.rmdir()
     finally:
         os.close(descriptor)
+
+
+def is_held(folder: Path) -> bool:
+    """Whether a process is at work in a run folder."""
+    return is_locked(folder)
 
 
 def run_hash(determining: Mapping[str, Any]) -> str:

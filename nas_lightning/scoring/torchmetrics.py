@@ -7,9 +7,11 @@ architecture must therefore be scored by one rank only, as the sharded evaluator
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
@@ -37,7 +39,15 @@ class RankingMetric(Metric):
             self.add_state(name, default=[], dist_reduce_fx="cat")
 
     def update(self, predictions: torch.Tensor, truth: torch.Tensor, ids: torch.Tensor | None = None) -> None:
-        """Append b rows. Raises ValueError for tensors that are not of one shape [b]."""
+        """Append b rows. Raises ValueError for tensors that are not of one shape [b]; warns of half precision, whose
+        rounding makes ties of scores that differed."""
+        if predictions.ndim != 1:
+            raise ValueError(
+                f"predictions of shape {tuple(predictions.shape)} are no list of scores; give a tensor [b]"
+            )
+        if predictions.dtype in (torch.bfloat16, torch.float16):
+            name = str(predictions.dtype).removeprefix("torch.")
+            warnings.warn(f"scores in {name} tie where they differed; compute them in float32", stacklevel=2)
         if ids is None:
             start = sum(len(chunk) for chunk in self.ids)
             ids = torch.arange(start, start + len(predictions), device=predictions.device)
@@ -58,6 +68,12 @@ class RankingMetric(Metric):
         if not len(self.predictions):
             return torch.tensor(float("nan"), dtype=torch.float64)
         columns = [dim_zero_cat(column).cpu().numpy() for column in (self.predictions, self.truth, self.ids)]
+        names, counts = np.unique(columns[2], return_counts=True)
+        if (counts > 1).any():
+            raise ValueError(
+                f"architecture id {names[counts > 1][0]} came twice ({len(columns[2])} rows, {len(names)} ids); "
+                "score each architecture once, on one rank, with an id of its own"
+            )
         return torch.tensor(self._value(*columns), dtype=torch.float64)
 
 

@@ -16,9 +16,11 @@ from omegaconf import DictConfig
 from nas_lightning.errors import UserError
 from nas_lightning.processes.command import script_and_flags, started_by
 from nas_lightning.processes.launch import is_other_rank
+from nas_lightning.processes.output import forgiving_output
 from nas_lightning.processes.ranks import is_left_connected
 from nas_lightning.processes.signals import Stopped
-from nas_lightning.runs.files import write_atomically
+from nas_lightning.runs.files import HeldError, write_atomically
+from nas_lightning.runs.folder import is_held
 from nas_lightning.sweep.gpus import Share
 from nas_lightning.sweep.summary import headline
 
@@ -61,7 +63,8 @@ class SweepTask:
         folder, title = self.jobs[number]
         with self.share.at_work(number) if self.share is not None else nullcontext():
             name, kept = f"Job {number + 1} of {self.total}: {title}", folder / ERROR
-            if not is_other_rank(cfg.trainer.strategy):
+            forgiving_output()
+            if not is_other_rank(cfg.trainer.strategy) and not is_held(folder):
                 kept.unlink(missing_ok=True)
             try:
                 with started_by(self.script):
@@ -73,6 +76,9 @@ class SweepTask:
                 if "SUBMITIT_EXECUTOR" not in os.environ:
                     raise
                 raise JobFailedError(str(stop)) from None  # submitit would take any other end for a crash
+            except HeldError as error:  # the other process writes there, and goes on
+                print(f"{name}: skipped, {error}", flush=True)
+                raise JobFailedError(str(error)) from None
             except Exception as error:
                 text = traceback.format_exc()
                 if not kept.exists():

@@ -79,3 +79,49 @@ def test_undefined_values_stay_undefined():
         assert math.isnan(float(metric.compute())), "constant predictions choose nothing"
     with pytest.raises(ValueError, match="choose minimum, median or maximum"):
         wrapped.TopKPercentile(3, "mean")
+
+
+def test_what_a_metric_cannot_take_is_said_in_words():
+    from nas_lightning.scoring.torchmetrics import KendallTau
+
+    scores, truth = torch.tensor([0.1, 0.2, 0.3]), torch.tensor([0.1, 0.3, 0.2])
+    with pytest.raises(ValueError, match="no list of scores"):
+        KendallTau().update(torch.tensor(0.5), torch.tensor(0.5))
+    with pytest.warns(UserWarning, match="bfloat16 tie"):
+        KendallTau().update(scores.bfloat16(), truth)
+    twice = KendallTau()
+    twice.update(scores, truth, torch.tensor([0, 1, 1]))
+    with pytest.raises(ValueError, match="id 1 came twice"):
+        twice.compute()
+
+
+def test_pure_functions_take_tensors_that_are_differentiable_or_of_half_precision():
+    from nas_lightning.ranking.metrics import kendall_tau, sparse_kendall_tau, top_k_indices
+
+    scores, truth = torch.tensor([0.1, 0.25, 0.5], requires_grad=True), torch.tensor([0.1, 0.3, 0.2])
+    assert kendall_tau(scores, truth) == kendall_tau([1, 2, 3], [1, 3, 2])
+    assert kendall_tau(scores.bfloat16(), truth) == kendall_tau([1, 2, 3], [1, 3, 2])
+    assert top_k_indices(scores, torch.arange(3), 2).tolist() == [2, 1]
+    assert sparse_kendall_tau(scores, truth, torch.arange(3)) == sparse_kendall_tau(
+        [0.1, 0.25, 0.5], [0.1, 0.3, 0.2], [0, 1, 2]
+    )
+
+
+def test_one_id_for_two_architectures_is_refused_and_copies_are_not():
+    from nas_lightning.ranking.metrics import sparse_kendall_tau, top_k_indices
+
+    with pytest.raises(ValueError, match="share the id 7"):
+        top_k_indices([0.1, 0.2, 0.3], [7, 7, 8], 1)
+    with pytest.raises(ValueError, match="share the id 7"):
+        sparse_kendall_tau([0.1, 0.1, 0.3], [0.5, 0.6, 0.7], [7, 7, 8])
+    assert sparse_kendall_tau([0.1, 0.1, 0.3], [0.5, 0.5, 0.7], [7, 7, 8]) == 1
+
+
+def test_there_is_no_interval_of_a_handful():
+    from nas_lightning.ranking.uncertainty import FEWEST, bootstrap_kendall_tau
+
+    few = bootstrap_kendall_tau([1, 2, 3], [3, 1, 2])
+    assert few.estimate == pytest.approx(-1 / 3)
+    assert few.low != few.low
+    enough = range(FEWEST)
+    assert bootstrap_kendall_tau(enough, enough).low > 0.5
