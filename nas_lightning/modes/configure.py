@@ -67,7 +67,7 @@ def load_data(name: str = "digits", plan: Plan | None = None, seed: int = 0, **s
     """The images of a data set, split and batched as a plan says: a LightningDataModule.
 
     Args:
-        name: of the group ``data`` (``conf/data``).
+        name: of the group ``data`` (``conf/data``); beside ``_target_=…``, what tables call one's own images.
         plan: its batch size and train portion count; by default those of `Plan`.
         seed: of the order of the batches and their augmentation.
         settings: further fields of the group, such as ``root``, ``image_size`` or ``max_train_images``.
@@ -85,7 +85,8 @@ def load_data(name: str = "digits", plan: Plan | None = None, seed: int = 0, **s
         >>> data.num_outputs, data.record()["test_images"]
         (10, 797)
     """
-    cfg = composed(f"data={name}", *(f"data.{field}={_typed(value)}" for field, value in settings.items()))
+    chosen = f"data.name={_typed(name)}" if "_target_" in settings else f"data={name}"
+    cfg = composed(chosen, *(f"data.{field}={_typed(value)}" for field, value in settings.items()))
     config: TrainConfig = typed(cfg)
     return task_of(config.data, plan or Plan(), seed)
 

@@ -18,6 +18,8 @@ from nas_lightning.modes.job import Job
 from nas_lightning.ranking.terminal import render_table, words_of
 from nas_lightning.runs.quality import quality_of
 
+LOG_WIDTH = 120
+"""Columns in a log file, so that no architecture is broken."""
 SHOWN = 10
 """Architectures of a ranking without truth."""
 
@@ -40,6 +42,8 @@ def _quoted(override: str) -> str:
 
 def render(job: Job, result: dict[str, Any], console: Console) -> None:
     """The end of one run, whatever its mode; ends with its folder and the next step."""
+    if not console.is_terminal:
+        console.width = max(console.width, LOG_WIDTH)
     next_steps: Sequence[str] = ()
     if result["status"] == "not_applicable":
         console.print(f"Not applicable: {result['reason']}", highlight=False)

@@ -15,6 +15,8 @@ from nas_lightning.runs.quality import Quality, quality_of
 from nas_lightning.runs.reading import read_run
 from nas_lightning.search.summary import is_score
 
+LOG_WIDTH = 120
+"""Columns in a log file, so that no architecture is broken."""
 SHOWN = 20
 """Rows of a Pareto front; result.json has them all."""
 PICTURE = "pareto.png"
@@ -42,6 +44,8 @@ class Words:
 def render(result: dict[str, Any], folder: Path, was_there: bool, console: Console) -> None:
     """Print the end of one search."""
     words = Words(result)
+    if not console.is_terminal:
+        console.width = max(console.width, LOG_WIDTH)
 
     def line(text: str) -> None:
         console.print(text, highlight=False, soft_wrap=True, markup=False)
