@@ -1,0 +1,144 @@
+"""Two tasks of NAS-Bench-360 (Tu et al., arXiv 2110.05668) on arrays that the user has: signals and fields.
+
+NinaPro DB5: electromyography of 52 steps by 16 sensors, 18 gestures. Darcy Flow: from a coefficient on 85 x 85 points
+to the pressure there, judged by one minus the relative L2 error. A folder holds ``x_train.npy``, ``y_train.npy``,
+``x_test.npy`` and ``y_test.npy``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from nas_lightning.data.images import DataError
+from nas_lightning.data.module import ACCURACY
+from nas_lightning.data.task import Quality
+from nas_lightning.data.tensors import TensorTask
+
+
+def array(folder: Path, name: str) -> np.ndarray:
+    """``<name>.npy``. Raises DataError where it is not there, or no array of numbers."""
+    path = folder / f"{name}.npy"
+    try:
+        found = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise DataError(f"{path} is missing; put x_train, y_train, x_test and y_test there as .npy") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"{path} is no .npy array of numbers ({str(error)[:100]}); save it with numpy.save") from None
+    if found.dtype.kind not in "biuf" or not len(found) or not np.isfinite(found).all():
+        raise DataError(f"{path} is no array of finite numbers with a row or more")
+    return found
+
+
+class _Arrays(TensorTask):
+    """Inputs of one channel from a folder, standardised by the mean and deviation of the training inputs.
+
+    Args:
+        root: the folder.
+        split_seed: of the permutation that separates what trains from what is held out.
+    """
+
+    def __init__(self, *, root: str | Path, split_seed: int = 0) -> None:
+        super().__init__()
+        self.root, self.split_seed = Path(root), split_seed
+
+    def _inputs(self) -> tuple[Tensor, Tensor]:
+        train, test = (self._channel(array(self.root, name), name) for name in ("x_train", "x_test"))
+        mean, deviation = train.mean(), train.std().clamp_min(1e-12)
+        return (train - mean) / deviation, (test - mean) / deviation
+
+    def _channel(self, x: np.ndarray, name: str) -> Tensor:
+        """[N, H, W] or [N, 1, H, W] as float32 [N, 1, H, W], the last row and column repeated until both sides are
+        multiples of four: networks halve them twice."""
+        if x.ndim == 4 and x.shape[1] == 1:
+            x = x[:, 0]
+        if x.ndim != 3:
+            raise DataError(f"{name}.npy of {self.root} has the shape {x.shape}; expected [N, H, W] or [N, 1, H, W]")
+        found = torch.from_numpy(x.astype(np.float32))[:, None]
+        right, below = -x.shape[2] % 4, -x.shape[1] % 4
+        return F.pad(found, (0, right, 0, below), mode="replicate")
+
+    @property
+    def image_size(self) -> int:
+        """The side of a square with as many points, which is what costs grow with."""
+        height, width = self._part("test").images.shape[-2:]
+        return round((height * width) ** 0.5)
+
+
+class NinaPro(_Arrays):
+    """Classification of signals [1, 52, 16]; ``y_*.npy`` are the classes, whole numbers from 0."""
+
+    name = "ninapro"
+    quality = ACCURACY
+    loss_name = "cross_entropy"
+    has_classes = True
+    takes_label_smoothing = True
+
+    def read(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        train, test = self._inputs()
+        return (train, self._classes("y_train")), (test, self._classes("y_test"))
+
+    def _classes(self, name: str) -> Tensor:
+        y = array(self.root, name)
+        if y.ndim != 1 or (y != np.floor(y)).any() or y.min() < 0:
+            raise DataError(f"{name}.npy of {self.root} holds no classes; give one whole number from 0 for each input")
+        return torch.from_numpy(y.astype(np.int64))
+
+    @property
+    def num_outputs(self) -> int:
+        """Classes: one more than the largest number among the targets."""
+        self.setup()
+        return 1 + max(int(self._part(split).labels.max()) for split in ("train", "test"))
+
+    @staticmethod
+    def loss(outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        return F.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
+
+    @staticmethod
+    def sums(outputs: Tensor, targets: Tensor) -> Tensor:
+        outputs = outputs.float()
+        correct = (outputs.argmax(1) == targets).sum().double()
+        return torch.stack([correct, -F.cross_entropy(outputs, targets, reduction="sum").double()])
+
+
+class DarcyFlow(_Arrays):
+    """Dense regression of fields [85, 85], which the network gives as one output a point.
+
+    The networks here pool before their last layer: its width is the rank of what they can say of a field. NAS-Bench-360
+    trained networks that keep the resolution; their numbers are not to be reached this way.
+    """
+
+    name = "darcy_flow"
+    quality = Quality("one_minus_relative_l2")
+    loss_name = "relative_l2"
+
+    def read(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        train, test = self._inputs()
+        fields = [
+            torch.from_numpy(array(self.root, name).astype(np.float32)).flatten(1) for name in ("y_train", "y_test")
+        ]
+        return (train, fields[0]), (test, fields[1])
+
+    @property
+    def num_outputs(self) -> int:
+        """Points of a field."""
+        self.setup()
+        return int(self._part("test").labels.shape[1])
+
+    @staticmethod
+    def _relative(outputs: Tensor, targets: Tensor) -> Tensor:
+        """Relative L2 error of every field, [B]."""
+        return (outputs.float() - targets).norm(dim=1) / targets.norm(dim=1).clamp_min(1e-12)
+
+    @staticmethod
+    def loss(outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+        return DarcyFlow._relative(outputs, targets).mean()
+
+    @staticmethod
+    def sums(outputs: Tensor, targets: Tensor) -> Tensor:
+        error = DarcyFlow._relative(outputs, targets).double().sum()
+        return torch.stack([len(targets) - error, -error])

@@ -1,0 +1,95 @@
+"""NAS-Bench-360's signals and fields: made-up arrays of the official shapes, read, and a super-net trained on each."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from nas_lightning.data.find import make_task
+from nas_lightning.data.images import DataError
+from nas_lightning.data.nasbench360 import DarcyFlow, NinaPro
+
+ROOT = Path(__file__).parents[2]
+TARGETS = {"ninapro": "NinaPro", "darcy_flow": "DarcyFlow"}
+
+
+def write(folder, name, items=64):
+    rng = np.random.default_rng(0)
+    folder.mkdir(exist_ok=True)
+    for part, n in (("train", items), ("test", items // 2)):
+        if name == "ninapro":
+            y = np.arange(n) % 18
+            x = rng.standard_normal((n, 52, 16)) + y[:, None, None] / 4
+        else:
+            x = rng.choice([3.0, 12.0], (n, 1, 85, 85))
+            y = 1 / x[:, 0]
+        np.save(folder / f"x_{part}.npy", x)
+        np.save(folder / f"y_{part}.npy", y)
+    return folder
+
+
+def task_of(folder, name):
+    section = {"name": name, "_target_": f"nas_lightning.data.nasbench360.{TARGETS[name]}", "settings": {}}
+    return make_task(section | {"root": str(folder)}, 16, 0.5, 0)
+
+
+def test_signals(tmp_path):
+    task = task_of(write(tmp_path, "ninapro"), "ninapro")
+    assert (task.num_outputs, task.in_channels, task.image_size) == (18, 1, 29)  # 29 * 29 points are about 52 * 16
+    inputs, targets = task.loader().batch(0)
+    assert inputs.shape == (16, 1, 52, 16)
+    assert targets.dtype == torch.int64
+    outputs = torch.nn.functional.one_hot(targets, 18) * 20.0
+    assert NinaPro.sums(outputs, targets)[0] == 16
+    assert NinaPro.loss(outputs, targets) < 1e-6
+
+
+def test_fields(tmp_path):
+    task = task_of(write(tmp_path, "darcy_flow"), "darcy_flow")
+    assert (task.num_outputs, task.in_channels, task.image_size) == (85 * 85, 1, 88)
+    inputs, targets = task.loader().batch(0)
+    assert inputs.shape == (16, 1, 88, 88)
+    assert inputs[..., 87].equal(inputs[..., 84])  # repeated, so that it halves twice
+    quality, minus_error = DarcyFlow.sums(0.9 * targets, targets)
+    assert quality / 16 == pytest.approx(0.9, abs=1e-5)  # as NAS-Bench-360's table has it
+    assert minus_error / 16 == pytest.approx(-0.1, abs=1e-5)
+    assert DarcyFlow.loss(torch.zeros_like(targets), targets) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda folder: (folder / "x_test.npy").unlink(), "x_test.npy is missing"),
+        (lambda folder: (folder / "x_test.npy").write_bytes(b"no"), "is no .npy array"),
+        (lambda folder: np.save(folder / "y_train.npy", np.full(64, 0.5)), "holds no classes"),
+        (lambda folder: np.save(folder / "x_train.npy", np.zeros((64, 52))), r"expected \[N, H, W\]"),
+        (lambda folder: np.save(folder / "x_train.npy", np.full((64, 52, 16), np.nan)), "finite numbers"),
+    ],
+)
+def test_other_arrays_are_one_sentence(tmp_path, change, said):
+    folder = write(tmp_path, "ninapro")
+    change(folder)
+    with pytest.raises(DataError, match=said):
+        task_of(folder, "ninapro").setup()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_super_net_trains_on_it(tmp_path, name):
+    write(tmp_path / "data", name)
+    small = [
+        "plan.mapping.channels=2",
+        "plan.mapping.layers=1",
+        "plan.protocol.epochs=1",
+        "plan.protocol.batch_size=16",
+    ]
+    words = [f"data={name}", f"data.root={tmp_path / 'data'}", "benchmark=none", "trainer=cpu", *small]
+    words += ["evaluation.architectures=random6_seed0", "evaluation.batch_size=16", f"runs={tmp_path / 'runs'}"]
+    done = subprocess.run(
+        [sys.executable, "train.py", *words], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list((tmp_path / "runs").rglob("ranking.parquet"))
