@@ -195,7 +195,7 @@ def _ablation(conditions: Sequence[Condition]) -> str:
             above = f'<tr class="group"><th colspan="{len(columns)}">{title}</th></tr>'
         bodies.append(f"<tbody>{above}{''.join(lines)}</tbody>")
     notes = [f"{c.label}, {s.name}: {s.note}." for c in conditions for s in c.settings if s.note]
-    note = f'<p class="note">{escape(" ".join(notes))}</p>' if notes else ""
+    note = "".join(f'<p class="note">{escape(line)}</p>' for line in notes)
     compared = "Every setting by what it changes"
     if any(c.baseline is not None for c in conditions):
         compared = "Each setting against the baseline of its conditions (shaded), the unchanged plan"

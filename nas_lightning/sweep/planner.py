@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from hydra.errors import ConfigCompositionException
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from nas_lightning.errors import UserError
 from nas_lightning.sweep.jobs import Job, describe, refused_folder, varying
 
 
@@ -79,6 +81,12 @@ class Planner:
         return [self._plan(overrides, keys) for overrides in typed]
 
     def _plan(self, overrides: tuple[str, ...], keys: set[str]) -> Job:
+        if listed := next((o for o in overrides if re.search(r"=\{include:\[.*\],exclude:\[.*\]\}$", o)), None):
+            group, _, pattern = listed.partition("={include:[")
+            raise UserError(
+                f"{group} lists a glob() among other choices, which Hydra does not resolve; put all into one: "
+                f"{group}='glob([baseline,{pattern.partition(']')[0]}])'"
+            )
         config = self.composer(overrides)
         before = HydraConfig.instance().cfg
         HydraConfig.instance().set_config(config)

@@ -17,6 +17,7 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
 from nas_lightning.config.schema import register
+from nas_lightning.errors import UserError
 from nas_lightning.processes.signals import Stopped
 from nas_lightning.runs.files import RunError
 from nas_lightning.runs.folder import SCHEMA_VERSION
@@ -43,6 +44,14 @@ def sweep():
             return loader.load_configuration("train", list(overrides), run_mode=RunMode.MULTIRUN), loader
 
         yield master
+
+
+def test_a_glob_among_other_choices_is_one_sentence(sweep):
+    master, loader = sweep()
+    listed = OverridesParser.create().parse_overrides(["ablation=baseline,glob(sampling_*)"])[0]
+    jobs = [[f"ablation={value}"] for value in listed.sweep_string_iterator()]
+    with pytest.raises(UserError, match=r"ablation='glob\(\[baseline,sampling_\*\]\)'"):
+        Planner(master, loader).plan(jobs)
 
 
 JOBS = [
