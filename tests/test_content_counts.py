@@ -54,3 +54,72 @@ def test_the_packages_own_tables_keep_the_names_of_runs_from_before():
 def test_a_missing_table_is_refused_before_anything_starts():
     with pytest.raises(BenchmarkError, match="does not exist"):
         job("benchmark.name=/nowhere/mine.arrow")
+
+
+def test_a_list_of_architectures_is_one_run_wherever_it_lies(tmp_path, monkeypatch):
+    space = get_space("nasbench201")
+    for name in ("set.txt", "copy.txt"):
+        (tmp_path / name).write_text("\n".join(str(space.from_index(i)) for i in range(5)))
+    monkeypatch.chdir(tmp_path)
+    assert len({job(f"evaluation.architectures={n}").hash for n in ("set.txt", tmp_path / "copy.txt")}) == 1
+
+
+def test_landmarks_and_their_table_count_by_content(tmp_path):
+    space, path, truth = get_space("nasbench201"), tmp_path / "landmarks.txt", table(tmp_path / "mine.arrow", 0)
+    given = [
+        "+extra=landmark_loss",
+        f"heuristics.landmark_loss.landmarks={path}",
+        f"benchmark.name={truth}",
+        "evaluation.architectures=random10_seed0",
+        "heuristics.landmark_loss.exclude=null",
+    ]
+
+    def write(n):
+        path.write_text("\n".join(str(space.from_index(i)) for i in range(n)))
+
+    write(5)
+    first = job(*given)
+    assert "sha256" in first.determining["options"]["landmark_loss"]["landmarks"]
+    write(6)
+    assert job(*given).hash != first.hash
+    write(5)
+    assert job(*given).hash == first.hash
+    options = first.determining["options"]["landmark_loss"]
+    table(truth, 1)
+    assert job(*given).determining["options"]["landmark_loss"]["benchmark"] != options["benchmark"]
+
+
+def test_weak_labels_count_by_content(tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from nas_lightning.search.weak_labels import WeakLabelFile
+
+    space, path = get_space("nasbench201"), tmp_path / "ranking.parquet"
+
+    def write(score):
+        pq.write_table(pa.table({"architecture": [str(space.from_index(1))], "supernet_accuracy": [score]}), path)
+        return WeakLabelFile(path).identity()
+
+    assert write(0.5) == write(0.5)
+    assert write(0.5) != write(0.6)
+
+
+def test_checkpoints_count_by_their_weights(tmp_path):
+    import torch
+
+    from nas_lightning.scoring.trained import find_trained
+    from nas_lightning.training.checkpoint_file import CHECKPOINT_KEY, FORMAT, write_checkpoint
+    from nas_lightning.training.module import SuperNetModule
+    from tests.helpers.small_plans import small_plan
+
+    def weights(seed):
+        module = SuperNetModule("nasbench201", small_plan("nasbench201"), 10, 1, seed)
+        module._trainer = None
+        content = {"state_dict": module.state_dict(), CHECKPOINT_KEY: {"format": FORMAT, **module.identity, "seed": 0}}
+        write_checkpoint(tmp_path / "a.ckpt", content)
+        return find_trained(str(tmp_path / "a.ckpt"))[0].weights_sha256
+
+    torch.manual_seed(0)
+    assert weights(0) == weights(0)
+    assert weights(0) != weights(1)

@@ -11,7 +11,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig
 
-from nas_lightning.benchmarks.locate import content_of
+from nas_lightning.benchmarks.locate import content_of, sha256_of
 from nas_lightning.config.check import check_configuration
 from nas_lightning.config.effects import UNREAD, refuse_unread
 from nas_lightning.config.schema import (
@@ -135,7 +135,10 @@ def determining_evaluation(evaluation: EvaluationSchema) -> dict[str, Any]:
     counting = {k: v for k, v in asdict(evaluation).items() if k != "diagnostics" and (v or k not in later)}
     if counting["baselines"] == list(CHEAP):
         del counting["baselines"]
-    return identity(evaluation.architectures) | counting
+    found = identity(evaluation.architectures)
+    if "architectures_sha256" in found:  # its content, wherever it lies
+        del counting["architectures"]
+    return found | counting
 
 
 def determining_benchmark(benchmark: BenchmarkSchema, is_read: bool = True) -> dict[str, Any]:
@@ -165,6 +168,27 @@ def determining_data(data: DataSchema, plan: Plan, seed: int) -> dict[str, Any]:
     settings = {k: v for k, v in data.settings.items() if k not in task.places}
     of_images = isinstance(task, ImageClassification)  # whose settings make the images, and are in their hash
     return counting | content | ({} if of_images or not settings else {"settings": settings})
+
+
+def determining_options(heuristics: list[Heuristic]) -> dict[str, dict[str, Any]]:
+    """The options of heuristics that a result depends on: an option that names a file counts by the file's content, as
+    a heuristic's table does, and one that names none as it is."""
+    found = {}
+    for heuristic in heuristics:
+        if heuristic.options:
+            root = getattr(heuristic, "root", None)
+            found[heuristic.factor] = {k: _content_or(v, k, root) for k, v in heuristic.options.items()}
+    return found
+
+
+def _content_or(value: Any, key: str, root: str | None) -> Any:
+    if not isinstance(value, str):
+        return value
+    if key == "benchmark":
+        content = content_of(value, root)
+    else:
+        content = sha256_of(Path(value)) if Path(value).suffix and Path(value).is_file() else None
+    return value if content is None else {"sha256": content}
 
 
 def check_checkpoints(trainer: TrainerSchema) -> None:
@@ -222,7 +246,7 @@ def compose(cfg: DictConfig) -> Job:
         **({"sync_batchnorm": True} if config.trainer.sync_batchnorm else {}),
         "architecture": config.architecture,
         "ablation": config.changed_factor,
-        **({"options": options} if (options := {h.factor: h.options for h in heuristics if h.options}) else {}),
+        **({"options": options} if (options := determining_options(heuristics)) else {}),
     }
     if config.mode == "table":
         determining["table"] = {k: v for k, v in asdict(config.table).items() if k not in ("workers", "out", "seeds")}

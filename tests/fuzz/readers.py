@@ -32,8 +32,8 @@ from nas_lightning.report.score_files import read_score_file
 from nas_lightning.runs.archive import pack, unpacked
 from nas_lightning.runs.environment import environment, environment_changes
 from nas_lightning.runs.files import RunError
-from nas_lightning.runs.folder import finished
 from nas_lightning.runs.reading import checked, find_runs, read_run
+from nas_lightning.runs.result import finished
 from nas_lightning.scoring.partial import PartialScores
 from nas_lightning.scoring.trained import check_same_images, find_trained
 from nas_lightning.search import runner

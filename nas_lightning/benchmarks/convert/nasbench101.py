@@ -84,6 +84,8 @@ def read(path: Path, progress: Callable[[int], None] | None = None) -> tuple[dic
     for record in records(path, progress):
         try:
             module_hash, epochs, adjacency, operations, raw = parse_json(record)
+            if type(epochs) is not int or not 0 < epochs < 10**6:
+                raise ValueError(f"{str(epochs)[:40]!r} is no number of epochs")
             metrics = message.FromString(base64.b64decode(raw))
             digest = bytes.fromhex(module_hash)
             row = rows.get(digest)
