@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import sys
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -22,10 +21,10 @@ from nas_lightning.nets.norm import synchronise
 from nas_lightning.objectives.candidate import task_of
 from nas_lightning.processes.ranks import current
 from nas_lightning.processes.strategy import connect, strategy_of
-from nas_lightning.runs.environment import environment, environment_changes
-from nas_lightning.runs.files import to_json, write_atomically
+from nas_lightning.runs.environment import environment, record_environment
+from nas_lightning.runs.files import write_atomically
 from nas_lightning.runs.result import COMPLETE, Ablation, Trained
-from nas_lightning.training.checkpoints import FINAL, FOLDER, Checkpoints, resume_point, steps_saved
+from nas_lightning.training.checkpoints import FINAL, FOLDER, Checkpoints, resume_point
 from nas_lightning.training.module import NetworkModule
 from nas_lightning.training.progress import RunProgress
 from nas_lightning.training.trainer import new_trainer, quiet_lightning
@@ -144,12 +143,4 @@ def open_folder(job: Job, data: Task) -> None:
     if not current().is_first:
         return
     write_atomically(job.folder / "config.yaml", config_yaml(job.config).encode())
-    now = environment(data.record(), torch.get_num_threads())
-    changes = environment_changes(job.folder, now) if steps_saved(job.folder / FOLDER) else []
-    if changes:
-        print(
-            f"warning: this run goes on in another environment ({', '.join(changes)}): it may not end with the very "
-            "bits of an undisturbed run",
-            file=sys.stderr,
-        )
-    write_atomically(job.folder / "environment.json", to_json(now))
+    record_environment(job.folder, environment(data.record(), torch.get_num_threads()))

@@ -12,7 +12,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.runs.files import parse_json
+from nas_lightning.runs.files import parse_json, to_json, write_atomically
 
 
 def environment(data_record: Mapping[str, Any] | None = None, threads: int | None = None) -> dict[str, Any]:
@@ -58,6 +58,34 @@ def environment_changes(folder: Path, now: Mapping[str, Any]) -> list[str]:
         return []
     after = {**now["packages"], **{k: now[k] for k in kept}, "commit": str(now.get("commit"))[:12]}
     return [f"{name} {before[name]} -> {after[name]}" for name in after if before.get(name, after[name]) != after[name]]
+
+
+_BEGUN = ("checkpoints/*.ckpt", "journal.jsonl", "evaluation.partial*.npz")
+
+
+def record_environment(folder: Path, now: Mapping[str, Any]) -> None:
+    """Write environment.json. Where what the folder holds was made in another environment, say so on standard error
+    and keep that one, too, under ``earlier``."""
+    changes = environment_changes(folder, now) if any(next(folder.glob(kind), None) for kind in _BEGUN) else []
+    if changes:
+        print(
+            f"warning: this run goes on in another environment ({', '.join(changes)}): it may not end with the very "
+            "bits of an undisturbed run; environment.json keeps both",
+            file=sys.stderr,
+            flush=True,
+        )
+    earlier = _earlier(folder, keep_last=bool(changes))
+    write_atomically(folder / "environment.json", to_json({**now, **({"earlier": earlier} if earlier else {})}))
+
+
+def _earlier(folder: Path, keep_last: bool) -> list[Any]:
+    """The environments on record, without the last one where that is the present one."""
+    try:
+        then = dict(parse_json((folder / "environment.json").read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return []
+    earlier = then.pop("earlier", [])
+    return [*(earlier if isinstance(earlier, list) else []), *([then] if keep_last else [])]
 
 
 def _git(root: Path, *arguments: str) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from nas_lightning.runs.environment import environment
+from nas_lightning.runs.environment import environment, record_environment
 from nas_lightning.runs.files import RunError, to_json, write_atomically
 from nas_lightning.runs.folder import RESULT, remove_leftovers, run_hash
 from nas_lightning.runs.lock import holding
@@ -113,7 +113,7 @@ def run_search(
         return finished, folder, True
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / "config.yaml", config_yaml.encode())
-    write_atomically(folder / "environment.json", to_json(environment(objective.identity())))
+    record_environment(folder, environment(objective.identity()))
     objective.open_folder(folder)
     try:
         started = time.perf_counter()

@@ -13,7 +13,7 @@ from nas_lightning.data.images import DataError
 from nas_lightning.data.sources.imagenet16_120 import IMAGENET16_MD5
 from nas_lightning.ranking.architecture_sets import architecture_set
 from nas_lightning.report.__main__ import main as report
-from nas_lightning.runs.environment import environment, environment_changes
+from nas_lightning.runs.environment import environment, environment_changes, record_environment
 from nas_lightning.runs.files import RunError, write_atomically
 from nas_lightning.runs.folder import held, remove_leftovers
 from nas_lightning.runs.reading import COMPLETE, FAILED, read_run
@@ -233,3 +233,19 @@ def test_another_environment_is_noticed(tmp_path):
     assert environment_changes(tmp_path, {**then, "commit": "0" * 40})[0].endswith(" -> 000000000000")
     (tmp_path / "environment.json").write_bytes(b"[")
     assert environment_changes(tmp_path, now) == []
+
+
+@pytest.mark.parametrize("begun", ["checkpoints/final.ckpt", "checkpoints/step-00000001.ckpt", "journal.jsonl"])
+def test_what_goes_on_in_another_environment_says_so_and_keeps_both(tmp_path, capsys, begun):
+    now = environment(threads=2)
+    then = {**now, "threads": 1}
+    record_environment(tmp_path, then)
+    write_atomically(tmp_path / begun, b"x")
+    record_environment(tmp_path, then)
+    assert capsys.readouterr().err == ""
+    record_environment(tmp_path, now)
+    assert "goes on in another environment (threads 1 -> 2)" in capsys.readouterr().err
+    record_environment(tmp_path, now)
+    assert capsys.readouterr().err == ""
+    kept = json.loads((tmp_path / "environment.json").read_text())
+    assert kept == {**now, "earlier": [then]}

@@ -172,7 +172,10 @@ def read(
 
 
 def _arch_of(state: Mapping[str, Any], index: int) -> str:
-    arch = next(iter(state.values()))["arch_str"]
+    first = next(iter(state.values()), None)
+    if first is None:
+        raise BenchmarkError(f"architecture {index} of the folder has no results; give the official folder")
+    arch = first["arch_str"]
     expected = str(NB201Space().from_index(index))
     if arch != expected:
         raise BenchmarkError(
