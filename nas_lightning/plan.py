@@ -73,6 +73,10 @@ class Mapping:
     """One whole set of shared weights per operation of this edge (a gene, in the order of the space's encoding),
     each for the architectures that have it there; null shares one set among all."""
 
+    partial_channels: int = 1
+    """Operations read and write the first of so many equal parts of the channels; the others pass by, and all are
+    shuffled (PC-DARTS). 1: all channels."""
+
     @property
     def affine_outside(self) -> bool:
         """Whether batch-norms outside the cells learn scale and shift."""
@@ -90,6 +94,12 @@ class Mapping:
         _one_of("mapping.op_placement", self.op_placement, OP_PLACEMENT)
         if self.few_shot_edge is not None:
             _in_range("mapping.few_shot_edge", self.few_shot_edge, 0, 1000)
+        _in_range("mapping.partial_channels", self.partial_channels, 1, self.channels)
+        if self.channels % self.partial_channels:
+            raise PlanError(
+                f"mapping.partial_channels={self.partial_channels} does not divide mapping.channels={self.channels}; "
+                "choose a divisor"
+            )
 
 
 @dataclass(frozen=True)
@@ -144,6 +154,12 @@ class Protocol:
     smaller at equal fans, which is how the benchmarks' PyTorch code starts (NAS-Bench-201, DARTS: `nn.Conv2d` left as
     it is); before batch-norm the effective learning rate grows with the inverse square of the norm."""
 
+    distribution: str | None = None
+    """Name of the distribution over paths that is learned beside the weights and decides what a step trains; None draws
+    paths by `sampling`."""
+    selection_portion: float = 0.0
+    """Share of the training part that trains that distribution in place of the weights."""
+
     def __post_init__(self) -> None:
         _in_range("protocol.epochs", self.epochs, 0, 1_000_000)
         _in_range("protocol.batch_size", self.batch_size, 1, 1_000_000)
@@ -192,6 +208,23 @@ class Protocol:
             raise PlanError(
                 f"protocol.distillation=true belongs to sampling=sandwich, not to {self.sampling}; set one of the two "
                 "differently"
+            )
+        _in_range("protocol.selection_portion", self.selection_portion, 0, 0.99)
+        if self.selection_portion and self.distribution is None:
+            raise PlanError(
+                f"protocol.selection_portion={self.selection_portion:g} holds images back for a learned distribution, "
+                "and there is none; choose one (distribution=darts, …), or leave it at 0"
+            )
+        if self.distribution is not None and (self.sampling != "random_nas" or self.paths_per_step != 1):
+            raise PlanError(
+                f"distribution={self.distribution} decides itself what a step trains, so that protocol.sampling="
+                f"{self.sampling} with paths_per_step={self.paths_per_step} has no say; set "
+                "heuristics/sampling=default, or distribution=none"
+            )
+        if self.distribution is not None and self.tournament > 1:
+            raise PlanError(
+                f"distribution={self.distribution} decides itself what a step trains, so that there are no draws for "
+                f"protocol.tournament={self.tournament} (extra=path_tournament) to choose from; drop one of the two"
             )
         if self.sampling == "fairnas" and self.paths_per_step != 1:
             raise PlanError(
@@ -250,14 +283,29 @@ DEFAULTS: dict[str, Any] = Plan().flat()
 OF_SHARED_WEIGHTS = (
     *(
         f"mapping.{name}"
-        for name in ("dynamic_channel", "dynamic_channel_outputs", "ofa_kernel", "wsbn", "few_shot_edge")
+        for name in (
+            "dynamic_channel",
+            "dynamic_channel_outputs",
+            "ofa_kernel",
+            "wsbn",
+            "few_shot_edge",
+            "partial_channels",
+        )
     ),
     *(f"mapping.{name}" for name in ("path_dropout", "global_dropout", "op_placement")),
     *(f"protocol.{name}" for name in ("sampling", "paths_per_step", "random_member", "distillation", "tournament")),
+    "protocol.distribution",
+    "protocol.selection_portion",
     "protocol.complexity_aware",
 )
 """Fields that a stand-alone network, with one path and weights of its own, does not read."""
 
-LATER = ("mapping.bn_affine_outside", "protocol.nesterov")
+LATER = (
+    "mapping.bn_affine_outside",
+    "mapping.partial_channels",
+    "protocol.nesterov",
+    "protocol.distribution",
+    "protocol.selection_portion",
+)
 """Fields younger than the first runs that anyone kept. Every new field joins them: its default must mean what was done
 before it existed."""

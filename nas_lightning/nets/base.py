@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas_lightning.nets.prefix import Prefix
-from nas_lightning.plan import Mapping
+from nas_lightning.plan import Mapping, PlanError
 from nas_lightning.processes.exchange import position
 
 # Second word of a draw's key, so that draws of different purpose with one seed never coincide.
@@ -32,6 +32,7 @@ def standalone_mapping(mapping: Mapping) -> Mapping:
         global_dropout=0.0,
         op_placement="edge",
         few_shot_edge=None,
+        partial_channels=1,
     )
 
 
@@ -154,7 +155,15 @@ class Network(nn.Module):
         return both[:, 0], both[:, 1]
 
     def standalone(self, arch: Any) -> Network:
-        """The stand-alone network of `arch` with a copy of the weights that it has in this super-net."""
+        """The stand-alone network of `arch` with a copy of the weights that it has in this super-net.
+
+        Raises PlanError for a super-net of partial channels, whose operations are narrower.
+        """
+        if self.mapping.partial_channels > 1:
+            raise PlanError(
+                f"mapping.partial_channels={self.mapping.partial_channels} makes operations narrower than those of "
+                "any stand-alone network, which cannot take their weights; train it from scratch (mode=standalone)"
+            )
         device, dtype = next((p.device, p.dtype) for p in self.parameters())
         network = type(self)(self.mapping, self.num_classes, self.in_channels, self.track, arch).to(device, dtype)
         tensors = dict(self.exported(arch))

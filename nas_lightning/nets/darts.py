@@ -19,7 +19,9 @@ from nas_lightning.nets.base import Network, conv_bn_tensors, global_average
 from nas_lightning.nets.kernel import SharedKernel, new_linear
 from nas_lightning.nets.norm import BatchNorm
 from nas_lightning.nets.pooling import average_pool
+from nas_lightning.nets.relaxed import RelaxedPath
 from nas_lightning.plan import Mapping
+from nas_lightning.spaces.darts_nds import RELAXATION
 
 NONE, MAX_POOL, AVG_POOL, SKIP, SEP3, SEP5, DIL3, DIL5 = range(8)
 SEP_SIZE = {SEP3: 3, SEP5: 5}
@@ -156,6 +158,7 @@ class Cell(nn.Module):
     ) -> None:
         super().__init__()
         affine, self.placement, self.reduction = mapping.bn_affine, mapping.op_placement, reduction
+        self.part = mapping.partial_channels
         self.own = genotype is not None
         self.first: nn.Module = (
             FactorizedReduce(before_last, channels, affine, track)
@@ -179,7 +182,7 @@ class Cell(nn.Module):
                     strided.add(place)
         self.places = nn.ModuleDict(
             {
-                place: Place(channels, frozenset(operations), place in strided, mapping, track)
+                place: Place(channels // self.part, frozenset(operations), place in strided, mapping, track)
                 for place, operations in offered.items()
             }
         )
@@ -200,6 +203,39 @@ class Cell(nn.Module):
             )
             states.append(a + b)
         return torch.cat(states[N_INPUTS:], dim=1)
+
+    def relaxed(self, before_last: Tensor, last: Tensor, path: RelaxedPath) -> Tensor:
+        """The cell with every node reading all earlier states, all operations of an edge summed by their weights."""
+        states, kind, edge = [self.first(before_last), self.second(last)], int(self.reduction), 0
+        for node in range(N_NODES):
+            total: Tensor | None = None
+            for source in range(N_INPUTS + node):
+                y = self.relaxed_edge(kind, edge, node, source, states[source], path)
+                edge += 1
+                if y is not None:
+                    total = y if total is None else total + y
+            states.append(self.empty(states) if total is None else total)
+        return torch.cat(states[N_INPUTS:], dim=1)
+
+    def relaxed_edge(self, kind: int, edge: int, node: int, source: int, x: Tensor, path: RelaxedPath) -> Tensor | None:
+        """The sum of one edge."""
+        place, stride = self.places[place_of(node, source, self.placement)], self.stride(source)
+        read = x if self.part == 1 else x[:, : x.shape[1] // self.part]
+
+        def operation(op: int) -> Tensor | None:
+            if op == NONE and not path.scalars:
+                return None
+            y: Tensor = place(read, op, stride)
+            return y
+
+        if self.part == 1:
+            return path.mixture(kind, edge, operation)
+        return path.partial_mixture(kind, edge, x, self.part, stride, operation)
+
+    def empty(self, states: list[Tensor]) -> Tensor:
+        """What a node without any input holds."""
+        stride = self.stride(0)
+        return torch.zeros_like(states[0][:, :, ::stride, ::stride])
 
     def exported(self, genotype: Any) -> Iterator[tuple[str, Tensor]]:
         for node, pair in enumerate(genotype):
@@ -233,11 +269,17 @@ class DartsNetwork(Network):
 
     def features(self, x: Tensor, arch: Any = None, stages: list[Tensor] | None = None) -> Tensor:
         arch = self.architecture(arch)
+        if self.mapping.partial_channels > 1 and not isinstance(arch, RelaxedPath):
+            arch = RelaxedPath.of(RELAXATION.one_hot(arch), self.classifier.weight)  # type: ignore[arg-type]
+        path = arch if isinstance(arch, RelaxedPath) else None
         before_last = last = self.stem_norm(F.conv2d(x, self.stem(3), padding=1))
         for index, cell in enumerate(self.cells):
             if cell.reduction and stages is not None:
                 stages.append(global_average(F.relu(last)))
-            y = cell(before_last, last, arch.reduce if cell.reduction else arch.normal)
+            if path is not None:
+                y = cell.relaxed(before_last, last, path)  # type: ignore[operator]
+            else:
+                y = cell(before_last, last, arch.reduce if cell.reduction else arch.normal)
             before_last, last = last, self.drop_path(y, index, len(self.cells))
         return global_average(last)
 

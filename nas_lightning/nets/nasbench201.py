@@ -19,7 +19,9 @@ from nas_lightning.nets.kernel import SharedKernel, new_linear
 from nas_lightning.nets.norm import BatchNorm
 from nas_lightning.nets.pooling import average_pool
 from nas_lightning.nets.prefix import Prefix
+from nas_lightning.nets.relaxed import RelaxedPath
 from nas_lightning.plan import Mapping
+from nas_lightning.spaces.nasbench201 import RELAXATION
 
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
 NONE, SKIP, CONV1, CONV3, POOL = range(5)
@@ -86,14 +88,14 @@ class Cell(nn.Module):
 
     def __init__(self, channels: int, mapping: Mapping, track: bool, arch: Any = None) -> None:
         super().__init__()
-        self.placement = mapping.op_placement
+        self.placement, self.part = mapping.op_placement, mapping.partial_channels
         offered: dict[str, set[int]] = {}
         for edge, operation in zip(EDGES, arch.operations if arch is not None else [None] * 6, strict=True):
             sizes = (1, 3) if operation is None else (KERNEL_SIZE[operation],) if operation in KERNEL_SIZE else ()
             offered.setdefault(place_of(edge, self.placement), set()).update(sizes)
         self.places = nn.ModuleDict(
             {
-                place: ConvPlace(channels, tuple(sorted(sizes)), mapping, track)
+                place: ConvPlace(channels // self.part, tuple(sorted(sizes)), mapping, track)
                 for place, sizes in offered.items()
                 if sizes
             }
@@ -159,6 +161,45 @@ class Cell(nn.Module):
         y: Tensor = self.places[place_of((u, v), self.placement)](shared[u, "relu"], KERNEL_SIZE[operation])
         return y
 
+    def relaxed(self, x: Tensor, path: RelaxedPath) -> Tensor:
+        """The cell with all operations of an edge summed by their weights."""
+        values: list[Tensor | None] = [x]
+        read: list[Tensor | None] = [x if self.part == 1 else x[:, : x.shape[1] // self.part]]
+        shared: dict[tuple[int, str], Tensor] = {}
+        for v in (1, 2, 3):
+            total: Tensor | None = None
+            for edge in range(len(EDGES)):
+                if EDGES[edge][1] == v:
+                    y = self.relaxed_edge(edge, values, read, shared, path)
+                    if y is not None:
+                        total = y if total is None else total + y
+            values.append(total)
+            read.append(total if self.part == 1 or total is None else total[:, : total.shape[1] // self.part])
+        return torch.zeros_like(x) if values[3] is None else values[3]
+
+    def relaxed_edge(
+        self,
+        edge: int,
+        values: list[Tensor | None],
+        read: list[Tensor | None],
+        shared: dict[tuple[int, str], Tensor],
+        path: RelaxedPath,
+    ) -> Tensor | None:
+        """The sum of one edge; `read` holds the channels that its operations read."""
+        u, v = EDGES[edge]
+
+        def operation(op: int) -> Tensor | None:
+            if op == NONE:
+                return torch.zeros_like(read[0]) if path.scalars else None  # type: ignore[arg-type]
+            if read[u] is None and op not in KERNEL_SIZE:
+                return torch.zeros_like(read[0]) if path.scalars else None  # type: ignore[arg-type]
+            return self.edge(u, v, op, read, [], shared, None)
+
+        if self.part == 1:
+            return path.mixture(0, edge, operation)
+        x = values[u] if values[u] is not None else torch.zeros_like(values[0])  # type: ignore[arg-type]
+        return path.partial_mixture(0, edge, x, self.part, 1, operation)  # type: ignore[arg-type]
+
     def exported(self, operations: tuple[int, ...]) -> Iterator[tuple[str, Tensor]]:
         for edge, operation in zip(EDGES, operations, strict=True):
             if operation in KERNEL_SIZE:
@@ -215,8 +256,14 @@ class NB201Network(Network):
         self.classifier = new_linear(width, num_classes)
 
     def features(self, x: Tensor, arch: Any = None, stages: list[Tensor] | None = None) -> Tensor:
-        operations = self.architecture(arch).operations
-        if not (self.training and self.track):  # a tracking norm counts batches that nothing reads, too
+        arch = self.architecture(arch)
+        if self.mapping.partial_channels > 1 and not isinstance(arch, RelaxedPath):
+            arch = RelaxedPath.of(RELAXATION.one_hot(arch), self.classifier.weight)  # type: ignore[arg-type]
+        path = arch if isinstance(arch, RelaxedPath) else None
+        operations = () if path is not None else arch.operations
+        if path is None and not (
+            self.training and self.track
+        ):  # a tracking norm counts batches that nothing reads, too
             operations = live(operations)
         images, prefix = x, self.prefix
         if prefix is None:
@@ -228,10 +275,13 @@ class NB201Network(Network):
                 if stages is not None:
                     stages.append(global_average(F.relu(x)))
                 x = self.reductions[index // self.mapping.layers - 1](x)
-            x = self.drop_path(cell(x, operations, prefix if index == 0 else None), index, len(self.cells))
+            y = cell.relaxed(x, path) if path else cell(x, operations, prefix if index == 0 else None)  # type: ignore[operator]
+            x = self.drop_path(y, index, len(self.cells))
         return global_average(F.relu(self.last_norm(x)))
 
     def behaviour(self, arch: Any) -> Any:
+        if self.mapping.partial_channels > 1:  # what no operation reads still passes by
+            return arch.operations
         to1, to2, one_two, to3, one_three, two_three = live(arch.operations)
         return to1, one_two, to2, two_three, one_three, to3  # in this order, neighbours have most of a cell in common
 

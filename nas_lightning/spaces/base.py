@@ -17,6 +17,7 @@ from nas_lightning.plan import Mapping as PlanMapping
 from nas_lightning.plan import PlanError
 from nas_lightning.spaces.encoding import Columns, Encoding, KeyEncoding
 from nas_lightning.spaces.errors import ArchitectureError as ArchitectureError
+from nas_lightning.spaces.relaxation import Relaxation
 
 A = TypeVar("A", bound=Hashable)
 
@@ -28,11 +29,12 @@ CAPABILITIES: Mapping[str, tuple[str, Any, str]] = {
     "operation_owners": ("op_placement", "edge", "its operations have one owner by construction"),
     "split_operations": ("few_shot_edge", None, "no gene of its encoding is the operation of one edge"),
     "path_dropout": ("path_dropout", 0.0, "its network has no cells whose output could be dropped"),
+    "relaxed_paths": ("partial_channels", 1, "its network does not sum the operations of an edge"),
 }
 """What a space can take part in: capability -> the field of the mapping that needs it, its value where the space
 lacks it (None for layers: the published depth), and why. Capabilities without a field: ``edges`` (the super-net's
-parameters are named ``cells.<cell>.places.<source>-<target>``, so that edges can be tied) and ``relaxed_paths`` (the
-network takes weighted sums of operations)."""
+parameters are named ``cells.<cell>.places.<source>-<target>``, so that edges can be tied). ``relaxed_paths``: the space
+has a `relaxation`, and its network takes a `nas_lightning.nets.relaxed.RelaxedPath` in place of an architecture."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ class Space(ABC, Generic[A]):
     """``module:function`` that makes the neighbour graph of a whole table faster than `neighbours` one by one."""
     capabilities: ClassVar[frozenset[str]] = frozenset()
     """What heuristics may ask for, see `CAPABILITIES`."""
+    relaxation: ClassVar[Relaxation | None] = None
+    """Edges and operations that a learned distribution weighs; with it the space is capable of ``relaxed_paths``."""
     network: ClassVar[str | None] = None
     """``module:Class`` of the `nas_lightning.nets.base.Network`, imported when first asked for; None: tables only."""
 

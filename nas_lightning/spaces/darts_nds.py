@@ -17,6 +17,7 @@ import numpy as np
 from nas_lightning.spaces.base import ArchitectureError, CellWork, Space
 from nas_lightning.spaces.darts_nds_costs import darts_cost
 from nas_lightning.spaces.reading import Called, listed, literal, shortened, whole
+from nas_lightning.spaces.relaxation import Options, Relaxation, Weights
 
 OPERATIONS = (
     "none",
@@ -128,6 +129,49 @@ def _cell(value: object, name: str) -> Cell:
     return tuple(zip(indexed[::2], indexed[1::2], strict=True))  # type: ignore[return-value]
 
 
+class DartsRelaxation(Relaxation):
+    """Fourteen edges of either cell with eight operations. A node keeps its two edges of largest weight, each with its
+    strongest operation, ``none`` apart (Liu et al., section 2.4): a node is a group."""
+
+    kinds = ("normal", "reduce")
+    edges = (tuple((source, node + 2) for node in range(4) for source in range(2 + node)),) * 2
+    operations = OPERATIONS
+
+    def one_hot(self, arch: DartsArchitecture) -> Weights:
+        weights = tuple(np.zeros(shape) for shape in self.shapes)
+        for kind, cell in zip(weights, (arch.normal, arch.reduce), strict=True):
+            for node, pair in enumerate(cell):
+                for op, source in pair:
+                    kind[self._edge(node, source), op] += 1
+        return weights
+
+    def groups(self, logs: Weights) -> list[Options]:
+        found: list[Options] = []
+        for kind in logs:
+            for node in range(4):
+                options: Options = []
+                for low, high in _PAIRS[node]:
+                    a, b = kind[self._edge(node, low)], kind[self._edge(node, high)]
+                    options += [
+                        (float(a[i] + b[j]), ((i, low), (j, high)))
+                        for i in range(1, len(OPERATIONS))
+                        for j in range(1, len(OPERATIONS))
+                    ]
+                found.append(options)
+        return found
+
+    def assembled(self, choices: Sequence[Any]) -> DartsArchitecture:
+        return DartsArchitecture(tuple(choices[:4]), tuple(choices[4:]))  # type: ignore[arg-type]
+
+    @staticmethod
+    def _edge(node: int, source: int) -> int:
+        """Number of the edge source -> node: node i has 2 + i edges, 2i + i(i - 1)/2 stand before them."""
+        return 2 * node + node * (node - 1) // 2 + source
+
+
+RELAXATION = DartsRelaxation()
+
+
 class DartsSpace(Space[DartsArchitecture]):
     """DARTS cells with 7 operations and two distinct inputs a node: 1.08e18 encodings (about 10^18, as published).
 
@@ -148,7 +192,10 @@ class DartsSpace(Space[DartsArchitecture]):
     smallest_depth: ClassVar[int] = 3  # reductions at ⌊L/3⌋ and ⌊2L/3⌋: with fewer cells every one is a reduction
     top_k: ClassVar[int] = 5
     cell_work: ClassVar[CellWork] = CellWork(44.0, 36.0, 3, 2.4)  # 2 preprocessings, 8 quarter-wide operations
-    capabilities: ClassVar[frozenset[str]] = frozenset({"layers", "kernel_sizes", "operation_owners", "path_dropout"})
+    capabilities: ClassVar[frozenset[str]] = frozenset(
+        {"layers", "kernel_sizes", "operation_owners", "path_dropout", "relaxed_paths"}
+    )
+    relaxation: ClassVar[Relaxation | None] = RELAXATION
     network: ClassVar[str | None] = "nas_lightning.nets.darts:DartsNetwork"
 
     def parse(self, text: Any) -> DartsArchitecture:

@@ -21,6 +21,7 @@ from nas_lightning.spaces.base import ArchitectureError, CellWork, Space
 from nas_lightning.spaces.counting import Cost, half
 from nas_lightning.spaces.encoding import Columns, Encoding
 from nas_lightning.spaces.reading import listed, literal, shortened, whole
+from nas_lightning.spaces.relaxation import Options, Relaxation, Weights
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 EDGES = ((0, 1), (0, 2), (1, 2), (0, 3), (1, 3), (2, 3))
@@ -174,6 +175,26 @@ def nasbench201_cost(
     return cost.params, cost.macs
 
 
+class NB201Relaxation(Relaxation):
+    """Six edges with five operations, each a group of its own; ``none`` may be chosen."""
+
+    kinds = ("cell",)
+    edges = (EDGES,)
+    operations = OPERATIONS
+
+    def one_hot(self, arch: NB201Architecture) -> Weights:
+        return (np.eye(len(OPERATIONS))[list(arch.operations)],)
+
+    def groups(self, logs: Weights) -> list[Options]:
+        return [[(float(value), op) for op, value in enumerate(row)] for row in logs[0]]
+
+    def assembled(self, choices: Sequence[Any]) -> NB201Architecture:
+        return NB201Architecture(tuple(choices))
+
+
+RELAXATION = NB201Relaxation()
+
+
 class NB201Space(Space[NB201Architecture]):
     """The 15,625 cells of NAS-Bench-201. The canonical cell of a class is the one with the lowest official index."""
 
@@ -187,8 +208,9 @@ class NB201Space(Space[NB201Architecture]):
     top_k: ClassVar[int] = 10
     cell_work: ClassVar[CellWork] = CellWork(10.0, 10.0)  # 2.4 convolutions with ReLU and norm, 1.2 poolings, 3 sums
     capabilities: ClassVar[frozenset[str]] = frozenset(
-        {"layers", "kernel_sizes", "operation_owners", "split_operations", "path_dropout", "edges"}
+        {"layers", "kernel_sizes", "operation_owners", "split_operations", "path_dropout", "edges", "relaxed_paths"}
     )
+    relaxation: ClassVar[Relaxation | None] = RELAXATION
     network: ClassVar[str | None] = "nas_lightning.nets.nasbench201:NB201Network"
 
     def parse(self, text: Any) -> NB201Architecture:
