@@ -20,6 +20,8 @@ from nas_lightning.runs.quality import ACCURACY
 
 ORDER_STREAM, AUGMENT_STREAM = 1, 2
 """Draws of the epoch's order and of a step's augmentation never share a key."""
+SELECTION_STREAMS = (3, 4)
+"""The same two of the images that train a learned distribution."""
 
 
 class KeyedLoader:
@@ -40,11 +42,15 @@ class KeyedLoader:
         start: Callable[[], int],
         rank: int = 0,
         world_size: int = 1,
+        streams: tuple[int, int] = (ORDER_STREAM, AUGMENT_STREAM),
     ) -> None:
         if len(data) < batch_size:
+            part, instead = "training", "raise protocol.train_portion"
+            if streams == SELECTION_STREAMS:
+                part, instead = "selection", "raise protocol.selection_portion"
             raise DataError(
-                f"the training part has {len(data)} images, fewer than one batch of {batch_size}; lower "
-                "protocol.batch_size or raise protocol.train_portion"
+                f"the {part} part has {len(data)} images, fewer than one batch of {batch_size}; lower "
+                f"protocol.batch_size or {instead}"
             )
         if batch_size % world_size:
             raise DataError(
@@ -53,7 +59,7 @@ class KeyedLoader:
             )
         self.data, self.batch_size, self.seed = data, batch_size, seed
         self.augment, self.normalize = augment, normalize
-        self.start, self.rank, self.world_size = start, rank, world_size
+        self.start, self.rank, self.world_size, self.streams = start, rank, world_size, streams
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
 
     def __len__(self) -> int:
@@ -62,7 +68,7 @@ class KeyedLoader:
     def order(self, epoch: int) -> Tensor:
         """The permutation of the training images in epoch `epoch`, on their device."""
         if self._order[0] != epoch:
-            permutation = np.random.default_rng((self.seed, epoch, ORDER_STREAM)).permutation(len(self.data))
+            permutation = np.random.default_rng((self.seed, epoch, self.streams[0])).permutation(len(self.data))
             self._order = epoch, torch.from_numpy(permutation).to(self.data.labels.device)
         return self._order[1]
 
@@ -71,7 +77,7 @@ class KeyedLoader:
         epoch, position = divmod(step, len(self))
         index = self.order(epoch)[position * self.batch_size : (position + 1) * self.batch_size]
         generator = torch.Generator(index.device)
-        generator.manual_seed((self.seed * 1_000_003 + step) * 16 + AUGMENT_STREAM)
+        generator.manual_seed((self.seed * 1_000_003 + step) * 16 + self.streams[1])
         images = self.augment(self.data.images[index], generator)
         shard = slice(self.rank, None, self.world_size)
         return self.normalize(images[shard]), self.data.labels[index][shard]
@@ -94,14 +100,17 @@ class ImageClassification(Task):
 
     A permutation drawn from `split_seed` alone orders the official training images (the first `max_train_images` of it,
     where given); the first ⌊train_portion · N⌋ train, the rest is held out. Scores for ranking come from the held-out
-    part, never from the test images. `image_size` averages all images down to a smaller side, a cheaper proxy (Zhou et
-    al., EcoNAS, arXiv 2001.01233, section 3).
+    part, never from the test images. The last ⌊selection_portion · n⌋ of the n images that train are kept from the
+    weights: they train a learned distribution over paths (`selection_loader`). `image_size` averages all images down to
+    a smaller side, a cheaper proxy (Zhou et al., EcoNAS, arXiv 2001.01233, section 3).
     """
 
     quality = ACCURACY
     loss_name = "cross_entropy"
     has_classes = True
     takes_label_smoothing = True
+    selection_portion: float = 0.0
+    """Share of the training items that `selection_loader` gives, and the weights never see; set before `setup`."""
 
     def __init__(
         self,
@@ -217,7 +226,9 @@ class ImageClassification(Task):
             raise DataError(f"protocol.train_portion={self.train_portion} leaves no image to train on; raise it")
         self.split_sha256 = hashlib.sha256(order.astype("<i8").tobytes() + bytes(str(n_train), "ascii")).hexdigest()
         index = torch.from_numpy(order)
-        self.train_set = official.subset(index[:n_train])
+        kept = int(self.selection_portion * n_train + 1e-9)
+        self.train_set = official.subset(index[: n_train - kept])
+        self.selection_set = official.subset(index[n_train - kept : n_train])
         self.validation_set = official.subset(index[n_train:])
 
     def record(self) -> dict[str, Any]:
@@ -229,6 +240,7 @@ class ImageClassification(Task):
             "augment": self.augmented,
             "split_seed": self.split_seed,
             "train_images": len(self.train_set),
+            **({"selection_images": len(self.selection_set)} if self.selection_portion else {}),
             "validation_images": len(self.validation_set),
             "test_images": len(self.test_set),
             "split_sha256": self.split_sha256,
@@ -254,6 +266,22 @@ class ImageClassification(Task):
         self.setup()
         assert self.train_set is not None
         return {"train": self.train_set, "validation": self.validation_set, "test": self.test_set}[split]
+
+    def selection_loader(
+        self, device: torch.device | str = "cpu", rank: int = 0, world_size: int = 1, batch_size: int | None = None
+    ) -> KeyedLoader:
+        """Batches of the images that are kept from the weights, augmented as those of `loader` by draws of their own.
+
+        Batch s is at position s mod steps of this part's own permutations, for any step s of the training. Raises
+        DataError where there is not one batch.
+        """
+        self.setup()
+        self.selection_set = self.selection_set.to(device)
+        size = self.batch_size if batch_size is None else batch_size
+        return KeyedLoader(
+            self.selection_set, size, self.seed, self.augment, self.normalize, lambda: 0, rank, world_size,
+            SELECTION_STREAMS,
+        )  # fmt: skip
 
     def held_out(self, split: str = "validation") -> ImageSet:
         """The ``validation`` or ``test`` images. Raises DataError where the validation part is empty."""

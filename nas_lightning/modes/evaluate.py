@@ -48,13 +48,13 @@ def evaluations_of(job: Job, benchmark: Benchmark | None) -> list[Evaluation]:
     Everything that can be refused is refused here, before hours of scoring. Raises ValueError where the super-nets hold
     different architectures of the set, whose ranks cannot be averaged.
     """
-    modules: dict[tuple[float, int, int | None], Task] = {}
+    modules: dict[tuple[float, float, int, int | None], Task] = {}
     found = []
     for trained in job.checkpoints:
         images = replace(job.config.data, image_size=trained.scored_on(asdict(job.config.data))["image_size"])
         part = replace(job, plan=trained.plan, config=replace(job.config, data=images))
         protocol = trained.plan.protocol
-        key = (protocol.train_portion, protocol.batch_size, images.image_size)
+        key = (protocol.train_portion, protocol.selection_portion, protocol.batch_size, images.image_size)
         data = modules.setdefault(key, data_module(part))
         data.setup()
         evaluation = evaluation_of(part, data, benchmark)

@@ -7,9 +7,11 @@ from typing import cast
 
 from nas_lightning.benchmarks import Benchmark
 from nas_lightning.data.task import Task
+from nas_lightning.distributions.base import Distribution
 from nas_lightning.errors import UserError
 from nas_lightning.modes.callbacks import MetricsFile, RankingCallback
 from nas_lightning.modes.common import data_module, fit, logger_of, open_folder, result_of
+from nas_lightning.modes.derived import DerivedCallback
 from nas_lightning.modes.job import Job
 from nas_lightning.runs.files import to_json, write_atomically
 from nas_lightning.runs.result import EvaluationFacts, Ranked, SupernetResult, Table, write_result
@@ -89,8 +91,11 @@ def train_supernet(job: Job) -> SupernetResult | None:
     passes = module.sampler.passes_per_step() + sum(h.extra_passes for h in job.heuristics if h.active)
     with logger_of(job, "train") as logger:
         ranking.logger = logger
+        learned = [h for h in job.heuristics if isinstance(h, Distribution)]
+        derived = [DerivedCallback(h, evaluation.scorer.subjects.space, benchmark, job.folder) for h in learned]
         callbacks = [
             *job.heuristics,
+            *derived,
             ranking,
             MetricsFile(job.folder / "metrics.csv", passes),
         ]
@@ -127,6 +132,8 @@ def train_supernet(job: Job) -> SupernetResult | None:
             "benchmark": table,
             **cast(Ranked, summary),
         }
+        if derived and (found := derived[0].result()) is not None:
+            result["derived"] = found
         logger.finish(result)
         if config.logger.checkpoint:
             logger.artifact(job.folder / FOLDER / FINAL)

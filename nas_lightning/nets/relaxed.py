@@ -80,10 +80,10 @@ class RelaxedPath:
         head = x.shape[1] // part
         mixed, tail = self.mixture(kind, edge, operation), x[:, head:]
         if stride == 2:
-            tail = F.max_pool2d(tail, 2, 2)
+            tail = F.max_pool2d(tail, 2, 2, ceil_mode=True)  # as convolutions of stride 2 halve an odd side
         tail = tail * self.weights[kind][edge].sum()
         if mixed is None:
-            mixed = torch.zeros_like(tail[:, :head]) if part > 1 else torch.zeros_like(x)
+            mixed = torch.zeros_like(tail[:, :head])
         return shuffled(torch.cat([mixed, tail], 1), part)
 
 

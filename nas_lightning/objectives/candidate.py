@@ -14,6 +14,7 @@ import numpy as np
 
 from nas_lightning.config.schema import DataSchema, TrainerSchema
 from nas_lightning.data.find import make_task
+from nas_lightning.data.module import ImageClassification
 from nas_lightning.data.task import Task
 from nas_lightning.errors import UserError
 from nas_lightning.plan import Plan
@@ -177,4 +178,11 @@ def task_of(data: DataSchema, plan: Plan, seed: int) -> Task:
             f"label_smoothing={protocol.label_smoothing} has no effect on data={data.name}, whose loss does not smooth "
             "its targets; set it to 0"
         )
+    if protocol.selection_portion:
+        if not isinstance(task, ImageClassification):
+            raise UserError(
+                f"distribution={protocol.distribution} learns from images that are kept from the weights, which "
+                f"data={data.name} does not keep; set distribution=none"
+            )
+        task.selection_portion = protocol.selection_portion
     return task

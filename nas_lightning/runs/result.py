@@ -154,6 +154,8 @@ class Ranked(TypedDict, total=False):
 class SupernetResult(Trained, Ranked, total=False):
     """mode=supernet, kind ``train``."""
 
+    derived: dict[str, Any]
+
 
 class StandaloneResult(Trained, total=False):
     """mode=standalone."""

@@ -161,7 +161,7 @@ class DartsRelaxation(Relaxation):
         return found
 
     def assembled(self, choices: Sequence[Any]) -> DartsArchitecture:
-        return DartsArchitecture(tuple(choices[:4]), tuple(choices[4:]))  # type: ignore[arg-type]
+        return DartsArchitecture(tuple(choices[:4]), tuple(choices[4:]))
 
     @staticmethod
     def _edge(node: int, source: int) -> int:

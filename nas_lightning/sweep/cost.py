@@ -21,7 +21,7 @@ def train_seconds(job: Job) -> float | None:
     """Estimated seconds of a job of train.py on one CPU core, or on one GPU where it would use one; None if unknown."""
     config, plan = job.config, job.plan
     data, evaluation, mode = config.data, config.evaluation, config.mode
-    if data.name not in IMAGES:
+    if data.name not in IMAGES or plan.protocol.distribution is not None:
         return None
     images, side = IMAGES[data.name]
     images = min(images, data.max_train_images or images)

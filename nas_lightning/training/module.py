@@ -218,10 +218,12 @@ class SuperNetModule(NetworkModule):
     ) -> None:
         super().__init__(space, plan, num_classes, in_channels, seed, init_seed=init_seed, task=task)
         self.sampler = PathSampler(space, plan, seed)
+        self.path_source: Callable[[int], StepPaths] | None = None
+        """What decides the paths of a step in place of the sampler: a learned distribution sets it."""
         self._mean_parameters = self.mean_parameters() if plan.protocol.complexity_aware else 1.0
 
     def paths(self, step: int) -> StepPaths:
-        return self.sampler.paths(step)
+        return self.sampler.paths(step) if self.path_source is None else self.path_source(step)
 
     def parameters_of(self, arch: Any) -> int:
         mapping = self.plan.mapping
