@@ -11,7 +11,14 @@ from nas_lightning.plan import DEFAULTS, FIELDS, LATER, Plan, PlanError
 WRITTEN_BEFORE = Path(__file__).parent / "fixtures" / "before_the_move"
 DIGEST = "9ff93f291853edc09f86cb647aab4d1aed3c8b7eb58ebeba11d02d8072361eb7"
 """Of the default plan, computed before the first field of LATER."""
-OTHER = {"mapping.bn_affine_outside": True, "protocol.nesterov": True}
+OTHER = {
+    "mapping.bn_affine_outside": True,
+    "mapping.partial_channels": 4,
+    "protocol.nesterov": True,
+    "protocol.distribution": "darts",
+    "protocol.selection_portion": 0.5,
+}
+NEEDS = {"protocol.selection_portion": {"protocol.distribution": "darts"}}
 
 
 def test_round_trip_through_plain_values():
@@ -33,7 +40,7 @@ def test_a_field_that_joins_the_plan_leaves_old_dicts_as_they_were():
 @pytest.mark.parametrize("name", LATER)
 def test_a_later_field_counts_where_it_is_set(name):
     part, leaf = name.split(".")
-    plan = Plan().edited({name: OTHER[name]})
+    plan = Plan().edited({name: OTHER[name], **NEEDS.get(name, {})})
     assert DEFAULTS[name] != OTHER[name]
     assert plan.as_dict()[part][leaf] == OTHER[name]
     assert plan.as_dict() != Plan().as_dict()

@@ -40,7 +40,7 @@ class Distribution(Heuristic):
     """
 
     factor = "distribution"
-    fields = ("protocol.distribution", "protocol.selection_portion")
+    fields: ClassVar[tuple[str, ...]] = ("protocol.distribution", "protocol.selection_portion")
     shares_weights = True
     changes_draws = True
     extra_passes = 1
@@ -183,6 +183,11 @@ class Distribution(Heuristic):
             network.train(was_training)
         return correct / total
 
+    def best_by_accuracy(self, candidates: Sequence[Any], epoch: int, batch_size: int) -> Any:
+        """The candidate of highest accuracy on one selection batch of this epoch, the first of equals."""
+        batches = self.selection_batches(1, epoch, batch_size)
+        return max(candidates, key=lambda arch: self.accuracy(arch, batches))
+
     def selection_batches(self, count: int, first: int, batch_size: int | None = None) -> list[tuple[Tensor, Tensor]]:
         """`count` batches of selection images from position `first` on, whole on every rank."""
         data = self.trainer.datamodule  # type: ignore[attr-defined]
@@ -195,12 +200,7 @@ class Distribution(Heuristic):
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         self.trainer, self.module = trainer, pl_module
-        like = next(pl_module.network.parameters())
-        generator = self.generator(0, START_STREAM)
-        self.alphas = [
-            self.start(shape, generator).to(device=like.device, dtype=like.dtype).requires_grad_()
-            for shape in self.shapes()
-        ]
+        self.alphas = self.new_parameters(next(pl_module.network.parameters()))
         self.optimizer = self.new_optimizer()
         data = trainer.datamodule  # type: ignore[attr-defined]
         self.selection = data.selection_loader(pl_module.device, trainer.global_rank, trainer.world_size)
@@ -214,6 +214,14 @@ class Distribution(Heuristic):
             self.restore(self._loaded["more"])
             self._loaded = {}
         pl_module.path_source = self.paths
+
+    def new_parameters(self, like: Tensor) -> list[Tensor]:
+        """The parameters that are learned, in the dtype and on the device of the network's."""
+        generator = self.generator(0, START_STREAM)
+        return [
+            self.start(shape, generator).to(device=like.device, dtype=like.dtype).requires_grad_()
+            for shape in self.shapes()
+        ]
 
     def new_optimizer(self) -> torch.optim.Optimizer:
         """Adam with L2 regularisation."""

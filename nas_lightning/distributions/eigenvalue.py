@@ -9,8 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from scipy.sparse.linalg import LinearOperator, eigsh
 from torch import Tensor
 
+DENSE = 64
+"""Parameters up to which the whole Hessian is computed."""
 WINDOW, LAG, LIMIT = 5, 4, 1.3
 """Entries of the centred mean, entries between the two means that are compared, and the ratio at which it stops."""
 
@@ -18,16 +21,26 @@ WINDOW, LAG, LIMIT = 5, 4, 1.3
 def largest_eigenvalue(loss: Tensor, alphas: Sequence[Tensor], shift: float = 0.0) -> float:
     """Largest eigenvalue of the exact Hessian of `loss` in all of `alphas`, plus `shift` (the L2 penalty's).
 
-    One backward pass per parameter.
+    One backward pass per parameter up to `DENSE` of them; beyond, Lanczos iterations on exact Hessian-vector products
+    (`scipy.sparse.linalg.eigsh`), each one backward pass, to a relative 1e-5.
     """
     slopes = torch.autograd.grad(loss, alphas, create_graph=True)
     flat = torch.cat([slope.flatten() for slope in slopes])
-    rows = []
-    for entry in flat:
-        row = torch.autograd.grad(entry, alphas, retain_graph=True, allow_unused=True)
-        rows.append(torch.cat([(torch.zeros_like(a) if r is None else r).flatten() for a, r in zip(alphas, row)]))  # noqa: B905
-    hessian = torch.stack(rows).double()
-    return float(torch.linalg.eigvalsh((hessian + hessian.T) / 2)[-1]) + shift
+
+    def product(vector: np.ndarray) -> np.ndarray:
+        direction = torch.as_tensor(vector.ravel(), dtype=flat.dtype, device=flat.device)
+        rows = torch.autograd.grad(flat, alphas, direction, retain_graph=True, allow_unused=True)
+        parts = [torch.zeros_like(a) if r is None else r for a, r in zip(alphas, rows, strict=True)]
+        found: np.ndarray = torch.cat([part.flatten() for part in parts]).double().cpu().numpy()
+        return found
+
+    n = len(flat)
+    if n <= DENSE:
+        hessian = np.stack([product(row) for row in np.eye(n)])
+        return float(np.linalg.eigvalsh((hessian + hessian.T) / 2)[-1]) + shift
+    start = np.random.default_rng(0).standard_normal(n)
+    operator = LinearOperator((n, n), matvec=product, dtype=np.float64)
+    return float(eigsh(operator, k=1, which="LA", v0=start, tol=1e-5, return_eigenvectors=False)[0]) + shift
 
 
 def stopping_entry(eigenvalues: Sequence[float]) -> int | None:

@@ -136,6 +136,8 @@ class DartsRelaxation(Relaxation):
     kinds = ("normal", "reduce")
     edges = (tuple((source, node + 2) for node in range(4) for source in range(2 + node)),) * 2
     operations = OPERATIONS
+    choosable = tuple(range(1, len(OPERATIONS)))
+    inputs_kept = 2
 
     def one_hot(self, arch: DartsArchitecture) -> Weights:
         weights = tuple(np.zeros(shape) for shape in self.shapes)

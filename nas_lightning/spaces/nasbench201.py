@@ -181,6 +181,7 @@ class NB201Relaxation(Relaxation):
     kinds = ("cell",)
     edges = (EDGES,)
     operations = OPERATIONS
+    choosable = tuple(range(len(OPERATIONS)))
 
     def one_hot(self, arch: NB201Architecture) -> Weights:
         return (np.eye(len(OPERATIONS))[list(arch.operations)],)

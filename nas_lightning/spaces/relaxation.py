@@ -30,6 +30,10 @@ class Relaxation(ABC):
     edges: tuple[tuple[tuple[int, int], ...], ...]
     """Per kind the (source, target) of every edge."""
     operations: tuple[str, ...]
+    choosable: tuple[int, ...]
+    """The operations that an architecture may have."""
+    inputs_kept: int | None = None
+    """How many of the edges into a node an architecture keeps; None for all."""
 
     @property
     def shapes(self) -> tuple[tuple[int, int], ...]:
