@@ -26,7 +26,7 @@ def heuristic(name: str, **options):
 
 
 def plan_for(space: str, method, **edits) -> Plan:
-    """Two epochs of three steps, without the images that are kept for the distribution."""
+    """Two epochs of two steps, without the images that are kept for the distribution."""
     base = small_plan(space, **{"protocol__epochs": 2, "protocol__train_portion": 0.14, **edits})
     return fold(base, space, [method])
 
