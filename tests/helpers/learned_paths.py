@@ -33,10 +33,8 @@ def plan_for(space: str, method, **edits) -> Plan:
 
 def data_of(plan: Plan, seed: int = 0) -> ImageClassification:
     protocol = plan.protocol
-    data = ImageClassification(
-        "digits", "data", protocol.batch_size, protocol.train_portion, seed,
-        selection_portion=protocol.selection_portion,
-    )  # fmt: skip
+    data = ImageClassification("digits", "data", protocol.batch_size, protocol.train_portion, seed)
+    data.selection_portion = protocol.selection_portion
     data.setup()
     return data
 
