@@ -27,7 +27,12 @@ HELP = "fitness landscape footprint of tables, and of a super-net's score beside
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--benchmark", nargs="+", required=True, help="tables by name or path")
-    parser.add_argument("--dataset", nargs="*", default=[None], help="data sets of each table (default: its first)")
+    parser.add_argument(
+        "--dataset",
+        nargs="*",
+        default=[None],
+        help="data sets, each of the tables that have it (default: every table's first)",
+    )
     parser.add_argument("--space", help="refuse tables of another space")
     parser.add_argument("--metric", help="fitness (default: the table's default metric)")
     parser.add_argument("--epochs", type=int, help="fitness after so many epochs (default: the longest)")
@@ -41,11 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, out: Path) -> None:
-    tables = [
-        Benchmark.open(name, space=arguments.space, dataset=dataset)
-        for name in arguments.benchmark
-        for dataset in arguments.dataset or [None]
-    ]
+    tables = opened(arguments.benchmark, arguments.dataset, arguments.space)
     if arguments.scores is not None:
         if len(tables) != 1:
             raise ValueError(
@@ -84,6 +85,20 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
     write_rows(out / "landscape.csv", rows)
     write_record(out / "landscape.json", records)
     save(landscape_chart(footprints), out, "landscape")
+
+
+def opened(names: Sequence[str], datasets: Sequence[str | None], space: str | None) -> list[Benchmark]:
+    """Every table on those of the data sets that it has, or on its first. Raises BenchmarkError where none has one."""
+    wanted = [dataset for dataset in datasets if dataset is not None]
+    if not wanted:
+        return [Benchmark.open(name, space=space) for name in names]
+    has = {name: Benchmark.open(name, space=space).datasets for name in names}
+    for dataset in wanted:
+        if not any(dataset in known for known in has.values()):
+            known = ", ".join(dict.fromkeys(d for known in has.values() for d in known))
+            raise BenchmarkError(f"none of the tables has the data set {dataset}; they have {known}")
+    pairs = [(name, dataset) for name in names for dataset in wanted if dataset in has[name]]
+    return [Benchmark.open(name, space=space, dataset=dataset) for name, dataset in pairs]
 
 
 def measure(table: Benchmark, graph: Neighbourhood, metric: str | None = None, epochs: int | None = None) -> Footprint:

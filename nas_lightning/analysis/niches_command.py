@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
     error = 100 * (1 - table.metric_values(guide))
     rows_of = niches.champions(error, resource)
     exact = niches.errors(error, resource)
-    shown = [_point("optimum", i, float(value)) for i, value in enumerate(exact)]
+    above: dict[str, np.ndarray] = {}
     unfilled = int((rows_of < 0).sum())
     rows: list[dict[str, Any]] = [{"algorithm": "optimum", "sum": float(exact.sum()), "error": None, "empty": unfilled}]
     for algorithm in arguments.algorithms:
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
         spread = float(sums.std(ddof=1) / np.sqrt(len(sums))) if len(sums) > 1 else None
         empty = float((found == 100).sum(axis=1).mean())
         rows.append({"algorithm": algorithm, "sum": float(sums.mean()), "error": spread, "empty": empty})
-        shown += [_point(algorithm, i, float(value)) for i, value in enumerate(np.median(found, axis=0))]
+        above[algorithm] = found.mean(axis=0) - exact
     title = (
         f"{table.name} {table.dataset}: {len(niches.bounds)} niches of {measure}, {arguments.evaluations} evaluations"
     )
@@ -68,19 +69,32 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
         for bound, value, row in zip(niches.bounds, exact, rows_of, strict=True)
     ]
     write_record(out / "niches.json", {"title": title, "seeds": arguments.seeds, "rows": rows, "champions": champions})
-    bounds = [f"< {bound:.4g}" for bound in niches.bounds[:-1]] + ["all"]
-    chart = (
-        alt.Chart(alt.Data(values=[point | {"niche": bounds[point["place"]]} for point in shown]))
+    names = [f"< {bound:.4g}" for bound in niches.bounds[:-1]] + ["all"]
+    save(styled(niche_chart(names, exact, above, measure), title), out, "niches")
+
+
+def niche_chart(names: Sequence[str], exact: np.ndarray, above: Mapping[str, np.ndarray], measure: str) -> Any:
+    """Above the exact champions' errors, below how far every algorithm's champions stay behind, in points, mean."""
+    x = alt.X("niche:N", sort=list(names), title=f"niche of {measure}")
+    best = [{"niche": name, "error": float(error)} for name, error in zip(names, exact, strict=True)]
+    base = alt.Chart(alt.Data(values=best)).encode(x=x, y=alt.Y("error:Q", title="exact champion (%)"))
+    text = base.mark_text(dy=-8).encode(text=alt.Text("error:Q", format=".2f"))
+    points = [
+        {"niche": name, "algorithm": algorithm, "gap": float(gap)}
+        for algorithm, gaps in above.items()
+        for name, gap in zip(names, gaps, strict=True)
+    ]
+    lines = (
+        alt.Chart(alt.Data(values=points))
         .mark_line(point=True)
         .encode(
-            x=alt.X("niche:N", sort=bounds, title=f"niche of {measure}"),
-            y=alt.Y("error:Q", title="champion's error (%), median", scale=alt.Scale(type="log")),
-            color=colour("algorithm", ["optimum", *arguments.algorithms]),
+            x=x,
+            y=alt.Y("gap:Q", title="found champion minus exact, points"),
+            color=colour("algorithm", list(above)),
+            tooltip=["algorithm:N", "niche:N", "gap:Q"],
         )
-        .properties(width=520, height=320)
     )
-    save(styled(chart, title), out, "niches")
-
-
-def _point(algorithm: str, place: int, error: float) -> dict[str, Any]:
-    return {"algorithm": algorithm, "place": place, "error": error}
+    return alt.vconcat(
+        (base.mark_bar(size=18, opacity=0.6) + text).properties(width=520, height=140),
+        lines.properties(width=520, height=260),
+    )

@@ -166,7 +166,7 @@ def test_command(open_shared, tmp_path, monkeypatch, capsys):
     assert (tmp_path / "landscape.png").stat().st_size > 10_000
     assert "<svg" in (tmp_path / "landscape.svg").read_text()[:300]
     assert command.main(["landscape", "--benchmark", tables[0], "--dataset", "svhn"]) == 2
-    assert "has no data set svhn" in capsys.readouterr().err
+    assert "none of the tables has the data set svhn" in capsys.readouterr().err
 
 
 def test_nasbench360(open_shared):
@@ -178,3 +178,14 @@ def test_nasbench360(open_shared):
     assert darcy.default_metric == "test_score"
     assert darcy.domain.index(darcy.best().architecture) == 3976
     assert darcy.best().accuracy == pytest.approx(0.98481, abs=5e-6)
+
+
+def test_several_tables_and_data_sets_in_one_figure(open_shared, tmp_path, capsys):
+    tables = [str(open_shared(name).path) for name in ("nasbench201", "nasbench360_nb201")]
+    words = ["landscape", "--benchmark", *tables, "--dataset", "cifar10", "ninapro", "darcy_flow"]
+    assert command.main([*words, "--out", str(tmp_path)]) == 0
+    rows = list(csv.DictReader((tmp_path / "landscape.csv").open()))
+    assert [row["table"].split()[-1] for row in rows] == ["cifar10", "ninapro", "darcy_flow"]
+    assert (tmp_path / "landscape.png").stat().st_size > 10_000
+    assert command.main([*words, "svhn", "--out", str(tmp_path)]) == 2
+    assert "none of the tables has the data set svhn" in capsys.readouterr().err
