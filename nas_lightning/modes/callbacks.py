@@ -72,7 +72,10 @@ class RankingCallback(pl.Callback):
                 self.kept = dict([*self.kept.items(), (f"epoch{epoch}", headline)][-self.keep :])
             if trainer.is_global_zero and self.logger.takes_rankings:
                 self.show(f"epoch{epoch}", scores)
-            for name, value in self.evaluation.epoch_metrics(scores).items():
+            found = self.evaluation.epoch_metrics(scores)
+            if bar and found.get("kendall_tau") is not None:
+                bar.ranked = (epoch, float(found["kendall_tau"]))
+            for name, value in found.items():
                 pl_module.log(f"rank/{name}", torch.tensor(value, dtype=torch.float64), rank_zero_only=True)
 
     def show(self, name: str, scores: Scores) -> None:

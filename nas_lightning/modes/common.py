@@ -91,7 +91,7 @@ def fit(job: Job, module: NetworkModule, data: Task, callbacks: list[pl.Callback
         progress.disable()
     if job.config.trainer.sync_batchnorm:
         synchronise(module.network)
-    trainer = build_trainer(job, [progress, *callbacks], logger)
+    trainer = build_trainer(job, [*callbacks, progress], logger)  # it shows what they found
     with quiet_lightning():
         # All ranks go on from rank 0's choice: the files may change while the others start.
         point = None

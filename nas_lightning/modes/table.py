@@ -7,6 +7,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, wait
@@ -25,6 +26,7 @@ from nas_lightning.benchmarks import write_table
 from nas_lightning.errors import UserError
 from nas_lightning.modes.common import data_module, open_folder, result_of
 from nas_lightning.modes.job import Job
+from nas_lightning.processes.ranks import outlive_nobody
 from nas_lightning.processes.signals import SIGNALS, Stopped
 from nas_lightning.ranking.architecture_sets import architecture_set
 from nas_lightning.ranking.uncertainty import noise_ceiling
@@ -96,6 +98,8 @@ class EndsWithParent(pl.Callback):
     def attach(cls, parent: int, stop: Any) -> None:
         """Initialise a worker: signals to the process group are the parent's to answer."""
         cls.parent, cls.stop = parent, stop
+        # also while it scores, or waits for work: a row is one write, so that nothing is torn
+        threading.Thread(target=outlive_nobody, args=(parent,), daemon=True).start()
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 

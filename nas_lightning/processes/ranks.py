@@ -147,7 +147,7 @@ def ranks_of(trainer: TrainerSettings, job: str) -> Iterator[Ranks]:
         if not outside:  # torchrun and SLURM say themselves what a process may use
             stack.enter_context(_threads_divided(trainer))
         if is_started_by_rank_0():
-            threading.Thread(target=_outlive_nobody, args=(int(os.environ[PARENT]),), daemon=True).start()
+            threading.Thread(target=outlive_nobody, args=(int(os.environ[PARENT]),), daemon=True).start()
         if not ranks.is_first:
             stack.enter_context(redirect_stderr(stack.enter_context(open(os.devnull, "w"))))
         elif threading.current_thread() is threading.main_thread():
@@ -209,7 +209,7 @@ def is_left_connected() -> bool:
     return distributed is not None and distributed.is_available() and distributed.is_initialized()
 
 
-def _outlive_nobody(parent: int) -> None:
+def outlive_nobody(parent: int) -> None:
     """Ends this process as soon as the one that has started it is gone, even by kill -9."""
     while os.getppid() == parent:
         time.sleep(0.5)

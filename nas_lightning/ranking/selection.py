@@ -149,7 +149,8 @@ def probability_beats_random(best_found: float, table: ArrayLike, n: int) -> Bea
 
     r is the number of architectures of the table with an accuracy strictly above `best_found`, r_max the size of the
     table; n is the number of random draws, by default of the callers the K of the top K (Yu et al., 2110.01154).
-    Rows of the table that are NaN were not measured and do not count. nan for an empty table.
+    Rows of the table that are NaN were not measured and do not count. nan for an empty table, and for one whose
+    accuracies are all equal: there is nothing to beat.
 
     >>> probability_beats_random(0.8, [0.5, 0.8, 0.9, 0.7], n=2)
     BeatsRandom(probability=0.5625, n=2, table_size=4, better=1)
@@ -162,7 +163,8 @@ def probability_beats_random(best_found: float, table: ArrayLike, n: int) -> Bea
     values = values[~np.isnan(values)]
     better = int((values > best_found).sum())
     size = len(values)
-    return BeatsRandom((1 - better / size) ** n if size else math.nan, n, size, better)
+    is_defined = size > 0 and (size == 1 or values.min() < values.max())
+    return BeatsRandom((1 - better / size) ** n if is_defined else math.nan, n, size, better)
 
 
 def supernet_accuracy(predictions: ArrayLike) -> float:

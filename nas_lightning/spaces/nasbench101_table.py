@@ -16,6 +16,9 @@ from nas_lightning.spaces.nasbench101 import NB101Architecture
 
 def encode_nasbench101(n: np.ndarray, bits: np.ndarray, operations: np.ndarray) -> dict[str, Any]:
     """Columns of NAS-Bench-101 cells given as arrays: n [N], adj_bits [N], operations int8 [N, 5] with -1 absent."""
+    codes_below(n, 8, "n_vertices"), codes_below(bits, 2**21, "adj_bits")
+    if len(n) and (n.min() < 2 or operations.min() < -1 or operations.max() > 2):
+        raise SpaceError("it holds cells of fewer than 2 vertices, or operations beyond -1 to 2")
     pruned = [graph.prune(int(v), int(b)) for v, b in zip(n, bits, strict=True)] if len(n) <= 20_000 else None
     if pruned is None or all(p is not None and p[0] == v for p, v in zip(pruned, n, strict=True)):
         codes = graph.canonical_codes(n, bits, operations)

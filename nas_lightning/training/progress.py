@@ -74,6 +74,8 @@ class RunProgress(ProgressBar):
         self._task: Any = None
         self._note = ""
         self._printed = -1
+        self.ranked: tuple[int, float] | None = None
+        """The last epoch that ranked, counted from 1, and its tau; whoever ranks sets it."""
 
     def disable(self) -> None:
         self._enabled = False
@@ -97,8 +99,9 @@ class RunProgress(ProgressBar):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         metrics = trainer.callback_metrics
-        names = {"train_loss": "loss", "rank/kendall_tau": "tau"}
-        shown = [f"{short} {float(metrics[name]):.3f}" for name, short in names.items() if name in metrics]
+        shown = [f"loss {float(metrics['train_loss']):.3f}"] if "train_loss" in metrics else []
+        if self.ranked is not None and self.ranked[0] == trainer.current_epoch + 1:
+            shown.append(f"tau {self.ranked[1]:.3f}")
         self._note = ", ".join(shown)
         if self._progress is not None:
             self._progress.update(self._task, note=self._note)

@@ -158,3 +158,12 @@ def test_borders():
         top_k_indices([1, math.nan], [0, 1], 1)
     with pytest.raises(ValueError, match="predictions are NaN"):
         regret_at_k([1, math.nan], [0.1, 0.2], [0, 1], 1)
+
+
+def test_there_is_nothing_to_beat_where_all_accuracies_are_equal():
+    import math
+
+    from nas_lightning.ranking.selection import probability_beats_random
+
+    assert math.isnan(probability_beats_random(0.9, [0.9, 0.9, 0.9], 10).probability)
+    assert probability_beats_random(0.9, [0.9], 10).probability == 1
