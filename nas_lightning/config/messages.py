@@ -17,6 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning.config.check import ELSEWHERE
+from nas_lightning.config.shorthand import written_out
 from nas_lightning.errors import UserError, one_sentence
 from nas_lightning.processes.launch import is_started_by_rank_0
 from nas_lightning.processes.output import forgiving_output
@@ -82,6 +83,7 @@ def run_main(main: Callable[[], Any]) -> None:
     """
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     forgiving_output()
+    sys.argv[1:] = written_out(sys.argv[1:])
     try:
         with stoppable():
             main()

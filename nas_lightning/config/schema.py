@@ -57,8 +57,9 @@ class DataSchema:
     """Seed of the permutation that separates training from held-out images."""
     max_train_images: int | None = None
     """Use only so many of the official training images (training and held-out together)."""
-    augment: bool = True
-    """Random crop (and flip where the images allow it) of training images."""
+    augment: Any = True
+    """Of training images: true (crop+flip: random crop, and flip where the images allow it), false (none), crop,
+    randaugment or autoaugment."""
     image_size: int | None = None
     """Average all images down to this side, a cheaper proxy: computation falls with its square; null keeps them, and in
     mode=evaluate takes what each super-net was trained with."""

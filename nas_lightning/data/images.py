@@ -73,6 +73,50 @@ def scale_and_shift(normalize: Normalize, device: torch.device) -> tuple[Tensor,
     return scale, shift
 
 
+AUGMENTATIONS = ("none", "crop", "crop+flip", "randaugment", "autoaugment")
+"""What ``data.augment`` takes beside true (crop+flip, flipped where the images allow it) and false (none)."""
+GROUP = 8
+"""Images of a batch that share a draw of RandAugment or AutoAugment: torchvision draws one per call."""
+
+
+def settled_augment(given: bool | str) -> bool | str:
+    """One form of each augmentation: true and false where they say the same. Raises DataError for an unknown one.
+
+    >>> settled_augment("crop+flip"), settled_augment("none"), settled_augment("crop")
+    (True, False, 'crop')
+    """
+    name = str(given).lower()
+    same: dict[str, bool] = {"none": False, "false": False, "crop+flip": True, "true": True}
+    if name not in same and name not in AUGMENTATIONS:
+        raise DataError(f"data.augment={given} is unknown; choose one of {', '.join(AUGMENTATIONS)}")
+    return same.get(name, name)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """RandAugment (Cubuk et al., arXiv 1909.13719) or AutoAugment's CIFAR-10 policy (arXiv 1805.09501) after a crop and
+    flip, by torchvision's own transforms; `GROUP` images share a draw.
+
+    Their draws are of torch's global generator, which is seeded from the batch's own and put back: a batch is a
+    function of (seed, step) alone.
+    """
+
+    name: str
+    crop: Augment
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """uint8 [B, H, W, C] -> uint8 [B, H, W, C]."""
+        from torchvision.transforms import v2
+
+        transform = v2.RandAugment() if self.name == "randaugment" else v2.AutoAugment(v2.AutoAugmentPolicy.CIFAR10)
+        cropped = self.crop(images, generator)
+        seed = int(torch.randint(2**31, (1,), generator=generator, device=images.device))
+        with torch.random.fork_rng(devices=[images.device] if images.device.type == "cuda" else []):
+            torch.manual_seed(seed)
+            groups = [transform(part.permute(0, 3, 1, 2)) for part in cropped.split(GROUP)]
+        return torch.cat(groups).permute(0, 2, 3, 1).contiguous()
+
+
 @dataclass(frozen=True)
 class Augment:
     """Random crop from a zero-padded image and horizontal flip, both drawn per image."""

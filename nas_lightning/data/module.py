@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from nas_lightning.data.images import Augment, DataError, ImageSet, Normalize
+from nas_lightning.data.images import Augment, DataError, ImageSet, Normalize, Policy, settled_augment
 from nas_lightning.data.source import Source, checked, facts
 from nas_lightning.data.task import Task
 from nas_lightning.runs.quality import ACCURACY
@@ -121,7 +121,7 @@ class ImageClassification(Task):
         seed: int,
         split_seed: int = 0,
         max_train_images: int | None = None,
-        augment: bool = True,
+        augment: bool | str = True,
         download: bool = False,
         image_size: int | None = None,
         *,
@@ -138,7 +138,7 @@ class ImageClassification(Task):
         self.name = source.name
         self.root, self.batch_size, self.train_portion = Path(root), batch_size, train_portion
         self.seed, self.split_seed, self.max_train_images = seed, split_seed, max_train_images
-        self.wanted_size, self.augmented = image_size, augment
+        self.wanted_size, self.augmented = image_size, settled_augment(augment)
         self._content = ""
         self.train_set: ImageSet | None = None
 
@@ -212,7 +212,9 @@ class ImageClassification(Task):
             official, self.test_set = official.resized(self.wanted_size), self.test_set.resized(self.wanted_size)
         # The crop shifts by the same share of the image at every size.
         padding = round(self._facts["padding"] * official.images.shape[1] / side)
-        self.augment = Augment(padding, self._facts["flip"]) if self.augmented else Augment(0, False)
+        flip = self._facts["flip"] and self.augmented != "crop"
+        crop = Augment(padding, flip) if self.augmented else Augment(0, False)
+        self.augment = Policy(self.augmented, crop) if self.augmented in ("randaugment", "autoaugment") else crop
         order = np.random.default_rng((self.split_seed, len(official))).permutation(len(official))
         if self.max_train_images is not None:
             if not 0 < self.max_train_images <= len(official):

@@ -10,6 +10,7 @@ from hydra import initialize_config_dir
 from omegaconf import DictConfig
 
 from nas_lightning.config.schema import TrainConfig, register, typed
+from nas_lightning.config.shorthand import written_out
 from nas_lightning.data.task import Task
 from nas_lightning.modes.job import Job, compose
 from nas_lightning.objectives.candidate import task_of
@@ -20,7 +21,7 @@ def composed(*overrides: str) -> DictConfig:
     """The whole configuration of train.py for these overrides."""
     register()
     with initialize_config_dir(str(files("conf")), version_base="1.3"):
-        return compose_overrides("train", list(overrides))
+        return compose_overrides("train", written_out(overrides))
 
 
 def configure(*overrides: str) -> Job:

@@ -24,6 +24,7 @@ from nas_lightning.config.schema import (
     typed,
 )
 from nas_lightning.data.find import name_of, task_class
+from nas_lightning.data.images import settled_augment
 from nas_lightning.data.module import ImageClassification
 from nas_lightning.heuristic import Heuristic, fold
 from nas_lightning.nets.build import check_mapping
@@ -154,6 +155,7 @@ def determining_benchmark(benchmark: BenchmarkSchema, is_read: bool = True) -> d
 def settle_data(config: TrainConfig) -> None:
     """Name the data set as its class does, and the score that null stands for. Raises DataError."""
     config.data.name = name_of(asdict(config.data))
+    config.data.augment = settled_augment(config.data.augment)
     config.evaluation.score = config.evaluation.score or task_class(asdict(config.data)).quality.name
 
 
