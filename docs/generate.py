@@ -11,8 +11,9 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from html import escape
-from importlib.resources import files
 from pathlib import Path
+
+from nas_lightning.runs.packaged import conf_folder
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
@@ -29,7 +30,7 @@ COLUMN, LINE = 8.0, 18.0
 
 def outputs() -> dict[Path, str]:
     """Every generated file with what it should hold."""
-    about = heuristics(Path(str(files("conf"))))
+    about = heuristics(conf_folder())
     docs = ROOT / "docs"
     found = {docs / "images" / "heuristics" / f"{a.factor}.svg": drawing(a) for a in about}
     found[docs / "HEURISTICS.md"] = page(about, (docs / "ISOLATED.md").read_text(encoding="utf-8"))

@@ -7,9 +7,10 @@ changes more than one factor is a file of its own in ``conf/ablation``.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import resources
 
 from hydra.core.config_store import ConfigStore
+
+from nas_lightning.runs.packaged import conf_folder
 
 DEFAULT = "default"
 """The setting of every factor that leaves its fields to the starting point: it is no ablation."""
@@ -17,7 +18,7 @@ DEFAULT = "default"
 
 def heuristic_settings() -> Iterator[tuple[str, str]]:
     """(factor, setting) of every file in ``conf/heuristics``, in alphabetical order, without the default ones."""
-    for factor in sorted((resources.files("conf") / "heuristics").iterdir(), key=lambda folder: folder.name):
+    for factor in sorted((conf_folder() / "heuristics").iterdir(), key=lambda folder: folder.name):
         for name in sorted(file.name for file in factor.iterdir()) if factor.is_dir() else ():
             if name.endswith(".yaml") and name != f"{DEFAULT}.yaml":
                 yield factor.name, name.removesuffix(".yaml")

@@ -17,6 +17,8 @@ from typing import Any, get_args, get_type_hints
 
 import yaml
 
+from nas_lightning.runs.packaged import heuristic_target
+
 
 @dataclass(frozen=True)
 class Field:
@@ -129,7 +131,7 @@ def heuristics(conf: Path) -> list[About]:
 def _about(folder: Path) -> About:
     target = yaml.safe_load((folder / "default.yaml").read_text())["_target_"]
     module, _, name = target.rpartition(".")
-    spec = find_spec(module)
+    spec = find_spec(heuristic_target(module))
     assert spec is not None
     assert spec.origin is not None
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping
-from importlib.resources import files
-from pathlib import Path
 
 from omegaconf import OmegaConf
 
 from nas_lightning.config.fields import documented, heuristics
+from nas_lightning.runs.packaged import conf_folder
 
 WIDTH = 110
 TITLES = {
@@ -34,7 +33,7 @@ def _lines(command: str, kind: type, objectives: Mapping[str, type]) -> Iterator
     yield f"\n== Groups ==  {command}.py group=choice\n\n$APP_CONFIG_GROUPS"
     if command == "train":
         yield "== Heuristics ==  heuristics/factor=choice, or heuristics.factor.setting=value\n"
-        for about in heuristics(Path(str(files("conf")))):
+        for about in heuristics(conf_folder()):
             yield f"{about.factor} ({', '.join(about.settings)})"
             yield _indented(about.line)
     yield f"\n== Fields ==  {command}.py field=value; in brackets the default, where no group decides\n"

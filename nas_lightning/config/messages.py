@@ -84,6 +84,8 @@ def run_main(main: Callable[[], Any]) -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     forgiving_output()
     sys.argv[1:] = written_out(sys.argv[1:])
+    if os.getcwd() not in sys.path:  # classes of the user's own folder, behind everything that is installed
+        sys.path.append(os.getcwd())
     try:
         with stoppable():
             main()

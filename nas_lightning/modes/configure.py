@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from typing import Any
 
 from hydra import compose as compose_overrides
@@ -15,12 +14,13 @@ from nas_lightning.data.task import Task
 from nas_lightning.modes.job import Job, compose
 from nas_lightning.objectives.candidate import task_of
 from nas_lightning.plan import Plan
+from nas_lightning.runs.packaged import conf_folder
 
 
 def composed(*overrides: str) -> DictConfig:
     """The whole configuration of train.py for these overrides."""
     register()
-    with initialize_config_dir(str(files("conf")), version_base="1.3"):
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         return compose_overrides("train", written_out(overrides))
 
 

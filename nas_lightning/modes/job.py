@@ -34,6 +34,7 @@ from nas_lightning.predictors import CHEAP
 from nas_lightning.processes.launch import world_size
 from nas_lightning.ranking.architecture_sets import identity
 from nas_lightning.runs.folder import run_hash
+from nas_lightning.runs.packaged import heuristic_target
 from nas_lightning.scoring.trained import Trained, find_trained
 from nas_lightning.spaces import configured
 
@@ -78,8 +79,11 @@ def build_heuristics(config: TrainConfig) -> list[Heuristic]:
     for name, entry in config.heuristics.items():
         if entry is None:
             continue
-        refuse_wrong_types(name, entry)
-        heuristic = instantiate(entry, _convert_="all")
+        given = dict(entry)
+        if isinstance(given.get("_target_"), str):
+            given["_target_"] = heuristic_target(given["_target_"])
+        refuse_wrong_types(name, given)
+        heuristic = instantiate(given, _convert_="all")
         if not isinstance(heuristic, Heuristic):
             raise PlanError(
                 f"heuristics.{name} builds a {type(heuristic).__name__}, which is no Heuristic; let its class "

@@ -19,7 +19,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from importlib import import_module, resources
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -29,6 +29,7 @@ import yaml
 from nas_lightning.errors import UserError
 from nas_lightning.plan import Mapping as PlanMapping
 from nas_lightning.ranking.architecture_sets import Table
+from nas_lightning.runs.packaged import conf_folder
 from nas_lightning.spaces.base import Space
 
 ENTRY_POINTS = "nas_lightning.predictors"
@@ -118,7 +119,7 @@ class Predictor(ABC):
 
 def packaged_targets() -> dict[str, dict[str, Any]]:
     """name -> configuration (``_target_`` and settings) of every file in ``conf/predictor``, sorted by name."""
-    folder = resources.files("conf") / "predictor"
+    folder = conf_folder() / "predictor"
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name)
     return {f.name.removesuffix(".yaml"): yaml.safe_load(f.read_text(encoding="utf-8")) for f in files}
 

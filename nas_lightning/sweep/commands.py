@@ -1,0 +1,81 @@
+"""The commands of an installed package: ``nas-train``, ``nas-search``, ``nas-report``, ``nas-bench``.
+
+The first two are train.py and search.py with the package's own configuration files, whatever folder one is in.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import hydra
+from omegaconf import DictConfig
+
+from nas_lightning.runs.packaged import conf_folder
+
+
+def do_train(cfg: DictConfig) -> Any:
+    """One job of train.py. Heavy imports wait until it starts, so that --help and --cfg answer at once."""
+    if cfg.dry_run:
+        from nas_lightning.sweep.dry_run import dry_run
+
+        return dry_run(cfg)
+    from nas_lightning.modes.main import train
+
+    return train(cfg)
+
+
+def do_search(cfg: DictConfig) -> Any:
+    """One job of search.py. Heavy imports wait until an objective needs them, so that searches on tables start at
+    once."""
+    if cfg.dry_run:
+        from nas_lightning.sweep.dry_run import dry_run
+
+        return dry_run(cfg)
+    from nas_lightning.modes.search import search
+
+    return search(cfg)
+
+
+@hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")
+def _train(cfg: DictConfig) -> Any:
+    return do_train(cfg)
+
+
+@hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="search")
+def _search(cfg: DictConfig) -> Any:
+    return do_search(cfg)
+
+
+def train() -> None:
+    """nas-train."""
+    from nas_lightning.config.messages import run_main
+    from nas_lightning.config.schema import register
+    from nas_lightning.processes.launch import silence_other_ranks
+
+    register()
+    silence_other_ranks()
+    run_main(_train)
+
+
+def search() -> None:
+    """nas-search."""
+    from nas_lightning.config.messages import run_main
+    from nas_lightning.config.search_schema import register
+
+    register()
+    run_main(_search)
+
+
+def report() -> None:
+    """nas-report: python -m nas_lightning.report."""
+    from nas_lightning.report.__main__ import main
+
+    sys.exit(main())
+
+
+def bench() -> None:
+    """nas-bench: python -m nas_lightning.benchmarks."""
+    from nas_lightning.benchmarks.__main__ import main
+
+    sys.exit(main())
