@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from nas_lightning.benchmarks.errors import BenchmarkError
 from nas_lightning.benchmarks.table_file import numpy_array, single
 from nas_lightning.spaces import Space
 from nas_lightning.spaces.encoding import Encoding
@@ -39,11 +40,17 @@ class TableColumns:
         return numpy_array(single(self._table, name))
 
     def text(self, name: str, row: int) -> str:
-        found: str = self._table.column(name)[row].as_py()
+        try:
+            found: str = self._table.column(name)[row].as_py()
+        except UnicodeError:
+            raise BenchmarkError(f"row {row} of column {name} is no UTF-8 text; convert the table again") from None
         return found
 
     def texts(self, name: str) -> list[str]:
-        found: list[str] = self._table.column(name).to_pylist()
+        try:
+            found: list[str] = self._table.column(name).to_pylist()
+        except UnicodeError:
+            raise BenchmarkError(f"column {name} is no UTF-8 text; convert the table again") from None
         return found
 
     def is_text(self, name: str) -> bool:

@@ -115,7 +115,7 @@ def _schema(path: Path) -> pa.Schema:
 
     try:
         return pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
         raise BenchmarkError(f"{path} is damaged or incomplete ({reason}); fetch or convert it again") from None
 

@@ -124,7 +124,7 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
 
     try:
         return pq.read_table(path, columns=columns, use_threads=False)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise _damaged(path, error) from None
 
 
@@ -157,7 +157,7 @@ def read_table(path: Path) -> tuple[pa.Table, dict[str, Any]]:
     else:
         try:
             table = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeError) as error:
             raise _damaged(path, error) from None
     header = header_of(table)
     if header is None:

@@ -251,7 +251,7 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
             columns = pq.read_schema(path).names
             present = "architecture" in columns
             values = pq.read_table(path, columns=["architecture"])["architecture"].to_pylist() if present else []
-        except pa.ArrowException as error:
+        except (pa.ArrowException, UnicodeError) as error:
             raise OSError(str(error).splitlines()[0]) from error
     if values and "architecture" not in columns:
         raise UserError(f"{path.name} has the columns {', '.join(columns)} but none named architecture")

@@ -54,7 +54,7 @@ def pack(folder: Path, out: Path) -> int:
 def unpacked(inputs: Sequence[str | Path]) -> Iterator[list[Path]]:
     """The same list with every archive replaced by a temporary folder of its files, gone when the block ends.
 
-    Members that would leave the folder, links to elsewhere and devices are refused, and archives of more than
+    Members that would leave the folder, links and devices are refused, and archives of more than
     `MOST_FILES` files, `MOST_BYTES` unpacked, or `DEEPEST` nested folders. What a kill has left is removed by the next
     call. Raises UserError for an archive that is damaged, hostile or too large.
     """
@@ -72,7 +72,7 @@ def unpacked(inputs: Sequence[str | Path]) -> Iterator[list[Path]]:
                     _extract(archive, given, folder / "runs")
             except FileNotFoundError:
                 raise UserError(f"{given} does not exist; give run folders, or an archive of them") from None
-            except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError, ValueError) as error:
+            except (tarfile.TarError, lzma.LZMAError, zlib.error, EOFError, OSError, ValueError, LookupError) as error:
                 if isinstance(error, UserError):
                     raise
                 said = clean(str(error).partition("\n")[0])[:160]
@@ -94,6 +94,8 @@ def _extract(archive: tarfile.TarFile, given: Path, folder: Path) -> None:
             raise UserError(f"{given} holds more than {most}; unpack it yourself if you trust it")
         if member.name.count("/") > DEEPEST:
             raise UserError(f"{given} holds folders nested more than {DEEPEST} deep; no archive of runs does")
+        if not (member.isreg() or member.isdir()):
+            raise UserError(f"{given} holds {clean(member.name)[:60]!r}, which is neither file nor folder")
         archive.extract(member, folder, filter="data", set_attrs=False)
 
 

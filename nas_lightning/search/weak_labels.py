@@ -92,7 +92,7 @@ def read_weak_labels(path: Path, space: Space[Any], columns: Sequence[str] = ())
 
     try:
         table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise SearchError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
     if "architecture" not in table.column_names:
         raise SearchError(f"{path} has no column named architecture: give a ranking.parquet")
@@ -107,7 +107,11 @@ def read_weak_labels(path: Path, space: Space[Any], columns: Sequence[str] = ())
         raise SearchError(f"{told[0]} of {path} is the truth that the search is after: choose a score")
     numbers = list(columns) or numbers
     architectures, rows, seen = [], [], set()
-    for row, text in enumerate(table["architecture"].to_pylist()):
+    try:
+        texts = table["architecture"].to_pylist()
+    except UnicodeError:
+        raise SearchError(f"{path} holds architectures that are no UTF-8 text: give a ranking.parquet") from None
+    for row, text in enumerate(texts):
         try:
             arch = space.parse(text)
         except ArchitectureError:

@@ -150,7 +150,7 @@ def _schema(path: Path) -> Any:
 
     try:
         return pq.read_schema(path)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeError) as error:
         raise BenchmarkError(f"{path} is damaged or no Parquet file ({str(error)[:120]}); fetch it again") from None
 
 
