@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-STEP = ("tests/training/test_step_by_hand.py", "tests/training/test_schedule.py")
+STEP = (
+    "tests/training/test_step_by_hand.py",
+    "tests/training/test_schedule.py",
+    "tests/training/test_keys_and_intervals.py",
+)
 SUITES: dict[str, tuple[str, ...]] = {
     "nas_lightning.training.schedule": ("tests/training/test_schedule.py",),
     "nas_lightning.training.module": (*STEP, "tests/training/test_supernet.py"),
     "nas_lightning.training.paths": (
-        "tests/training/test_paths.py", "tests/heuristics/test_path_tournament.py", *STEP[:1],
+        "tests/training/test_paths.py", "tests/heuristics/test_path_tournament.py", *STEP,
     ),
     "nas_lightning.training.checkpoint_file": ("tests/reliability/test_checkpoint_files.py",),
-    "nas_lightning.training.checkpoints": ("tests/reliability/test_checkpoint_files.py",),
+    "nas_lightning.training.checkpoints": (
+        "tests/reliability/test_checkpoint_files.py",
+        "tests/training/test_keys_and_intervals.py",
+    ),
     "callbacks.landmark_loss": (STEP[0], "tests/heuristics/test_landmark_loss.py"),
     "callbacks.sharing_curriculum": (STEP[0], "tests/heuristics/test_extra.py"),
     "callbacks.weight_averaging": (STEP[0], "tests/heuristics/test_extra.py"),
