@@ -234,3 +234,6 @@ def test_what_says_that_nothing_is_there_is_no_setting():
     with pytest.raises(UserError, match=r"evaluation=\{images: 3\} has no effect in mode=standalone"):
         refuse_unread(["evaluation={images: 3}"], UNREAD["standalone"])
     refuse_unread(["evaluation={batch_size: 3}"], UNREAD["standalone"])
+    refuse_unread(["data=cifar10"], UNREAD_BY_SEARCHES["benchmark"])  # its name chooses the table's columns
+    with pytest.raises(UserError, match=r"data\.image_size=4 has no effect with objective=benchmark"):
+        refuse_unread(["data.image_size=4"], UNREAD_BY_SEARCHES["benchmark"])

@@ -59,8 +59,9 @@ class Unread:
     where: str = ""
 
     def holds(self, name: str) -> bool:
-        """Whether the setting `name`, a dotted path, is one of them."""
-        return _below(name, self.names) and not _below(name, self.read)
+        """Whether the setting `name`, a dotted path, is one of them; a group of which a part is read is not."""
+        read = _below(name, self.read) or any(inner.startswith(name + ".") for inner in self.read)
+        return _below(name, self.names) and not read
 
 
 def _below(name: str, prefixes: Iterable[str]) -> bool:
