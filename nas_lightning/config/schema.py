@@ -198,7 +198,7 @@ class TrainConfig:
     checkpoint: Any = None
     """mode=evaluate: a .ckpt file or run folder, or a list of them, whose rankings are then fused too."""
     architecture: str | None = None
-    """mode=standalone: the architecture, in the field's string form."""
+    """mode=standalone: the architecture, in the field's string form, or a .txt file that holds one (derived.txt)."""
     recipe: str | None = None
     """Name of the recipe that set the starting point."""
     study: str | None = None

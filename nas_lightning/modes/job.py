@@ -110,6 +110,20 @@ def refuse_wrong_types(name: str, entry: Any) -> None:
             raise PlanError(f"heuristics.{name}.{key}={str(value)[:60]!r} is of the wrong kind; give {words}")
 
 
+def architecture_in(text: str | None) -> str | None:
+    """The architecture as typed, or the one that a .txt file holds, such as a run's derived.txt. Raises PlanError."""
+    if text is None or not text.endswith(".txt"):
+        return text
+    try:
+        lines = Path(text).read_text().split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise PlanError(f"architecture={text} cannot be read; give a file with one architecture") from error
+    found = [line.strip() for line in lines if line.strip()]
+    if len(found) != 1:
+        raise PlanError(f"architecture={text} holds {len(found)} lines; give a file with one architecture")
+    return found[0]
+
+
 def check_ranks(config: TrainConfig, plan: Plan) -> int:
     """The number of processes that train together; PlanError for what several of them cannot do."""
     trainer, mode, batch_size = config.trainer, config.mode, plan.protocol.batch_size
@@ -223,6 +237,7 @@ def compose(cfg: DictConfig) -> Job:
     overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
     if config.mode == "evaluate":
         return compose_evaluation(config, overrides)
+    config.architecture = architecture_in(config.architecture)
     if config.checkpoint is not None:
         raise PlanError(f"checkpoint belongs to mode=evaluate, not to mode={config.mode}; drop one of the two")
     if config.init_seed is not None and config.mode == "table":
