@@ -114,7 +114,9 @@ def _schema(path: Path) -> pa.Schema:
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_schema(path)
+        schema = pq.read_schema(path)
+        _ = schema.names  # which may be no UTF-8 text
+        return schema
     except (pa.ArrowException, OSError, UnicodeError) as error:
         reason = str(error).splitlines()[0][:160] if str(error) else type(error).__name__
         raise BenchmarkError(f"{path} is damaged or incomplete ({reason}); fetch or convert it again") from None

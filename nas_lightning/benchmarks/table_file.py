@@ -123,7 +123,9 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> pa.Table:
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_table(path, columns=columns, use_threads=False)
+        table = pq.read_table(path, columns=columns, use_threads=False)
+        _ = table.column_names  # which may be no UTF-8 text
+        return table
     except (pa.ArrowException, OSError, UnicodeError) as error:
         raise _damaged(path, error) from None
 

@@ -92,6 +92,7 @@ def read_weak_labels(path: Path, space: Space[Any], columns: Sequence[str] = ())
 
     try:
         table = pq.read_table(path)
+        _ = table.column_names  # which may be no UTF-8 text
     except (pa.ArrowException, OSError, UnicodeError) as error:
         raise SearchError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
     if "architecture" not in table.column_names:

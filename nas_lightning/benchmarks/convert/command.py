@@ -149,7 +149,9 @@ def _schema(path: Path) -> Any:
     import pyarrow.parquet as pq
 
     try:
-        return pq.read_schema(path)
+        schema = pq.read_schema(path)
+        _ = schema.names  # which may be no UTF-8 text
+        return schema
     except (pa.ArrowException, OSError, UnicodeError) as error:
         raise BenchmarkError(f"{path} is damaged or no Parquet file ({str(error)[:120]}); fetch it again") from None
 
