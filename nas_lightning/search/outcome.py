@@ -90,6 +90,7 @@ def conclude(
     beats = None
     if table is not None and len(known):
         beats = asdict(probability_beats_random(float(known.max()), table, n=len(best)))
+        beats["probability"] = None if np.isnan(beats["probability"]) else beats["probability"]
     row = {record.number: i for i, record in enumerate(records, start=1)}  # of search.csv
     metrics: dict[str, Any] = {
         "found": _describe(records[path[-1]], objective, looked_up[path[-1]], path[-1] + 1) if records else None,
