@@ -148,7 +148,7 @@ def evaluate(job: Job) -> EvaluationResult:
             **cast(Ranked, summary),
         }
         logger.finish(result)
-        write_result(job.folder, result)
+        result = write_result(job.folder, result)
         for evaluation in evaluations:
             evaluation.scorer.forget()
     return result

@@ -169,7 +169,7 @@ def record_not_applicable(cfg: DictConfig, reason: str) -> dict[str, Any]:
         "ablation": cast(Ablation | None, config.changed_factor),
         "study": config.study,
     }
-    write_result(folder, result)
+    result = write_result(folder, result)
     if not in_sweep():
         console.print(f"Not applicable: {reason}", highlight=False)
     return cast("dict[str, Any]", result)

@@ -52,5 +52,5 @@ def train_standalone(job: Job) -> StandaloneResult | None:
             "metrics": metrics,
         }
         logger.finish(result)
-        write_result(job.folder, result)
+        result = write_result(job.folder, result)
     return result

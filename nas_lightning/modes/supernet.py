@@ -137,6 +137,6 @@ def train_supernet(job: Job) -> SupernetResult | None:
         logger.finish(result)
         if config.logger.checkpoint:
             logger.artifact(job.folder / FOLDER / FINAL)
-        write_result(job.folder, result)
+        result = write_result(job.folder, result)
         evaluation.scorer.forget()
     return result

@@ -286,5 +286,5 @@ def merge(job: Job, architectures: list[Any], data: Any) -> TableResult:
     write_atomically(job.folder / "timings.json", to_json({"total_s": round(seconds, 1)}))
     facts.pop("cost_core_seconds")  # no result file holds a time
     result: TableResult = {**result_of(job, "table", data, steps, steps), "metrics": {**facts, "table": out.name}}
-    write_result(job.folder, result)
+    result = write_result(job.folder, result)
     return result

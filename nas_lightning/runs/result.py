@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Required, TypedDict, cast
+from typing import Any, Required, TypedDict, TypeVar, cast
 
 from nas_lightning.runs.files import RunError, to_json, write_atomically
 from nas_lightning.runs.folder import RESULT, SCHEMA_VERSION
@@ -232,6 +232,8 @@ class DivergedResult(Trained, total=False):
 
 Result = SupernetResult | StandaloneResult | TableResult | EvaluationResult | SearchResult | DivergedResult | Head
 
+Written = TypeVar("Written", bound=Mapping[str, Any])
+
 KINDS: dict[str, type] = {
     "train": SupernetResult,
     "standalone": StandaloneResult,
@@ -272,20 +274,24 @@ def _wrong_ranking(result: Mapping[str, Any]) -> str:
     return ""
 
 
-def write_result(folder: Path, result: Mapping[str, Any]) -> None:
+def write_result(folder: Path, result: Written) -> Written:
     """Write a run's result.json, atomically and last: with it the run is complete.
 
     Args:
         folder: the run folder.
-        result: one of the types above; its schema version is added.
+        result: one of the types above.
+
+    Returns:
+        What was written: the result with its schema version, which comes first.
 
     Raises:
         TypeError: an entry is of another type than this module says, which is a bug of the caller.
     """
-    whole = {"schema_version": SCHEMA_VERSION, **result}
+    whole: dict[str, Any] = {"schema_version": SCHEMA_VERSION, **result}
     if found := wrong(whole):
-        raise TypeError(f"this {result.get('kind')} result is not as nas_lightning/runs/result.py says: {found}")
+        raise TypeError(f"this {whole.get('kind')} result is not as nas_lightning/runs/result.py says: {found}")
     write_atomically(folder / RESULT, to_json(whole))
+    return cast(Written, whole)
 
 
 def read_result(path: Path) -> Result:

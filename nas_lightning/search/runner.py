@@ -136,7 +136,7 @@ def run_search(
                 timings["total_s"] = time.perf_counter() - started
                 write_atomically(folder / "search.csv", table.encode())
                 write_atomically(folder / "timings.json", to_json(timings))
-                write_result(folder, result)
+                result = write_result(folder, result)
                 objective.close_folder()
     except Exception:
         write_atomically(folder / "error.txt", traceback.format_exc().encode())
