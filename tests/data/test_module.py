@@ -134,7 +134,7 @@ def test_imagenet16_reads_the_official_layout(tmp_path, monkeypatch):
     import hashlib
     import pickle
 
-    from nas_lightning.data import sources
+    from nas_lightning.data.sources import imagenet16_120 as sources
 
     folder, sums = tmp_path / "ImageNet16", {}
     folder.mkdir()
@@ -146,10 +146,10 @@ def test_imagenet16_reads_the_official_layout(tmp_path, monkeypatch):
         (folder / name).write_bytes(content)
         sums[name] = hashlib.md5(content).hexdigest()
     monkeypatch.setattr(sources, "IMAGENET16_MD5", sums)
-    train, test = sources.read_imagenet16(tmp_path)
+    train, test = sources.ImageNet16(root=tmp_path).read()
     assert len(train) == 30
     assert len(test) == 3
     assert set(train.labels.tolist()) == {0, 119, 6}
     (folder / "val_data").write_bytes(b"junk")
     with pytest.raises(DataError, match="damaged or not the official file"):
-        sources.read_imagenet16(tmp_path)
+        sources.ImageNet16(root=tmp_path).read()
