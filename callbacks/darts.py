@@ -80,10 +80,12 @@ class Darts(Mixture):
             self.alphas,
             weights,
             training,
-            selection,
-            module.scheduled_rate(step),
-            lambda found: unrolled_step(weights, found, buffers, protocol.momentum, protocol.weight_decay),
-            self.together,
+            selection_loss=selection,
+            rate=module.scheduled_rate(step),
+            direction=lambda found: unrolled_step(
+                weights, found, buffers, momentum=protocol.momentum, decay=protocol.weight_decay
+            ),
+            together=self.together,
         )
 
     def derive(self, epoch: int) -> Any:

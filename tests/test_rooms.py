@@ -1,12 +1,15 @@
 """Every module imports by itself, so that none rots unseen, and the rooms that promise it do so without torch."""
 
+import ast
 import importlib
 import pkgutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[1]
 FREE_OF_TORCH = ("plan", "spaces", "benchmarks", "ranking", "search", "runs", "report", "analysis")
 
 
@@ -32,3 +35,19 @@ def test_room_is_free_of_torch(room):
         "assert 'torch' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+VARIADIC = {"Progress", "add_row", "view"}
+"""Functions of other libraries that take any number of arguments."""
+
+
+def test_no_call_has_more_than_four_positional_arguments():
+    crowded = []
+    for file in sorted([*(ROOT / "nas_lightning").rglob("*.py"), *(ROOT / "callbacks").glob("*.py")]):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(node, ast.Call) or any(isinstance(argument, ast.Starred) for argument in node.args):
+                continue
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if len(node.args) > 4 and name not in VARIADIC:
+                crowded.append(f"{file.relative_to(ROOT)}:{node.lineno}")
+    assert crowded == []

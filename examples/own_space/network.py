@@ -34,7 +34,7 @@ class ToyNetwork(Network):
     def __init__(
         self, mapping: Mapping, num_classes: int, in_channels: int = 3, track: bool = False, arch: Any = None
     ) -> None:
-        super().__init__(mapping, num_classes, in_channels, track, arch)
+        super().__init__(mapping, num_classes, in_channels, track=track, arch=arch)
         width, affine = self.mapping.channels, self.mapping.bn_affine
 
         def operation(choice: int) -> nn.Module:

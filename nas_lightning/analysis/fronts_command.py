@@ -39,7 +39,9 @@ def found_points(objective: Objective, algorithm: str, measures: Sequence[str], 
     name, settings = named(algorithm)
     if name == "nsga2":
         settings["minimise"] = list(measures)
-    proposer = make_algorithm(name, objective.space, objective.fidelities.only_full(), seed, settings, True)
+    proposer = make_algorithm(
+        name, objective.space, objective.fidelities.only_full(), seed=seed, settings=settings, single_fidelity=True
+    )
     records = Search(proposer, objective, Budget("evaluations", budget)).run()
     sizes = np.array([[r.measurement.measures[measure] for measure in measures] for r in records])
     guide = np.column_stack([[-r.measurement.value for r in records], sizes])
@@ -65,7 +67,8 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
     shown = [{"front": "true", "error": 100 * float(1 + p[0]), "measure": float(p[1])} for p in true]
     for algorithm in arguments.algorithms:
         runs = [
-            found_points(objective, algorithm, measures, seed, arguments.evaluations) for seed in range(arguments.seeds)
+            found_points(objective, algorithm, measures, seed=seed, budget=arguments.evaluations)
+            for seed in range(arguments.seeds)
         ]
         judged = np.array([[i.hypervolume, i.share, i.distance] for i in (indicators(run, true) for run in runs)])
         mean = judged.mean(axis=0).tolist()

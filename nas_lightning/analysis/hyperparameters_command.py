@@ -84,7 +84,12 @@ def regrets(
     best, out, evaluations, spent = float(np.nanmax(table)), np.empty((len(seeds), len(budgets))), 0, 0.0
     for i, seed in enumerate(seeds):
         proposer = make_algorithm(
-            name, objective.space, objective.fidelities, seed, settings, objective.fidelities.is_single
+            name,
+            objective.space,
+            objective.fidelities,
+            seed=seed,
+            settings=settings,
+            single_fidelity=objective.fidelities.is_single,
         )
         start = time.process_time()
         records = Search(proposer, objective, Budget("evaluations", max(budgets))).run()

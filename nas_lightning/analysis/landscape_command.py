@@ -127,7 +127,7 @@ def estimates(table: Benchmark, arguments: argparse.Namespace) -> dict[str, floa
             raise BenchmarkError(f"{table.name} lacks {arch}: walks need a table that covers its space")
         return float(values[row])
 
-    rho = walk_autocorrelation(random_walks(space, fitness, rng, arguments.walks, arguments.steps), rng)
+    rho = walk_autocorrelation(random_walks(space, fitness, rng, walks=arguments.walks, steps=arguments.steps), rng)
     ends = [space.key(ascend(space, fitness, space.sample(rng))) for _ in tracker("ascents")(range(arguments.ascents))]
     optima = optima_by_repeats(ends, 16)
     return {

@@ -61,7 +61,9 @@ class NicheSearches:
             settings["bounds"] = [repr(bound) for bound in self.niches.bounds[:-1]]
         several = algorithm_class(name).needs_fidelities and not self.several.fidelities.is_single
         objective = self.several if several else self.full
-        proposer = make_algorithm(name, objective.space, objective.fidelities, seed, settings, not several)
+        proposer = make_algorithm(
+            name, objective.space, objective.fidelities, seed=seed, settings=settings, single_fidelity=not several
+        )
         records = Search(proposer, objective, Budget("evaluations", self.evaluations)).run()
         whole = [r for r in records if r.trial.fidelity == objective.fidelities.full]
         error = np.array([100 * (1 - r.measurement.value) for r in whole])

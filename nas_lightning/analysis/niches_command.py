@@ -39,7 +39,14 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
     own = table if arguments.measures_from is None else Benchmark.open(arguments.measures_from, dataset=table.dataset)
     resource = np.asarray(own.values(measure, table.architectures()), np.float64)
     niches = Niches.of(resource, QUANTILES[arguments.niches])
-    searches = NicheSearches(settings, table.space, measure, arguments.measures_from, niches, arguments.evaluations)
+    searches = NicheSearches(
+        settings,
+        table.space,
+        measure,
+        measures_from=arguments.measures_from,
+        niches=niches,
+        evaluations=arguments.evaluations,
+    )
     guide = searches.guide
     error = 100 * (1 - table.metric_values(guide))
     rows_of = niches.champions(error, resource)

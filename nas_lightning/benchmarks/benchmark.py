@@ -77,7 +77,7 @@ class Benchmark:
                 f"{path} is a table of {header['space']}, not of {get_space(space).name}; "
                 "choose a table of the space, or the space of the table"
             )
-        return cls(table, header, path, dataset, where)
+        return cls(table, header, path, dataset, where=where)
 
     # -- what the table is
 

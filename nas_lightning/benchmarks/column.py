@@ -121,4 +121,6 @@ def column(name: str, values: Any, dataset: str | None) -> Column:
     if not match:
         raise BenchmarkError(f"{name!r} is no column name; use quantity, quantity@epochs or quantity_seeds@epochs")
     kind = "seeds" if match["seeds"] else "curve" if match["curve"] else "value"
-    return Column(values, match["quantity"], dataset, int(match["epochs"]) if match["epochs"] else None, kind)
+    return Column(
+        values, match["quantity"], dataset, epochs=int(match["epochs"]) if match["epochs"] else None, kind=kind
+    )

@@ -143,11 +143,11 @@ def _about(folder: Path) -> About:
         folder.name,
         int(number.removeprefix("Heuristic ")),
         title.strip().rstrip("."),
-        first,
-        picture,
-        parts,
-        tuple(argument.arg for argument in made.args.args[1:] + made.args.kwonlyargs),
-        tuple(sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "default")),
+        sentence=first,
+        picture=picture,
+        parts=parts,
+        settings=tuple(argument.arg for argument in made.args.args[1:] + made.args.kwonlyargs),
+        choices=tuple(sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "default")),
     )
 
 

@@ -261,7 +261,14 @@ class ImageClassification(Task):
         assert self.train_set is not None
         self.train_set = self.train_set.to(device)
         return KeyedLoader(
-            self.train_set, self.batch_size, self.seed, self.augment, self.normalize, start, rank, world_size
+            self.train_set,
+            self.batch_size,
+            self.seed,
+            augment=self.augment,
+            normalize=self.normalize,
+            start=start,
+            rank=rank,
+            world_size=world_size,
         )
 
     def _part(self, split: str) -> ImageSet:
@@ -281,9 +288,16 @@ class ImageClassification(Task):
         self.selection_set = self.selection_set.to(device)
         size = self.batch_size if batch_size is None else batch_size
         return KeyedLoader(
-            self.selection_set, size, self.seed, self.augment, self.normalize, lambda: 0, rank, world_size,
-            SELECTION_STREAMS,
-        )  # fmt: skip
+            self.selection_set,
+            size,
+            self.seed,
+            augment=self.augment,
+            normalize=self.normalize,
+            start=lambda: 0,
+            rank=rank,
+            world_size=world_size,
+            streams=SELECTION_STREAMS,
+        )
 
     def held_out(self, split: str = "validation") -> ImageSet:
         """The ``validation`` or ``test`` images. Raises DataError where the validation part is empty."""

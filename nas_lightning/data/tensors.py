@@ -74,7 +74,16 @@ class TensorTask(Task):
         world_size: int = 1,
     ) -> KeyedLoader:
         data = self._part("train").to(device)
-        return KeyedLoader(data, self.batch_size, self.seed, self.augment, channels_last, start, rank, world_size)
+        return KeyedLoader(
+            data,
+            self.batch_size,
+            self.seed,
+            augment=self.augment,
+            normalize=channels_last,
+            start=start,
+            rank=rank,
+            world_size=world_size,
+        )
 
     def evaluation_batches(
         self,

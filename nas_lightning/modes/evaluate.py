@@ -121,7 +121,7 @@ def evaluate(job: Job) -> EvaluationResult:
         shown = list(predictions)[-1] if len(scores) > 1 else first.headline
         subjects, values = first.subjects, predictions[shown]
         picture = draw(job.folder / "ranking.png", first, shown, values) if benchmark is not None else None
-        logger.ranking("final", subjects.names, values.tolist(), subjects.truth.tolist(), picture)
+        logger.ranking("final", subjects.names, values.tolist(), subjects.truth.tolist(), picture=picture)
         seconds = time.perf_counter() - started
         write_atomically(job.folder / "timings.json", to_json({"evaluation_s": seconds, "total_s": seconds}))
         images = sum(e.scorer.scored_images * len(e.subjects) for e in evaluations)

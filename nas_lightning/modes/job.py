@@ -284,7 +284,7 @@ def compose(cfg: DictConfig) -> Job:
         )
     )
     folder = Path(config.runs) / (config.study or "") / f"{label}_{run_hash(determining)}"
-    return Job(config, base, plan, heuristics, determining, folder)
+    return Job(config, base, plan, heuristics=heuristics, determining=determining, folder=folder)
 
 
 def compose_evaluation(config: TrainConfig, overrides: list[str]) -> Job:
@@ -311,4 +311,6 @@ def compose_evaluation(config: TrainConfig, overrides: list[str]) -> Job:
     }
     label = "_".join(["evaluate", space, config.data.name, *(t.label for t in found[:4])])
     folder = Path(config.runs) / (config.study or "") / f"{label}_{run_hash(determining)}"
-    return Job(config, found[0].plan, found[0].plan, [], determining, folder, found)
+    return Job(
+        config, found[0].plan, found[0].plan, heuristics=[], determining=determining, folder=folder, checkpoints=found
+    )

@@ -35,7 +35,9 @@ def train_standalone(job: Job) -> StandaloneResult | None:
     )
     open_folder(job, data)
     with logger_of(job, "standalone") as logger:
-        trainer = fit(job, module, data, [*job.heuristics, MetricsFile(job.folder / "metrics.csv", 1)], logger)
+        trainer = fit(
+            job, module, data, callbacks=[*job.heuristics, MetricsFile(job.folder / "metrics.csv", 1)], logger=logger
+        )
         if not trainer.is_global_zero:
             return None
         module.to(trainer.strategy.root_device)
@@ -46,7 +48,7 @@ def train_standalone(job: Job) -> StandaloneResult | None:
         }
         write_atomically(job.folder / "timings.json", to_json({"total_s": time.perf_counter() - started}))
         result: StandaloneResult = {
-            **result_of(job, "standalone", data, trainer.global_step, trainer.global_step),
+            **result_of(job, "standalone", data, passes=trainer.global_step, steps=trainer.global_step),
             "architecture": str(arch),
             "parameters": sum(p.numel() for p in module.network.parameters()),
             "metrics": metrics,

@@ -99,7 +99,7 @@ def train_supernet(job: Job) -> SupernetResult | None:
             ranking,
             MetricsFile(job.folder / "metrics.csv", passes),
         ]
-        trainer = fit(job, module, data, callbacks, logger)
+        trainer = fit(job, module, data, callbacks=callbacks, logger=logger)
         trained = time.perf_counter()
         n_here = evaluation.scorer.count_here()
         with counted("Ranking", n_here, config.trainer.progress_bar) as progress:
@@ -119,7 +119,7 @@ def train_supernet(job: Job) -> SupernetResult | None:
             headline = evaluation.headline
             picture = draw(job.folder / "ranking.png", evaluation, headline, scores[headline])
         subjects = evaluation.subjects
-        logger.ranking("final", subjects.names, reached.tolist(), subjects.truth.tolist(), picture)
+        logger.ranking("final", subjects.names, reached.tolist(), subjects.truth.tolist(), picture=picture)
         ended = time.perf_counter()
         write_atomically(
             job.folder / "timings.json",
@@ -127,7 +127,7 @@ def train_supernet(job: Job) -> SupernetResult | None:
         )
         table: Table | None = None if benchmark is None else {"name": config.benchmark.name, "sha256": benchmark.sha256}
         result: SupernetResult = {
-            **result_of(job, "train", data, trainer.global_step * passes, trainer.global_step),
+            **result_of(job, "train", data, passes=trainer.global_step * passes, steps=trainer.global_step),
             "evaluation": cast(EvaluationFacts, evaluation.record()),
             "benchmark": table,
             **cast(Ranked, summary),

@@ -153,7 +153,9 @@ def work(job: Job, worker: int, tasks: list[tuple[str, int]], show: Callable[[],
     space, data = configured(named.name, named._target_), data_module(job)  # a new process knows no target
     with quiet_lightning():
         for text, seed in tasks:
-            append_row(job.folder, train_one(job, data, space.parse(text), seed, [worker % gpus] if gpus else 1))
+            append_row(
+                job.folder, train_one(job, data, space.parse(text), seed=seed, devices=[worker % gpus] if gpus else 1)
+            )
             show()
     torch.set_num_threads(threads)
     return len(tasks)
@@ -285,6 +287,9 @@ def merge(job: Job, architectures: list[Any], data: Any) -> TableResult:
     steps = len(names) * len(seeds) * job.plan.protocol.epochs * len(data.loader())
     write_atomically(job.folder / "timings.json", to_json({"total_s": round(seconds, 1)}))
     facts.pop("cost_core_seconds")  # no result file holds a time
-    result: TableResult = {**result_of(job, "table", data, steps, steps), "metrics": {**facts, "table": out.name}}
+    result: TableResult = {
+        **result_of(job, "table", data, passes=steps, steps=steps),
+        "metrics": {**facts, "table": out.name},
+    }
     result = write_result(job.folder, result)
     return result

@@ -165,7 +165,9 @@ class Network(nn.Module):
                 "any stand-alone network, which cannot take their weights; train it from scratch (mode=standalone)"
             )
         device, dtype = next((p.device, p.dtype) for p in self.parameters())
-        network = type(self)(self.mapping, self.num_classes, self.in_channels, self.track, arch).to(device, dtype)
+        network = type(self)(self.mapping, self.num_classes, self.in_channels, track=self.track, arch=arch).to(
+            device, dtype
+        )
         tensors = dict(self.exported(arch))
         own = self.state_dict()
         state = {
@@ -182,7 +184,7 @@ def _counted(network: Any, arch: Any, shape: tuple[tuple[str, Any], ...]) -> tup
     wanted = dict(shape)
     mapping = Mapping(channels=wanted["channels"], layers=wanted["layers"], bn_affine=wanted["affine"])
     with torch.device("meta"):
-        built = network(mapping, wanted["num_classes"], wanted["in_channels"], False, arch)
+        built = network(mapping, wanted["num_classes"], wanted["in_channels"], track=False, arch=arch)
         images = torch.zeros(2, wanted["in_channels"], wanted["image_size"], wanted["image_size"])  # norms need two
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         built.eval()(images)

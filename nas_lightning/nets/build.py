@@ -36,7 +36,7 @@ def build_network(
     domain = get_space(space)
     domain.check_mapping(plan.mapping)
     network: Network = domain.network_class()(
-        plan.mapping, num_classes, in_channels, plan.protocol.track_running_stats, arch
+        plan.mapping, num_classes, in_channels, track=plan.protocol.track_running_stats, arch=arch
     )
     if plan.protocol.initialization == "kaiming_uniform":
         redraw_kernels(network)

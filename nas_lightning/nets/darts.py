@@ -87,7 +87,11 @@ class Separable(nn.Module):
     def exported(self, name: str, size: int) -> Iterator[tuple[str, Tensor]]:
         norm: Any = self.norms[str(size)]
         yield from conv_bn_tensors(
-            name, self.kernel(size), norm.affine(), norm.tracked() if norm.running_mean is not None else None, size
+            name,
+            self.kernel(size),
+            norm.affine(),
+            tracked=norm.tracked() if norm.running_mean is not None else None,
+            size=size,
         )
         pointwise: Any = self.pointwise[str(size)]
         yield f"{name}.pointwise.{size}.weights.1", pointwise(1)
@@ -101,9 +105,9 @@ class Place(nn.Module):
         sep = tuple(size for op, size in SEP_SIZE.items() if op in operations)
         dil = tuple(size for op, size in DIL_SIZE.items() if op in operations)
         if sep:
-            self.sep = nn.ModuleList([Separable(channels, sep, 1, mapping, track) for _ in range(2)])
+            self.sep = nn.ModuleList([Separable(channels, sep, 1, mapping=mapping, track=track) for _ in range(2)])
         if dil:
-            self.dil = Separable(channels, dil, 2, mapping, track)
+            self.dil = Separable(channels, dil, 2, mapping=mapping, track=track)
         if strided and SKIP in operations:
             self.skip = FactorizedReduce(channels, channels, mapping.bn_affine, track)
 
@@ -182,7 +186,9 @@ class Cell(nn.Module):
                     strided.add(place)
         self.places = nn.ModuleDict(
             {
-                place: Place(channels // self.part, frozenset(operations), place in strided, mapping, track)
+                place: Place(
+                    channels // self.part, frozenset(operations), place in strided, mapping=mapping, track=track
+                )
                 for place, operations in offered.items()
             }
         )
@@ -210,7 +216,7 @@ class Cell(nn.Module):
         for node in range(N_NODES):
             total: Tensor | None = None
             for source in range(N_INPUTS + node):
-                y = self.relaxed_edge(kind, edge, node, source, states[source], path)
+                y = self.relaxed_edge(kind, edge, node, source, x=states[source], path=path)
                 edge += 1
                 if y is not None:
                     total = y if total is None else total + y
@@ -230,7 +236,7 @@ class Cell(nn.Module):
 
         if self.part == 1:
             return path.mixture(kind, edge, operation)
-        return path.partial_mixture(kind, edge, x, self.part, stride, operation)
+        return path.partial_mixture(kind, edge, x, part=self.part, stride=stride, operation=operation)
 
     def empty(self, states: list[Tensor]) -> Tensor:
         """What a node without any input holds."""
@@ -250,7 +256,7 @@ class DartsNetwork(Network):
     def __init__(
         self, mapping: Mapping, num_classes: int, in_channels: int = 3, track: bool = False, arch: Any = None
     ) -> None:
-        super().__init__(mapping, num_classes, in_channels, track, arch)
+        super().__init__(mapping, num_classes, in_channels, track=track, arch=arch)
         mapping = self.mapping
         width = mapping.channels
         reductions = {mapping.layers // 3, 2 * mapping.layers // 3}
@@ -263,7 +269,18 @@ class DartsNetwork(Network):
             reduction = index in reductions
             width *= 2 if reduction else 1
             genotype = None if arch is None else (arch.reduce if reduction else arch.normal)
-            self.cells.append(Cell(before_last, last, width, reduction, reduced, mapping, track, genotype))
+            self.cells.append(
+                Cell(
+                    before_last,
+                    last,
+                    width,
+                    reduction=reduction,
+                    reduced_before=reduced,
+                    mapping=mapping,
+                    track=track,
+                    genotype=genotype,
+                )
+            )
             before_last, last, reduced = last, 4 * width, reduction
         self.classifier = new_linear(last, num_classes)
 

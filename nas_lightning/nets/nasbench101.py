@@ -81,7 +81,7 @@ class WidthBlock(nn.Module):
                 self.norms[str(size)] = BatchNorm(out_channels, mapping.bn_affine, track)
             else:
                 self.norms[str(size)] = WeightSharingBatchNorm(
-                    out_channels, n_inputs, mapping.wsbn, mapping.bn_affine, track
+                    out_channels, n_inputs, mapping.wsbn, affine=mapping.bn_affine, track=track
                 )
 
     def arguments(self, size: int, pattern: int) -> tuple[Any, tuple[int, ...]]:
@@ -120,7 +120,10 @@ class Place(nn.Module):
         self.mode = mapping.dynamic_channel
         blocks = widths if self.mode == "separate" else (full,)
         self.blocks = nn.ModuleDict(
-            {str(w): WidthBlock(w, wide_input or w, sizes, mapping, track, n_inputs) for w in blocks}
+            {
+                str(w): WidthBlock(w, wide_input or w, sizes, mapping=mapping, track=track, n_inputs=n_inputs)
+                for w in blocks
+            }
         )
 
     def cuts(self, width: int, draw: tuple[int, int]) -> tuple[Any, ChannelCut | None, ChannelCut | None]:
@@ -136,7 +139,7 @@ class Place(nn.Module):
 
     def forward(self, x: Tensor, size: int, width: int, pattern: int, draw: tuple[int, int]) -> Tensor:
         block, out_cut, in_cut = self.cuts(width, draw)
-        return block(x, size, pattern, out_cut, in_cut)
+        return block(x, size, pattern, out_cut=out_cut, in_cut=in_cut)
 
     def exported(
         self, name: str, size: int, width: int, pattern: int, draw: tuple[int, int]
@@ -145,7 +148,11 @@ class Place(nn.Module):
         norm, bank = block.arguments(size, pattern)
         tracked = norm.tracked(*bank, out_cut) if self.tracks(norm) else None
         yield from conv_bn_tensors(
-            f"{name}.blocks.{width}", block.kernel(size, out_cut, in_cut), norm.affine(*bank, out_cut), tracked, size
+            f"{name}.blocks.{width}",
+            block.kernel(size, out_cut, in_cut),
+            norm.affine(*bank, out_cut),
+            tracked=tracked,
+            size=size,
         )
 
     @staticmethod
@@ -169,19 +176,31 @@ class Cell(nn.Module):
                 outputs = mapping.dynamic_channel_outputs
                 full = -(-channels // outputs)
             for v in range(1, MAX_INTERIOR + 1):
-                self.vertices[str(v)] = Place(f"{key}.{v}", full, widths, (1, 3), mapping, track, n_inputs=v)
-                self.projections[str(v)] = Place(f"{key}.in{v}", full, widths, (1,), mapping, track, in_channels)
-            self.projections["out"] = Place(f"{key}.out", channels, (channels,), (1,), mapping, track, in_channels)
+                self.vertices[str(v)] = Place(
+                    f"{key}.{v}", full, widths, sizes=(1, 3), mapping=mapping, track=track, n_inputs=v
+                )
+                self.projections[str(v)] = Place(
+                    f"{key}.in{v}", full, widths, sizes=(1,), mapping=mapping, track=track, wide_input=in_channels
+                )
+            self.projections["out"] = Place(
+                f"{key}.out", channels, (channels,), sizes=(1,), mapping=mapping, track=track, wide_input=in_channels
+            )
             return
         asked, wires = vertex_widths(arch, channels), wiring(arch)
         for v, operation in enumerate(arch.operations, start=1):
             width = asked[v - 1]
             if operation in KERNEL_SIZE:
-                self.vertices[str(v)] = Place("", width, (width,), (KERNEL_SIZE[operation],), mapping, track)
+                self.vertices[str(v)] = Place(
+                    "", width, (width,), sizes=(KERNEL_SIZE[operation],), mapping=mapping, track=track
+                )
             if 0 in wires.sources[v - 1]:
-                self.projections[str(v)] = Place("", width, (width,), (1,), mapping, track, in_channels)
+                self.projections[str(v)] = Place(
+                    "", width, (width,), sizes=(1,), mapping=mapping, track=track, wide_input=in_channels
+                )
         if wires.through:
-            self.projections["out"] = Place("", channels, (channels,), (1,), mapping, track, in_channels)
+            self.projections["out"] = Place(
+                "", channels, (channels,), sizes=(1,), mapping=mapping, track=track, wide_input=in_channels
+            )
 
     def forward(self, x: Tensor, arch: Any, draw: tuple[int, int]) -> Tensor:
         widths, wires = vertex_widths(arch, self.channels), wiring(arch)
@@ -190,14 +209,14 @@ class Cell(nn.Module):
             width = widths[v - 1]
             total: Any = None
             for u in wires.sources[v - 1]:
-                y = self.projections[str(v)](x, 1, width, 0, draw) if u == 0 else tensors[u][:, :width]
+                y = self.projections[str(v)](x, 1, width, pattern=0, draw=draw) if u == 0 else tensors[u][:, :width]
                 total = y if total is None else total + y
             if operation == POOL:
                 tensors.append(F.max_pool2d(total, 3, 1, 1))
             else:
                 place = self.vertices[str(v)]
-                tensors.append(place(total, KERNEL_SIZE[operation], width, wires.patterns[v - 1], draw))
-        projected: Any = self.projections["out"](x, 1, self.channels, 0, draw) if wires.through else None
+                tensors.append(place(total, KERNEL_SIZE[operation], width, pattern=wires.patterns[v - 1], draw=draw))
+        projected: Any = self.projections["out"](x, 1, self.channels, pattern=0, draw=draw) if wires.through else None
         if not wires.outputs:
             return projected
         joined = torch.cat([tensors[v] for v in wires.outputs], dim=1)
@@ -209,13 +228,15 @@ class Cell(nn.Module):
             width = widths[v - 1]
             if operation in KERNEL_SIZE:
                 place: Any = self.vertices[str(v)]
-                yield from place.exported(f"vertices.{v}", KERNEL_SIZE[operation], width, wires.patterns[v - 1], draw)
+                yield from place.exported(
+                    f"vertices.{v}", KERNEL_SIZE[operation], width, pattern=wires.patterns[v - 1], draw=draw
+                )
             if 0 in wires.sources[v - 1]:
                 projection: Any = self.projections[str(v)]
-                yield from projection.exported(f"projections.{v}", 1, width, 0, draw)
+                yield from projection.exported(f"projections.{v}", 1, width, pattern=0, draw=draw)
         if wires.through:
             output: Any = self.projections["out"]
-            yield from output.exported("projections.out", 1, self.channels, 0, draw)
+            yield from output.exported("projections.out", 1, self.channels, pattern=0, draw=draw)
 
 
 class NB101Network(Network):
@@ -225,7 +246,7 @@ class NB101Network(Network):
         self, mapping: Mapping, num_classes: int, in_channels: int = 3, track: bool = False, arch: Any = None
     ) -> None:
         arch = None if arch is None else pruned(arch)
-        super().__init__(mapping, num_classes, in_channels, track, arch)
+        super().__init__(mapping, num_classes, in_channels, track=track, arch=arch)
         mapping = self.mapping
         width = mapping.channels
         if width < MAX_INTERIOR:
@@ -240,7 +261,7 @@ class NB101Network(Network):
         for index in range(3 * mapping.layers):
             if index and index % mapping.layers == 0:
                 width *= 2
-            self.cells.append(Cell(f"cell{index}", previous, width, mapping, track, arch))
+            self.cells.append(Cell(f"cell{index}", previous, width, mapping=mapping, track=track, arch=arch))
             previous = width
         self.classifier = new_linear(width, num_classes)
 

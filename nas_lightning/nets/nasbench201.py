@@ -108,11 +108,10 @@ class Cell(nn.Module):
         shared: dict[tuple[int, str], Tensor] = {}  # ReLU and pooling of a node, for all edges that read it
         for v, node in enumerate(nodes_of(operations), start=1):
             if prefix is None or v == 3 or not node.edges:
-                values.append(self.node(v, node, values, keys, shared, prefix))
+                values.append(self.node(v, node, values, keys=keys, shared=shared, prefix=prefix))
             else:
-                values.append(
-                    prefix.get(node.key, lambda v=v, node=node: self.node(v, node, values, keys, shared, prefix))  # type: ignore[misc]
-                )
+                make = partial(self.node, v, node, values, keys=keys, shared=shared, prefix=prefix)
+                values.append(prefix.get(node.key, make))
             keys.append(node.key)
         return torch.zeros_like(x) if values[3] is None else values[3]
 
@@ -129,9 +128,10 @@ class Cell(nn.Module):
         total: Tensor | None = None
         for u, operation, key in node.edges:
             if prefix is None or operation == SKIP:
-                y = self.edge(u, v, operation, values, keys, shared, prefix)
+                y = self.edge(u, v, operation, values=values, keys=keys, shared=shared, prefix=prefix)
             else:
-                y = prefix.get(key, lambda u=u, o=operation: self.edge(u, v, o, values, keys, shared, prefix))  # type: ignore[misc]
+                make = partial(self.edge, u, v, operation, values=values, keys=keys, shared=shared, prefix=prefix)
+                y = prefix.get(key, make)
             total = y if total is None else total + y
         return total
 
@@ -170,7 +170,7 @@ class Cell(nn.Module):
             total: Tensor | None = None
             for edge in range(len(EDGES)):
                 if EDGES[edge][1] == v:
-                    y = self.relaxed_edge(edge, values, read, shared, path)
+                    y = self.relaxed_edge(edge, values, read, shared=shared, path=path)
                     if y is not None:
                         total = y if total is None else total + y
             values.append(total)
@@ -193,12 +193,12 @@ class Cell(nn.Module):
                 return torch.zeros_like(read[0]) if path.scalars else None  # type: ignore[arg-type]
             if read[u] is None and op not in KERNEL_SIZE:
                 return torch.zeros_like(read[0]) if path.scalars else None  # type: ignore[arg-type]
-            return self.edge(u, v, op, read, [], shared, None)
+            return self.edge(u, v, op, values=read, keys=[], shared=shared, prefix=None)
 
         if self.part == 1:
             return path.mixture(0, edge, operation)
         x = values[u] if values[u] is not None else torch.zeros_like(values[0])  # type: ignore[arg-type]
-        return path.partial_mixture(0, edge, x, self.part, 1, operation)  # type: ignore[arg-type]
+        return path.partial_mixture(0, edge, x, part=self.part, stride=1, operation=operation)  # type: ignore[arg-type]
 
     def exported(self, operations: tuple[int, ...]) -> Iterator[tuple[str, Tensor]]:
         for edge, operation in zip(EDGES, operations, strict=True):
@@ -210,8 +210,8 @@ class Cell(nn.Module):
                     f"places.{edge[0]}-{edge[1]}",
                     place.kernel(size),
                     norm.affine(),
-                    norm.tracked() if norm.running_mean is not None else None,
-                    size,
+                    tracked=norm.tracked() if norm.running_mean is not None else None,
+                    size=size,
                 )
 
 
@@ -240,7 +240,7 @@ class NB201Network(Network):
     def __init__(
         self, mapping: Mapping, num_classes: int, in_channels: int = 3, track: bool = False, arch: Any = None
     ) -> None:
-        super().__init__(mapping, num_classes, in_channels, track, arch)
+        super().__init__(mapping, num_classes, in_channels, track=track, arch=arch)
         mapping = self.mapping
         width = mapping.channels
         self.stem = SharedKernel(width, in_channels, (3,))

@@ -55,9 +55,9 @@ class InvertedResidual(nn.Module):
         super().__init__()
         expansion, size = BLOCKS[operation]
         hidden = expansion * inputs
-        self.expand = ConvBN(inputs, hidden, 1, mapping, track)
-        self.depthwise = ConvBN(hidden, hidden, size, mapping, track, stride, groups=hidden)
-        self.project = ConvBN(hidden, outputs, 1, mapping, track)
+        self.expand = ConvBN(inputs, hidden, 1, mapping=mapping, track=track)
+        self.depthwise = ConvBN(hidden, hidden, size, mapping=mapping, track=track, stride=stride, groups=hidden)
+        self.project = ConvBN(hidden, outputs, 1, mapping=mapping, track=track)
         self.shortcut = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
@@ -68,10 +68,10 @@ class InvertedResidual(nn.Module):
 def block(operation: int, inputs: int, outputs: int, stride: int, mapping: Mapping, track: bool) -> nn.Module:
     """The block `operation` of a layer of this shape."""
     if operation in BLOCKS:
-        return InvertedResidual(inputs, outputs, stride, operation, mapping, track)
+        return InvertedResidual(inputs, outputs, stride, operation=operation, mapping=mapping, track=track)
     if stride == 1 and inputs == outputs:
         return nn.Identity()
-    return ConvBN(inputs, outputs, 1, mapping, track, stride)
+    return ConvBN(inputs, outputs, 1, mapping=mapping, track=track, stride=stride)
 
 
 class NBMacroNetwork(Network):
@@ -80,9 +80,9 @@ class NBMacroNetwork(Network):
     def __init__(
         self, mapping: Mapping, num_classes: int, in_channels: int = 3, track: bool = False, arch: Any = None
     ) -> None:
-        super().__init__(mapping, num_classes, in_channels, track, arch)
+        super().__init__(mapping, num_classes, in_channels, track=track, arch=arch)
         mapping, width = self.mapping, self.mapping.channels
-        self.stem = ConvBN(in_channels, width, 3, mapping, track, affine=mapping.affine_outside)
+        self.stem = ConvBN(in_channels, width, 3, mapping=mapping, track=track, affine=mapping.affine_outside)
         self.layers = nn.ModuleList()
         for stage in STAGES:
             for layer in stage:
@@ -91,11 +91,13 @@ class NBMacroNetwork(Network):
                 offered = range(len(OPERATIONS)) if arch is None else (arch.operations[layer],)
                 self.layers.append(
                     Candidates(
-                        lambda op, i=inputs, o=width, s=stride: block(op, i, o, s, mapping, track),  # type: ignore[misc]
+                        lambda op, i=inputs, o=width, s=stride: block(op, i, o, stride=s, mapping=mapping, track=track),  # type: ignore[misc]
                         offered,
                     )
                 )
-        self.last = ConvBN(width, HEAD * mapping.channels, 1, mapping, track, affine=mapping.affine_outside)
+        self.last = ConvBN(
+            width, HEAD * mapping.channels, 1, mapping=mapping, track=track, affine=mapping.affine_outside
+        )
         self.classifier = new_linear(HEAD * mapping.channels, num_classes)
 
     def features(self, x: Tensor, arch: Any = None, stages: list[Tensor] | None = None) -> Tensor:

@@ -77,9 +77,9 @@ class BatchNorm(nn.Module):
         if self.synchronised:
             return self.train_together(x, weight, bias, cut)
         if self.running_mean is None:
-            return F.batch_norm(x, None, None, weight, bias, training=True, eps=EPSILON)
+            return F.batch_norm(x, None, None, weight=weight, bias=bias, training=True, eps=EPSILON)
         mean, variance = self.tracked(cut)
-        out = F.batch_norm(x, mean, variance, weight, bias, training=True, momentum=MOMENTUM, eps=EPSILON)
+        out = F.batch_norm(x, mean, variance, weight=weight, bias=bias, training=True, momentum=MOMENTUM, eps=EPSILON)
         if cut is not None and not cut.is_view:  # `mean` and `variance` are copies that were moved
             cut.put(self.running_mean, mean)
             cut.put(self.running_var, variance)  # type: ignore[arg-type]
@@ -112,13 +112,13 @@ class BatchNorm(nn.Module):
         """Normalise by the statistics chosen for evaluation."""
         if self.statistics == "tracked":
             mean, variance = self.tracked(cut)
-            return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=EPSILON)
+            return F.batch_norm(x, mean, variance, weight=weight, bias=bias, training=False, eps=EPSILON)
         if self.statistics == "recalibrated":
             mean, variance = self.recalibrated()
-            return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=EPSILON)
+            return F.batch_norm(x, mean, variance, weight=weight, bias=bias, training=False, eps=EPSILON)
         if self.statistics == "collect":
             return self.collect(x, weight, bias)
-        return F.batch_norm(x, None, None, weight, bias, training=True, eps=EPSILON)
+        return F.batch_norm(x, None, None, weight=weight, bias=bias, training=True, eps=EPSILON)
 
     def collect(self, x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
         """Normalise one calibration batch by its own moments and add them to the pool.
@@ -127,7 +127,7 @@ class BatchNorm(nn.Module):
         """
         dtype = weight.dtype if weight is not None else torch.promote_types(x.dtype, torch.float32)
         mean, variance = torch.zeros(2, x.shape[1], dtype=dtype, device=x.device)
-        out = F.batch_norm(x, mean, variance, weight, bias, training=True, momentum=1.0, eps=EPSILON)
+        out = F.batch_norm(x, mean, variance, weight=weight, bias=bias, training=True, momentum=1.0, eps=EPSILON)
         count = x.numel() // x.shape[1]
         variance *= (count - 1) / count  # running variances are unbiased, moments are not
         if self.pool is None:
@@ -198,10 +198,10 @@ class WeightSharingBatchNorm(nn.Module):
             for bank in active:
                 if bank.running_mean is not None:
                     bank.track(x, cut)
-            return F.batch_norm(x, None, None, weight, bias, training=True, eps=EPSILON)
+            return F.batch_norm(x, None, None, weight=weight, bias=bias, training=True, eps=EPSILON)
         if active[0].statistics == "tracked":
             mean, variance = self.tracked(pattern, cut)
-            return F.batch_norm(x, mean, variance, weight, bias, training=False, eps=EPSILON)
+            return F.batch_norm(x, mean, variance, weight=weight, bias=bias, training=False, eps=EPSILON)
         return active[0].evaluate(x, weight, bias, cut)
 
 

@@ -79,7 +79,7 @@ def architecture_set(name: str | Path, space: Space[Any], benchmark: Table | Non
     text = str(name)
     if match := _RANDOM.fullmatch(text):
         n, raw, seed = int(match[1]), bool(match[2]), int(match[3])
-        return (_random_raw if raw else _random_unique)(text, n, seed, space, benchmark)
+        return (_random_raw if raw else _random_unique)(text, n, seed, space=space, table=benchmark)
     if match := _TOP.fullmatch(text):
         return _top(float(match[1]), space, benchmark)
     if text == "all":

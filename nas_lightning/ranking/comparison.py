@@ -65,7 +65,7 @@ def hierarchical_bootstrap(
         raise ValueError("predictions or truth hold NaN; remove these architectures from all seeds and settings alike")
     seeds, n = x.shape
     if n < 2 or seeds < 1:
-        return Difference(math.nan, math.nan, math.nan, level, math.nan, seeds, n)
+        return Difference(math.nan, math.nan, math.nan, level=level, p=math.nan, n_seeds=seeds, n_architectures=n)
 
     counts = np.vstack([np.ones((1, n), np.int64), resample_counts(n, replicates, seed)])
     taus = np.array([tau_of_counts(row, y, counts) for row in x])  # [seeds, 1 + replicates]
@@ -76,7 +76,7 @@ def hierarchical_bootstrap(
     drawn = resample_counts(seeds, replicates, seed + 1) / seeds  # [replicates, seeds]
     deviation = np.einsum("rs,sr->r", drawn, taus - centre)
     values = centre + _stretch(seeds, level) * deviation
-    return _difference(estimate, values, level, seeds, n)
+    return _difference(estimate, values, level, seeds=seeds, n=n)
 
 
 def _stretch(seeds: int, level: float) -> float:
@@ -91,11 +91,11 @@ def _stretch(seeds: int, level: float) -> float:
 def _difference(estimate: float, values: np.ndarray, level: float, seeds: int, n: int) -> Difference:
     values = values[~np.isnan(values)]
     if not len(values) or math.isnan(estimate):
-        return Difference(estimate, math.nan, math.nan, level, math.nan, seeds, n)
+        return Difference(estimate, math.nan, math.nan, level=level, p=math.nan, n_seeds=seeds, n_architectures=n)
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     # One is added above and below: a finite number of replicates never proves p = 0.
     p = 2 * (1 + min(int((values <= 0).sum()), int((values >= 0).sum()))) / (1 + len(values))
-    return Difference(estimate, float(low), float(high), level, min(1.0, p), seeds, n)
+    return Difference(estimate, float(low), float(high), level=level, p=min(1.0, p), n_seeds=seeds, n_architectures=n)
 
 
 def holm(p_values: ArrayLike) -> np.ndarray:
@@ -182,7 +182,7 @@ def factorial_effects(
     levels = {f: sorted({row[f] for row in settings} - {references[f]}) for f in factors}
     contrasts = [[(f, a)] for f in factors for a in levels[f]]
     contrasts += [[(f, a), (g, b)] for f, g in combinations(factors, 2) for a in levels[f] for b in levels[g]]
-    effects = (_contrast(table, factors, references, contrast, level) for contrast in contrasts)
+    effects = (_contrast(table, factors, references, contrast=contrast, level=level) for contrast in contrasts)
     return [effect for effect in effects if effect.matched]
 
 
@@ -215,4 +215,11 @@ def _contrast(
 
         half = float(t.ppf((1 + level) / 2, len(means) - 1) * means.std(ddof=1) / math.sqrt(len(means)))
     changes = tuple((f, references[f], a) for f, a in contrast)
-    return Effect(changes, estimate, estimate - half, estimate + half, len(means), sum(map(len, by_seed.values())))
+    return Effect(
+        changes,
+        estimate,
+        estimate - half,
+        high=estimate + half,
+        n_seeds=len(means),
+        matched=sum(map(len, by_seed.values())),
+    )

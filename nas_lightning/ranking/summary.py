@@ -104,7 +104,7 @@ def epoch_metrics(
         x = np.asarray(values, np.float64)
         if name == quality:
             flat[f"supernet_{quality}"] = metrics.supernet_accuracy(x)
-        record = ranking_record(x[keep], y[keep], ids.tolist(), top_k, threshold, quality=quality)
+        record = ranking_record(x[keep], y[keep], ids.tolist(), top_k=top_k, threshold=threshold, quality=quality)
         for key in ("kendall_tau", "spearman", "sparse_kendall_tau", "kendall_tau_top10pct"):
             flat[key if i == 0 else f"{key}_by_{name}"] = record[key]
         flat["final_search_performance" if i == 0 else f"final_search_performance_by_{name}"] = record[
@@ -159,8 +159,10 @@ def summarize(
     replicates = affordable_replicates(n) if replicates is None else replicates
 
     def record(values: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
-        found = ranking_record(values[rows], y[rows], ids[rows].tolist(), top_k, threshold, quality=quality)
-        interval = bootstrap_kendall_tau(values[rows], y[rows], replicates, LEVEL, seed)
+        found = ranking_record(
+            values[rows], y[rows], ids[rows].tolist(), top_k=top_k, threshold=threshold, quality=quality
+        )
+        interval = bootstrap_kendall_tau(values[rows], y[rows], replicates, level=LEVEL, seed=seed)
         found["kendall_tau_interval"] = {"low": interval.low, "high": interval.high}
         best = found["final_search_performance"]["best"]
         found["probability_beats_random"] = None

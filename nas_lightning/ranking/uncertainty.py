@@ -47,9 +47,9 @@ def percentile_interval(estimate: float, replicates: np.ndarray, level: float = 
         raise ValueError(f"a level of {level} is no probability between 0 and 1; 0.95 is usual")
     defined = replicates[~np.isnan(replicates)]
     if not len(defined) or math.isnan(estimate):
-        return Interval(estimate, math.nan, math.nan, level, len(defined))
+        return Interval(estimate, math.nan, math.nan, level=level, replicates=len(defined))
     low, high = np.quantile(defined, [(1 - level) / 2, (1 + level) / 2])
-    return Interval(float(estimate), float(low), float(high), level, len(defined))
+    return Interval(float(estimate), float(low), float(high), level=level, replicates=len(defined))
 
 
 @lru_cache(maxsize=4)
@@ -166,7 +166,9 @@ def noise_ceiling(seed_accuracies: ArrayLike, splits: int = 100, seed: int = 0) 
     for _ in range(splits):
         order = rng.permutation(values.shape[1])
         taus.append(kendall_tau(values[:, order[:half]].mean(axis=1), values[:, order[half : 2 * half]].mean(axis=1)))
-    return NoiseCeiling(float(np.mean(taus)), float(np.std(taus)), half, values.shape[1], splits, len(values))
+    return NoiseCeiling(
+        float(np.mean(taus)), float(np.std(taus)), half, seeds=values.shape[1], splits=splits, n=len(values)
+    )
 
 
 def proxy_ceiling(validation: ArrayLike, test: ArrayLike) -> float:

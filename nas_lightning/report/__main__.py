@@ -50,7 +50,7 @@ def build(
     tables.write_markdown(out / "ablation.md", conditions)
     tables.write_latex(out / "ablation.tex", conditions)
     gap.write_csv(out / "gap.csv", rows)
-    write_page(out, conditions, runs, remarks, clean(title), gaps=rows)
+    write_page(out, conditions, runs, remarks=remarks, title=clean(title), gaps=rows)
     return dict(Counter(run.status for run in runs))
 
 
@@ -73,7 +73,7 @@ def write_page(
     diagnosis, left_out = misranked(conditions, runs)
     drawn = [*figures.all_figures(conditions, runs), *([diagnosis] if diagnosis.panels else [])]
     write_pictures(out / "figures", drawn)
-    html = page.render(conditions, runs, drawn, [*remarks, *left_out], title, gaps, more)
+    html = page.render(conditions, runs, drawn, remarks=[*remarks, *left_out], title=title, gaps=gaps, more=more)
     write_atomically(out / "index.html", html.encode())
 
 
@@ -103,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for target in given.space:
             get_space(target)  # known by its name from here on
         with unpacked(given.folders) as folders:
-            counts = build(folders, given.out, given.title, given.replicates, given.folders)
+            counts = build(folders, given.out, given.title, replicates=given.replicates, shown=given.folders)
     except OSError as error:
         print(
             f"report: {given.out} cannot be written ({error.strerror or error}); choose another --out", file=sys.stderr

@@ -49,26 +49,26 @@ def against_cost(conditions: Sequence[Condition]) -> list[Figure]:
             conditions,
             "gap-tau",
             "Optimization gap against Kendall tau",
-            "Optimization gap (points)",
-            gap,
-            "How far the accuracy with shared weights lies below stand-alone training: whether better trained "
+            axis="Optimization gap (points)",
+            of=gap,
+            note="How far the accuracy with shared weights lies below stand-alone training: whether better trained "
             "super-nets rank better.",
         ),
         tau_against(
             conditions,
             "cost-passes",
             "Kendall tau against passes",
-            "Training passes (batches through one path)",
-            cost,
-            "FairNAS makes several passes a step: compare by passes as well as by epochs.",
+            axis="Training passes (batches through one path)",
+            of=cost,
+            note="FairNAS makes several passes a step: compare by passes as well as by epochs.",
         ),
         tau_against(
             conditions,
             "cost-seconds",
             "Kendall tau against seconds",
-            "Wall seconds of the run",
-            lambda run: run.seconds,
-            "Seconds compare runs of one machine.",
+            axis="Wall seconds of the run",
+            of=lambda run: run.seconds,
+            note="Seconds compare runs of one machine.",
         ),
     ]
 

@@ -52,7 +52,7 @@ def line_panels(lines: Sequence[Line], axes: Axes, title: str, level: tuple[floa
         return []
     note = "" if level is None else f"Dashed: {level[1]}."
     if len(lines) <= FEW:
-        return [_panel(lines, [], axes, title, level, "", note)]
+        return [_panel(lines, [], axes, title=title, level=level, group="", note=note)]
     groups = dict.fromkeys(line.group for line in lines if not line.reference)
     found = []
     for group in groups:
@@ -61,7 +61,9 @@ def line_panels(lines: Sequence[Line], axes: Axes, title: str, level: tuple[floa
             chosen = shown[part : part + len(SERIES)]
             rest = [line for line in lines if line not in chosen]
             heading = group or ", ".join(line.name for line in chosen)
-            found.append(_panel(chosen, rest, axes, heading.replace("_", " "), level, title, note))
+            found.append(
+                _panel(chosen, rest, axes, title=heading.replace("_", " "), level=level, group=title, note=note)
+            )
     return found
 
 
@@ -198,4 +200,12 @@ def _over_seeds(curves: Sequence[dict[float, float]], name: str, group: str, ref
     if not common:
         return None
     low, high = values.min(axis=0).tolist(), values.max(axis=0).tolist()
-    return Line(f"{name} ({len(curves)})", common, np.median(values, axis=0).tolist(), low, high, group, reference)
+    return Line(
+        f"{name} ({len(curves)})",
+        common,
+        np.median(values, axis=0).tolist(),
+        low=low,
+        high=high,
+        group=group,
+        reference=reference,
+    )

@@ -122,7 +122,7 @@ def rank_architectures(
     for name, column in values.items():
         if column.shape != (len(chosen),):
             raise UserError(f"{name} has {column.size} scores, and there are {len(chosen)} architectures")
-    found = Scores(space, chosen, [space.format(arch) for arch in chosen], values, [])
+    found = Scores(space, chosen, [space.format(arch) for arch in chosen], predictors=values, remarks=[])
     from nas_lightning.report.scores import truth_of
 
     return Ranking(summary_of(found, table, top_k), found, truth_of(found, table))

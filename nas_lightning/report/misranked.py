@@ -131,7 +131,9 @@ def panel(space: str, names: Sequence[str], errors: np.ndarray, title: str, grou
     size = f"mean absolute rank error {np.abs(errors).mean():.1f} points, n = {len(errors)}"
     shares = ", ".join(f"{p.name} {100 * share:.0f} %" for share, p in by_share[:5])
     note = f"Share of the errors' variance that a property explains: {shares}."
-    return Panel(f"{title}: {size}", _chart(), {"rows": columns, "zero": {"x": [0]}}, group, title, note)
+    return Panel(
+        f"{title}: {size}", _chart(), {"rows": columns, "zero": {"x": [0]}}, group=group, choice=title, note=note
+    )
 
 
 _ROWS = 36
@@ -172,7 +174,7 @@ def misranked(conditions: Sequence[Condition], runs: Sequence[Run] = ()) -> tupl
             return
         errors = rank_errors(found["predictions"], found["truth"])
         try:
-            panels.append(panel(space, found["names"], errors, title, group))
+            panels.append(panel(space, found["names"], errors, title=title, group=group))
         except (ArchitectureError, SpaceError) as error:  # a space that this version does not know
             remarks.append(
                 f"{where} takes no part in the diagnosis of mis-ranked architectures: {cut(str(error), 200)}"
@@ -182,12 +184,12 @@ def misranked(conditions: Sequence[Condition], runs: Sequence[Run] = ()) -> tupl
         for setting in condition.settings:
             seeds = f"{len(setting.runs)} seeds averaged" if len(setting.runs) > 1 else f"seed {setting.runs[0].seed}"
             found = common([run.ranking for run in setting.runs])
-            add(condition.label, f"{setting.name}, {seeds}", condition.space, found, setting.runs[0].shown)
+            add(condition.label, f"{setting.name}, {seeds}", condition.space, found=found, where=setting.runs[0].shown)
     for run in runs:
         if run.status == COMPLETE and run.kind == "evaluation":
             group = f"mode=evaluate, {run.shown.rsplit('/', 1)[-1]}"
             for name, table in run.predictions.items():
-                add(group, name, str(run.result["space"]), common([table]), run.shown)
+                add(group, name, str(run.result["space"]), found=common([table]), where=run.shown)
     figure = Figure(
         "misranked",
         "Which architectures are mis-ranked",

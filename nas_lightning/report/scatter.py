@@ -100,9 +100,9 @@ def ranking_panels(
     full = f"{title}: {said}" if title else said
     return [
         Panel(full, _chart(label, f"Stand-alone {quality.label}", len(x) > DENSE, False),
-              _data(edge, reached, ids, top), group, title, note),
+              _data(edge, reached, ids, top), group=group, choice=title, note=note),
         Panel(full, _chart(by_rank, f"Rank by stand-alone {quality.title}", len(x) > DENSE, True),
-              _data(*ranks, ids, top), group, title),
+              _data(*ranks, ids, top), group=group, choice=title),
     ]  # fmt: skip
 
 

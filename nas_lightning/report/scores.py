@@ -101,7 +101,7 @@ def common_scores(files: Sequence[ScoreFile], space: Space[Any], lower_is_better
         if len(table) > len(names):
             remarks.append(f"{title} scores {len(table)} architectures, of which {len(names)} are common to all files")
     found = {title: np.array([table[name] for name in names]) for title, table in tables.items()}
-    return Scores(space, [parsed[name] for name in names], names, found, remarks)
+    return Scores(space, [parsed[name] for name in names], names, predictors=found, remarks=remarks)
 
 
 def summary_of(scores: Scores, table: Benchmark, top_k: int | None = None) -> dict[str, Any]:
@@ -203,7 +203,12 @@ def write_report(
     sections.append(("top", "Top of the space", _top_table(scores, truth, int(summary["evaluated"]["top_k"]))))
     run = checked(read_run(out, out.name))
     write_page(
-        out, [], [run], scores.remarks, title or f"Scores on {scores.space.name}, {table.dataset}", more=sections
+        out,
+        [],
+        [run],
+        remarks=scores.remarks,
+        title=title or f"Scores on {scores.space.name}, {table.dataset}",
+        more=sections,
     )
     return result
 
@@ -367,7 +372,9 @@ def main(arguments: Sequence[str]) -> int:
         content = hashlib.sha256(table.sha256.encode())
         for file in given.files:
             content.update(hashlib.sha256(Path(file).read_bytes()).digest())
-        result = write_report(Path(given.out), scores, table, content.hexdigest(), given.title, given.top_k)
+        result = write_report(
+            Path(given.out), scores, table, digest=content.hexdigest(), title=given.title, top_k=given.top_k
+        )
     except OSError as error:
         print(
             f"report: {given.out} cannot be written ({error.strerror or error}); choose another --out", file=sys.stderr

@@ -51,7 +51,7 @@ def search_curves(runs: Sequence[Run]) -> Figure:
         best, source = _best(every)
         smallest = 0.01
         lines = [_held(g, "incumbent_truth", name, (best, smallest)) for name, g in sorted(algorithms.items())]
-        axes = Axes(x, "Regret of the incumbent (points)", True, True, True)
+        axes = Axes(x, "Regret of the incumbent (points)", True, log_x=True, log_y=True)
         note = f"{title}: best {100 * best:.2f} %, {source}"
         panels += line_panels([v for v in lines if v], axes, note)
     return Figure(
@@ -110,7 +110,7 @@ def _held(runs: Sequence[Run], column: str, name: str, regret: tuple[float, floa
         held = np.maximum(100 * (regret[0] - held), regret[1])
     low, middle, high = np.percentile(held, [25, 50, 75], axis=0)
     label = f"{name} ({len(curves)})"
-    return Line(label, grid.tolist(), middle.tolist(), low.tolist(), high.tolist(), name)
+    return Line(label, grid.tolist(), middle.tolist(), low=low.tolist(), high=high.tolist(), group=name)
 
 
 def fronts(runs: Sequence[Run]) -> Figure:

@@ -235,7 +235,7 @@ def _condition(about: dict[str, Any], runs: list[Run]) -> Condition:
     for setting in settings:
         setting.runs.sort(key=lambda run: (run.seed, str(run.path)))
         _once(setting)
-    return Condition(about["space"], about["dataset"], "", about, settings)
+    return Condition(about["space"], about["dataset"], "", about=about, settings=settings)
 
 
 def _once(setting: Setting) -> None:

@@ -164,7 +164,7 @@ def checked(run: Run) -> Run:
         _ = run.epochs, run.seconds
         _ = run.search if run.kind == "search" else run.ranking if run.kind == "train" else run.predictions
     except ValueError as error:
-        return Run(run.path, FAILED, str(error), run.result, run.shown)
+        return Run(run.path, FAILED, str(error), result=run.result, shown=run.shown)
     return run
 
 
@@ -201,7 +201,7 @@ def read_run(path: Path, shown: str = "") -> Run:
     """The run in `path` with its status; a complete result outweighs an error.txt that an earlier attempt left."""
 
     def run(status: str, reason: str, result: dict[str, Any] | None = None) -> Run:
-        return Run(path, status, reason, result or {}, shown)
+        return Run(path, status, reason, result=result or {}, shown=shown)
 
     file = path / RESULT
     if file.is_file():

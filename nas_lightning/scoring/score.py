@@ -197,7 +197,15 @@ def score(
     try:
         with torch.inference_mode(), mixed_precision(precision, device), preserved_statistics(network) as norms:
             if statistics == "recalibrate":
-                _recalibrated(network, norms, architectures, order, passes, calibration, progress)
+                _recalibrated(
+                    network,
+                    norms,
+                    architectures,
+                    order=order,
+                    passes=passes,
+                    calibration=calibration,
+                    progress=progress,
+                )
             else:
                 set_statistics(norms, statistics)
                 _sharing(network, order, passes, progress)

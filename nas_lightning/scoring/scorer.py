@@ -132,15 +132,15 @@ class Scorer:
                 self.folder,
                 n,
                 lambda: {**self.key(module.network, batches, calibration, probe), **self._extra(slow)},
-                rank,
-                self.label,
-                width,
+                rank=rank,
+                label=self.label,
+                width=width,
             )
             for note in partial.notes:
                 log.warning("%s.", note)
             if partial.resumed:
                 log.warning("%d of %d architectures are scored already (%s).", partial.resumed, n, partial.path.name)
-        own = score_in_chunks(score_some, n, partial, progress, rank, size, width)
+        own = score_in_chunks(score_some, n, partial, progress=progress, rank=rank, world_size=size, width=width)
         values = summed(own, device)
         scores = {name: values[:, i].copy() for i, name in enumerate(names)}
         if every_score:

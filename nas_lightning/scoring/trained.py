@@ -89,7 +89,7 @@ def find_trained(given: Any) -> list[Trained]:
     recipes = [(run or {}).get("recipe") for run in runs]
     labels = checkpoint_labels([identity["seed"] for _, identity, _ in read], recipes)
     return [
-        Trained(file, label, identity, weights, data_of(file, run))
+        Trained(file, label, identity, weights_sha256=weights, data=data_of(file, run))
         for (file, identity, weights), run, label in zip(read, runs, labels, strict=True)
     ]
 

@@ -70,9 +70,9 @@ def benchmark_objective(
     guides = [metric for metric in ("validation_accuracy", "validation_score") if metric in known]
     value = value or (guides[0] if guides else table.default_metric)
     truth = truth or table.default_metric
-    guide = _guide(table, value, truth, fidelity, epochs)
+    guide = _guide(table, value, truth, fidelity=fidelity, epochs=epochs)
     reported = _reported(table, truth, guide)
-    costs = _costs(table, guide, value, epochs, cost_unit)
+    costs = _costs(table, guide, value, epochs=epochs, unit=cost_unit)
     columns = _measured(table, measures, settings, measures_from)
     complete = np.isfinite(reported) & np.isfinite(guide.values).all(axis=1)
     for column in (*columns.values(), *([] if costs is None else costs.T)):
@@ -94,8 +94,10 @@ def benchmark_objective(
         searched,
         find,
         guide.values,
-        np.where(complete, reported, np.nan),
-        Fidelities(guide.unit, guide.levels, continuous=guide.levels == tuple(range(1, len(guide.levels) + 1))),
+        truth=np.where(complete, reported, np.nan),
+        fidelities=Fidelities(
+            guide.unit, guide.levels, continuous=guide.levels == tuple(range(1, len(guide.levels) + 1))
+        ),
         costs=costs,
         cost_unit=cost_unit,
         measures=columns,

@@ -90,7 +90,9 @@ def maximise(
     found = get_space(space)
     objective = FunctionObjective(function, found)
     target = algorithm if "." in algorithm else None
-    asked = make_algorithm(algorithm.rsplit(".", 1)[-1], found, objective.fidelities, seed, settings, target=target)
+    asked = make_algorithm(
+        algorithm.rsplit(".", 1)[-1], found, objective.fidelities, seed=seed, settings=settings, target=target
+    )
     budget = Budget("evaluations", evaluations)
     asked.fit_budget(budget)
     records = Search(asked, objective, budget).run()

@@ -98,10 +98,10 @@ def run_search(
         plan.algorithm,
         objective.space,
         objective.fidelities,
-        plan.seed,
-        plan.settings,
-        plan.single_fidelity,
-        plan.target,
+        seed=plan.seed,
+        settings=plan.settings,
+        single_fidelity=plan.single_fidelity,
+        target=plan.target,
     )
     algorithm.fit_budget(plan.budget)
     if weak is not None and not algorithm.takes_weak_labels:
@@ -126,13 +126,13 @@ def run_search(
                 "architectures": len(labels.architectures),
                 "scores": list(labels.scores),
             }
-        search = _search_in(folder, plan, objective, algorithm, digest, progress)
+        search = _search_in(folder, plan, objective, algorithm=algorithm, digest=digest, progress=progress)
         timings = {"search_s": time.perf_counter() - started, "evaluated_by_this_process": search.evaluated}
         remove_leftovers(folder)
         with holding(folder):  # of several processes one concludes: that may mean real training
             result = finished_result(folder, digest)
             if result is None:
-                result, table = _conclude(plan, objective, algorithm, search, digest, about)
+                result, table = _conclude(plan, objective, algorithm, search=search, digest=digest, about=about)
                 timings["total_s"] = time.perf_counter() - started
                 write_atomically(folder / "search.csv", table.encode())
                 write_atomically(folder / "timings.json", to_json(timings))
@@ -199,7 +199,7 @@ def _conclude(
         "cost": {"unit": plan.budget.unit, "budget": plan.budget.amount, "spent": records[-1].spent},
     }
     return cast("dict[str, Any]", result), search_csv(
-        records, truths, plan.seed, plan.algorithm, objective.space.format
+        records, truths, plan.seed, algorithm=plan.algorithm, format_architecture=objective.space.format
     )
 
 

@@ -36,7 +36,7 @@ def darts_cost(
             size = half(size)
         for node in arch.reduce if reduction else arch.normal:
             for op, source in node:
-                _operation(cost, op, width, size * size, reduction and source < 2)
+                _operation(cost, op, width, pixels=size * size, strided=reduction and source < 2)
         before_last, last, reduced = last, 4 * width, reduction
     cost.linear(last, num_classes)
     return int(cost.params), int(cost.macs)
@@ -46,6 +46,6 @@ def _operation(cost: Cost, op: int, width: int, pixels: int, strided: bool) -> N
     if op >= 4:
         kernel, times = (5 if op % 2 else 3), (2 if op < 6 else 1)
         cost.depthwise(width, kernel, pixels, times)
-        cost.conv(width, width, 1, pixels, times)
+        cost.conv(width, width, 1, pixels=pixels, times=times)
     elif op == 3 and strided:
         cost.conv(width, width, 1, pixels)

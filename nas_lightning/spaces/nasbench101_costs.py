@@ -60,7 +60,7 @@ def nasbench101_cost(
                     outputs, size = 2 * outputs, size // 2
                 widths = nasbench101_widths(n, edges, outputs)
                 for _ in range(layers):
-                    _cell(cost, n, edges, ops, widths, inputs, outputs, size * size)
+                    _cell(cost, n, edges, ops=ops, widths=widths, inputs=inputs, outputs=outputs, pixels=size * size)
                     inputs = outputs
             cost.linear(outputs, num_classes)
             params[rows], macs[rows] = cost.params, cost.macs
@@ -72,7 +72,7 @@ def _cell(
 ) -> None:
     for v in range(n - 2):
         width = widths[:, v]
-        cost.conv(inputs, width, 1, pixels, edges[:, 0, v + 1])  # projection of the cell input
-        cost.conv(width, width, 3, pixels, (ops[:, v] == 0).astype(np.int64))
-        cost.conv(width, width, 1, pixels, (ops[:, v] == 1).astype(np.int64))
-    cost.conv(inputs, outputs, 1, pixels, edges[:, 0, n - 1])
+        cost.conv(inputs, width, 1, pixels=pixels, times=edges[:, 0, v + 1])  # projection of the cell input
+        cost.conv(width, width, 3, pixels=pixels, times=(ops[:, v] == 0).astype(np.int64))
+        cost.conv(width, width, 1, pixels=pixels, times=(ops[:, v] == 1).astype(np.int64))
+    cost.conv(inputs, outputs, 1, pixels=pixels, times=edges[:, 0, n - 1])

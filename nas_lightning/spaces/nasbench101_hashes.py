@@ -80,7 +80,7 @@ def _hash_chunk(task: tuple[int, np.ndarray, np.ndarray]) -> np.ndarray:
     state = first[inverse.reshape(count, n)]  # [cell, vertex, 16]
     into = np.ascontiguousarray(adjacency.transpose(0, 2, 1))  # [cell, vertex, its sources]
     for _ in range(n):
-        state = _round(state, into, adjacency, n_sources.reshape(-1), n_targets.reshape(-1))
+        state = _round(state, into, adjacency, n_sources=n_sources.reshape(-1), n_targets=n_targets.reshape(-1))
     text = np.take_along_axis(_hexadecimal(state), _order(state)[:, :, None], 1)
     # str() of the sorted list of hashes: ['…', '…']
     quoted = np.full((count, n, 36), ord("'"), np.uint8)

@@ -168,8 +168,8 @@ def nasbench201_cost(
             cost.conv(2 * width, 2 * width, 3, size * size)
             cost.conv(width, 2 * width, 1, size * size, norm=False)
             width *= 2
-        cost.conv(width, width, 1, size * size, layers * pointwise)
-        cost.conv(width, width, 3, size * size, layers * conv)
+        cost.conv(width, width, 1, pixels=size * size, times=layers * pointwise)
+        cost.conv(width, width, 3, pixels=size * size, times=layers * conv)
     cost.norm(width)
     cost.linear(width, num_classes)
     return cost.params, cost.macs

@@ -59,12 +59,12 @@ def macro_cost(
             for op, (expansion, kernel) in BLOCKS.items():
                 times = (operations[:, layer] == op).astype(np.int64)
                 hidden = expansion * inputs
-                cost.conv(inputs, hidden, 1, entering * entering, times)
+                cost.conv(inputs, hidden, 1, pixels=entering * entering, times=times)
                 cost.depthwise(hidden, kernel, size * size, times)
                 cost.norm(hidden, times)
-                cost.conv(hidden, width, 1, size * size, times)
+                cost.conv(hidden, width, 1, pixels=size * size, times=times)
             if first:
-                cost.conv(inputs, width, 1, size * size, (operations[:, layer] == 0).astype(np.int64))
+                cost.conv(inputs, width, 1, pixels=size * size, times=(operations[:, layer] == 0).astype(np.int64))
     cost.conv(width, HEAD * channels, 1, size * size)
     cost.linear(HEAD * channels, num_classes)
     return cost.params, cost.macs - num_classes

@@ -86,7 +86,7 @@ class AdaptiveSweep(StudySweep):
             print("This was a dry run: nothing was started, nothing was written.")
             return []
         with held_journal(folder / JOURNAL):
-            return self._propose_and_run(name, folder / JOURNAL, planner, fixed, seeds, space)
+            return self._propose_and_run(name, folder / JOURNAL, planner, fixed=fixed, seeds=seeds, space=space)
 
     def _propose_and_run(
         self, name: str, journal: Path, planner: Planner, fixed: list[str], seeds: list[str], space: dict[str, Any]
@@ -107,7 +107,9 @@ class AdaptiveSweep(StudySweep):
         jobs: list[Job] = []
         try:
             while (missing := self.trials - len(_told(study, space))) > 0:
-                jobs += self._run_batch(study, planner, min(missing, self.parallel), fixed, seeds, space)
+                jobs += self._run_batch(
+                    study, planner, min(missing, self.parallel), fixed=fixed, seeds=seeds, space=space
+                )
         finally:  # also when Ctrl-C or SIGTERM ends the sweep
             if jobs:
                 summary.print_summary(list(dict.fromkeys(jobs)), 0)  # settings may be proposed twice

@@ -35,11 +35,11 @@ def train_seconds(job: Job) -> float | None:
         plan,
         config.space.name,
         n_train,
-        data.image_size or side,
-        (architectures or 0) * max(1, passes),
-        min(held_out, evaluation.images or held_out),
-        H100 if visible_gpus() and config.trainer.accelerator != "cpu" else CPU_CORE,
-        evaluation.batch_size,
+        image_size=data.image_size or side,
+        n_eval_architectures=(architectures or 0) * max(1, passes),
+        n_eval_images=min(held_out, evaluation.images or held_out),
+        throughput=H100 if visible_gpus() and config.trainer.accelerator != "cpu" else CPU_CORE,
+        eval_batch_size=evaluation.batch_size,
     )
     if mode == "standalone":
         return found["training_s"]

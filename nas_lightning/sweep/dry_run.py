@@ -18,7 +18,15 @@ def dry_run(cfg: DictConfig) -> None:
     """Print what the command would do. Starts nothing, writes nothing."""
     found = describe(cfg)
     typed = tuple(HydraConfig.get().overrides.task)
-    job = Job(typed, " ".join(typed), found.folder, found.seconds, found.refusal, refused_folder(cfg), cfg.force)
+    job = Job(
+        typed,
+        " ".join(typed),
+        found.folder,
+        seconds=found.seconds,
+        refusal=found.refusal,
+        refused_folder=refused_folder(cfg),
+        force=cfg.force,
+    )
     summary.print_jobs([job], 1)
     print(f"Run folder: {job.folder}")
     if found.refusal is not None:

@@ -47,8 +47,17 @@ class Throughput:
 # NAS-Bench-201 at C = 16, N = 5, batch 64 (241 ms) and at C = 8, N = 1, batch 128 (65 ms), which it gives within 15 %;
 # spaces whose operations reach less of these rates hold a correction (`Space.cell_work`). The GPU's rates are
 # guesses from its data sheet.
-CPU_CORE = Throughput("one core of an AMD EPYC at 2.6 GHz (AVX-512)", 60e9, 3.0e9, 25e-6, 1e-3, True)
-H100 = Throughput("one H100, bf16, on paper", 60e12, 50e9, 8e-6, 2e-3, False)
+CPU_CORE = Throughput(
+    "one core of an AMD EPYC at 2.6 GHz (AVX-512)",
+    60e9,
+    3.0e9,
+    seconds_per_operation=25e-6,
+    seconds_per_step=1e-3,
+    measured=True,
+)
+H100 = Throughput(
+    "one H100, bf16, on paper", 60e12, 50e9, seconds_per_operation=8e-6, seconds_per_step=2e-3, measured=False
+)
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,12 @@ def shape_of(plan: Plan, space: str, image_size: int) -> tuple[Shape, Shape, int
     """Work per image of a trained and of a scored architecture, and paths per step."""
     mapping, protocol = plan.mapping, plan.protocol
     trained, scored, paths = _mean_macs(
-        space, mapping, protocol.sampling, protocol.paths_per_step, protocol.tournament, image_size
+        space,
+        mapping,
+        protocol.sampling,
+        paths=protocol.paths_per_step,
+        tournament=protocol.tournament,
+        image_size=image_size,
     )
     elements, operations = _maps(space, mapping, image_size)
     return Shape(trained, elements, operations), Shape(scored, elements, operations), paths

@@ -115,16 +115,16 @@ def convert(
             kind,
             source,
             progress,
-            space,
-            dataset,
-            architecture,
-            columns or {},
-            accuracy,
-            metric,
-            percent,
-            seeds,
-            memory_gb,
-            curves,
+            space=space,
+            dataset=dataset,
+            architecture=architecture,
+            columns=columns or {},
+            accuracy=accuracy,
+            metric=metric,
+            percent=percent,
+            seeds=seeds,
+            memory_gb=memory_gb,
+            curves=curves,
         )
         progress(size_of(source))
     entry = KNOWN.get(_REGISTERED.get(kind, ""))
@@ -215,5 +215,10 @@ def _read(
     from nas_lightning.benchmarks.convert import plain
 
     if kind == "genotypes":
-        return *plain.read_genotypes(source, dataset, accuracy, percent, metric, seeds), None, {}, "darts_nds"
-    return *plain.read(source, space, dataset, architecture, columns, seeds), None, {}, space
+        return (
+            *plain.read_genotypes(source, dataset, accuracy, percent=percent, metric=metric, seeds=seeds),
+            None,
+            {},
+            "darts_nds",
+        )
+    return *plain.read(source, space, dataset, architecture=architecture, mapping=columns, seeds=seeds), None, {}, space

@@ -144,8 +144,8 @@ def _columns(grids: dict[int, _Grid], params: np.ndarray) -> list[Column]:
                         np.ascontiguousarray(values[:, :, h, f]),
                         name,
                         "cifar10",
-                        epochs,
-                        "seeds",
+                        epochs=epochs,
+                        kind="seeds",
                         seeds="3",
                         split=split,
                     )

@@ -61,10 +61,14 @@ class _Collector:
                     accuracies = run["eval_acc1es"]
                     key = f"{split}@{run['epochs'] - 1}"
                     if key in accuracies:
-                        self._put(dataset, f"{name}_accuracy", epochs, index, float(accuracies[key]) / 100)
+                        self._put(dataset, f"{name}_accuracy", epochs, index, value=float(accuracies[key]) / 100)
                 if self.with_curves and epochs == 200 and seeds.get(official):
                     self._curve(
-                        dataset, f"{name}_accuracy", index, split, [results[official, seed] for seed in seeds[official]]
+                        dataset,
+                        f"{name}_accuracy",
+                        index,
+                        split=split,
+                        runs=[results[official, seed] for seed in seeds[official]],
                     )
             for dataset, official in _TRAINED.items():
                 for seed in sorted(seeds.get(official, ())):
@@ -76,13 +80,13 @@ class _Collector:
         self.curves.setdefault((dataset, quantity), {})[index] = (np.mean(each, 0) / 100).astype(np.float32)
 
     def _training(self, dataset: str, epochs: int, index: int, run: Mapping[str, Any]) -> None:
-        self._put(dataset, "train_accuracy", epochs, index, float(run["train_acc1es"][run["epochs"] - 1]) / 100)
+        self._put(dataset, "train_accuracy", epochs, index, value=float(run["train_acc1es"][run["epochs"] - 1]) / 100)
         times = run.get("train_times")
         if times:
-            self._put(dataset, "train_seconds", epochs, index, float(sum(times.values())))
+            self._put(dataset, "train_seconds", epochs, index, value=float(sum(times.values())))
         latency = run.get("latency")
         if latency and epochs == 200:
-            self._put(dataset, "official_latency_ms", 200, index, 1000 * sum(latency) / len(latency))
+            self._put(dataset, "official_latency_ms", 200, index, value=1000 * sum(latency) / len(latency))
         self.costs.setdefault((dataset, "params"), {})[index] = float(run["params"]) * 1e6
         self.costs.setdefault((dataset, "macs"), {})[index] = float(run["flop"]) * 1e6
 
@@ -104,8 +108,8 @@ class _Collector:
                     table,
                     quantity,
                     dataset,
-                    epochs,
-                    "seeds",
+                    epochs=epochs,
+                    kind="seeds",
                     seeds=f"up to {width}",
                     note="given in percent, divided by 100" if quantity.endswith("accuracy") else None,
                 )

@@ -51,7 +51,7 @@ def _columns(names: list[str], runs: np.ndarray, params: np.ndarray, flops: np.n
     # mean_acc of the file is the mean of the same three runs
     return encode(space, [space.parse(name) for name in names]), [
         Column(runs.mean(1) / 100, "test_accuracy", "cifar10", 50, seeds="3", note=_NOTE),
-        Column(runs / 100, "test_accuracy", "cifar10", 50, "seeds", note=_NOTE),
+        Column(runs / 100, "test_accuracy", "cifar10", epochs=50, kind="seeds", note=_NOTE),
         Column(params.astype(np.int64), "params", "cifar10", note=_COUNT),
         Column(flops.astype(np.int64), "macs", "cifar10", note=f"{_COUNT} of FLOPs"),
     ]

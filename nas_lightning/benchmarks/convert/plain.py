@@ -119,7 +119,7 @@ def read(
         name, _, unit = (theirs, "", "") if theirs in data else theirs.partition(":")
         if unit not in ("", "percent"):
             raise BenchmarkError(f"{unit!r} is no unit of a mapping; use {_MAPPED}")
-        numbers[ours] = _numbers(_take(data, name, path), name, ours, unit, path)
+        numbers[ours] = _numbers(_take(data, name, path), name, ours, unit=unit, path=path)
     empty = np.flatnonzero(np.all([np.isnan(values) for values in numbers.values()], axis=0))
     if len(empty):
         raise BenchmarkError(f"row {empty[0] + 1} of {path} has no number in {', '.join(mapping)}; remove the row")
@@ -169,4 +169,4 @@ def read_genotypes(
             f"{path} has none of the columns {', '.join(_GENOTYPE_KEYS)}; it has {', '.join(data) or 'none'}"
         )
     mapping = {metric: f"{accuracy}:percent" if percent else accuracy}
-    return read(path, "darts_nds", dataset, name, mapping, seeds)
+    return read(path, "darts_nds", dataset, architecture=name, mapping=mapping, seeds=seeds)

@@ -391,7 +391,7 @@ class _Machine:
                 return found
             else:
                 self.position = position
-                self.seldom(code, stack, marks, group, put, get)
+                self.seldom(code, stack, marks, group=group, put=put, get=get)
                 position, buffer = self.position, self.buffer
                 safe = len(buffer) - 16
 

@@ -30,7 +30,12 @@ class GradientBoosting(Ranker):
     def _fit(self, features: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> None:
         targets = standardised(ranks(labels))
         self._model = boosted(
-            features, targets, weights, self.rounds, {"objective": "regression", **self.options}, self.seed
+            features,
+            targets,
+            weights,
+            rounds=self.rounds,
+            options={"objective": "regression", **self.options},
+            seed=self.seed,
         )
 
     def predict(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

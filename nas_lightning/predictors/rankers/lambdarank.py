@@ -39,7 +39,9 @@ class LambdaRank(Ranker):
             **self.options,
         }
         targets = np.rint(relevance(labels, top=GRADES))
-        self._model = boosted(features, targets, weights, self.rounds, options, self.seed, group=[len(labels)])
+        self._model = boosted(
+            features, targets, weights, rounds=self.rounds, options=options, seed=self.seed, group=[len(labels)]
+        )
 
     def predict(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.asarray(self._model.predict(features), np.float64), np.zeros(len(features))

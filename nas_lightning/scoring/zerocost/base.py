@@ -130,7 +130,9 @@ class ZeroCost(Predictor):
         for repeat in range(self.repeats):
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(1_000_003 * context.seed + repeat)
-                network = build_network(context.space, plan, context.num_outputs, context.in_channels, arch)
+                network = build_network(
+                    context.space, plan, context.num_outputs, in_channels=context.in_channels, arch=arch
+                )
                 self.initialize(network)
             yield network.to(inputs.device, inputs.dtype).eval()
 
