@@ -11,16 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.types import RunMode
 
 from nas_lightning.benchmarks import write_table
-from nas_lightning.config.schema import register
-from nas_lightning.runs.folder import SCHEMA_VERSION
 from nas_lightning.spaces import get_space
-from nas_lightning.sweep.jobs import Description
-from nas_lightning.sweep.planner import Planner
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("benchmark.name=./small.arrow", "budget.amount=12", "baseline_seeds=0", "algorithm=random_search")
@@ -187,33 +180,3 @@ def test_an_adaptive_sweep_goes_on_after_a_kill_with_the_same_proposals(folder):
     assert seen == proposals(whole.stdout)
     more = command(folder, *sweep, "hydra.sweeper.trials=8", "dry_run=true")
     assert "dry run" in more.stdout
-
-
-def test_finished_jobs_of_train_are_skipped_without_torch(tmp_path, monkeypatch):
-    """The plans that one call remembers are those that the next one finds."""
-    monkeypatch.chdir(ROOT)
-    for name in [name for name in os.environ if name.startswith("NAS_LIGHTNING_")]:
-        monkeypatch.delenv(name)
-    found = lambda cfg: Description(tmp_path / f"run{cfg.seed}")  # noqa: E731  (the real one imports PyTorch)
-    monkeypatch.setattr("nas_lightning.sweep.planner.describe", found)
-    typed = [f"runs={tmp_path}", "ablation=sampling_fairnas"]
-    register()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        master = loader.load_configuration("train", [*typed, "hydra.mode=MULTIRUN"], run_mode=RunMode.MULTIRUN)
-        jobs = Planner(master, loader).plan([[f"seed={seed}", *typed] for seed in (1, 2)])
-    for seed, job in enumerate(jobs, start=1):
-        job.folder.mkdir()
-        record = {"schema_version": SCHEMA_VERSION, "kind": "train", "status": "complete", "space": "nasbench201"}
-        record |= {"dataset": "digits", "seed": seed, "run_hash": "0", "metrics": {}}
-        (job.folder / "result.json").write_text(json.dumps(record))
-    script = (
-        "import sys, runpy\n"
-        "try: runpy.run_path('train.py', run_name='__main__')\n"
-        "finally: print('torch' if 'torch' in sys.modules else 'without')\n"
-    )
-    arguments = [sys.executable, "-c", script, "-m", "seed=1,2", *typed]
-    done = subprocess.run(arguments, capture_output=True, text=True, cwd=ROOT, env=environment(), timeout=280)
-    assert done.returncode == 0, done.stderr
-    assert "2 jobs: 2 complete. To run: 0, nothing to run." in done.stdout
-    assert done.stdout.splitlines()[-1] == "without"
