@@ -92,7 +92,7 @@ OTHER = {
     "objective.min_epochs": 1,
     "recipe": "mine",
     "study": "mine",
-    "trainer.accelerator": "auto",
+    "trainer.accelerator": "cpu",
     "trainer.precision": "bf16-mixed",
     "trainer.checkpoint_every_steps": 7,
     "trainer.checkpoint_minutes": 2.0,

@@ -7,6 +7,7 @@ from nas_lightning.config import settled
 from nas_lightning.config.schema import typed
 from nas_lightning.errors import UserError
 from nas_lightning.modes.job import compose
+from nas_lightning.modes.main import train
 from tests.helpers.commands import composed
 
 
@@ -20,10 +21,9 @@ def test_aliases_of_a_precision_are_one_run(typed_as, name):
 
 
 @pytest.mark.parametrize("name", ["16", "16-mixed"])
-def test_half_precision_needs_a_gpu(name, monkeypatch):
+def test_half_precision_needs_a_gpu(name):
     with pytest.raises(UserError, match=r"needs a GPU; on a CPU choose bf16-mixed"):
         typed(composed(f"trainer.precision={name}"))
-    monkeypatch.setattr(settled, "_has_gpu", lambda: True)
     assert settled.precision_of(name, "auto") == "16-mixed"
 
 
@@ -34,9 +34,14 @@ def test_what_no_run_can_do_is_refused(override):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
-def test_a_gpu_that_is_not_there_is_one_sentence():
+def test_a_gpu_that_is_not_there_is_one_sentence(tmp_path):
+    planned = typed(composed("trainer.accelerator=gpu"))  # where a sweep is planned its jobs may not run
+    assert planned.trainer.accelerator == "gpu"
     with pytest.raises(UserError, match=r"trainer.accelerator=gpu finds no GPU .* trainer=cpu"):
-        typed(composed("trainer.accelerator=gpu"))
+        train(composed("trainer.accelerator=gpu", f"runs={tmp_path}"))
+    with pytest.raises(UserError, match=r"trainer.precision=16-mixed needs a GPU"):
+        train(composed("trainer.accelerator=auto", "trainer.precision=16-mixed", f"runs={tmp_path}"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_home_folder_is_expanded_in_every_path(monkeypatch, tmp_path):

@@ -39,7 +39,7 @@ from nas_lightning.runs.result import (
 )
 from nas_lightning.scoring.partial import PREFIX
 from nas_lightning.training.divergence import DivergedError
-from nas_lightning.training.trainer import ask_for_determinism
+from nas_lightning.training.trainer import ask_for_determinism, refuse_absent_gpu
 
 MODES = {"supernet": train_supernet, "standalone": train_standalone, "table": build_table, "evaluate": evaluate}
 ERROR = "error.txt"
@@ -62,6 +62,8 @@ def train(cfg: DictConfig, quiet: bool = False) -> dict[str, Any]:
         torch.set_num_threads(job.config.trainer.threads)
     ask_for_determinism(job.config.trainer.deterministic, job.config.trainer.accelerator)
     result = None if job.config.force else cast("dict[str, Any] | None", finished(job.folder))
+    if result is None:
+        refuse_absent_gpu(job.config.trainer.accelerator, job.config.trainer.precision)
     if rank_of(job.config.trainer) != 0:
         return result or run(job)
     if result is not None and result["status"] == DIVERGED:

@@ -69,10 +69,11 @@ def prepare_torch(config: SearchConfig) -> None:
         return
     import torch
 
-    from nas_lightning.training.trainer import ask_for_determinism
+    from nas_lightning.training.trainer import ask_for_determinism, refuse_absent_gpu
 
     if config.trainer.threads:
         torch.set_num_threads(config.trainer.threads)
+    refuse_absent_gpu(config.trainer.accelerator, config.trainer.precision)
     ask_for_determinism(config.trainer.deterministic, config.trainer.accelerator)
 
 

@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
 
+from nas_lightning.errors import UserError
 from nas_lightning.training.checkpoints import AtomicCheckpointIO
 
 
@@ -66,6 +67,24 @@ def new_trainer(
         default_root_dir=folder,
         inference_mode=False,
     )
+
+
+def refuse_absent_gpu(accelerator: str, precision: str) -> None:
+    """Refuse to train on a GPU that is not there.
+
+    Args:
+        accelerator: of ``trainer.accelerator``.
+        precision: Lightning's name; ``16-mixed`` needs a GPU.
+
+    Raises:
+        UserError: one sentence in place of Lightning's traceback.
+    """
+    if torch.cuda.is_available() or torch.backends.mps.is_available():
+        return
+    if accelerator in ("gpu", "cuda", "mps"):
+        raise UserError(f"trainer.accelerator={accelerator} finds no GPU that PyTorch can use here; say trainer=cpu")
+    if precision == "16-mixed":
+        raise UserError("trainer.precision=16-mixed needs a GPU; on a CPU choose bf16-mixed or 32-true")
 
 
 def ask_for_determinism(deterministic: bool, accelerator: str) -> None:

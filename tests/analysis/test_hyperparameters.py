@@ -130,6 +130,8 @@ def test_every_algorithm_runs(request, table, name):
     own = OWN.get(name, {}) if table != "curves" else {}
     if name in OWN and table == "curves":
         pytest.skip("TaskSet has no measure beside the loss")
+    if name == "curve_extrapolation" and table == "perceptrons":
+        own = {"stop": 0.5}  # their lowest fidelity is above the default's fifth
     algorithm = make_algorithm(
         name, objective.space, objective.fidelities, 0, own, single_fidelity=objective.fidelities.is_single
     )

@@ -23,7 +23,7 @@ def test_every_method_trains(space, name):
     assert module.global_step == 2 * module.trainer.num_training_batches
     if name in LEARNED:
         assert method.choice is not None
-        assert 0 < method.entropy() < 2.1
+        assert -1e-9 < method.entropy() < 2.1  # darts_pt has decided every edge: 0
         assert all(torch.isfinite(alpha).all() for alpha in method.alphas)
 
 

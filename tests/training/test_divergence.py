@@ -34,10 +34,10 @@ def test_a_loss_that_is_no_number_is_refused_with_step_and_remedy(loss):
 
 def test_the_limit_is_a_hundred_guesses():
     refuse_no_number(1e30, 0, Protocol())
-    refuse_far_above_a_guess(LIMIT * math.log(10), 3, 10, Protocol())
+    refuse_far_above_a_guess(LIMIT * math.log(10), 3, math.log(10), Protocol())
     for loss in (LIMIT * math.log(10) * 1.0001, math.nan):
         with pytest.raises(DivergedError, match="step 3"):
-            refuse_far_above_a_guess(loss, 3, 10, Protocol())
+            refuse_far_above_a_guess(loss, 3, math.log(10), Protocol())
 
 
 def test_a_super_net_that_diverges_is_recorded_so_and_not_tried_again(tmp_path):
