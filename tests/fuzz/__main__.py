@@ -6,9 +6,11 @@ python -m tests.fuzz --only pickle --case 1234 --keep /tmp/case     # one case, 
 """
 
 import argparse
+import os
 import sys
 import tempfile
 import zlib
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +29,17 @@ def case_of(reader, seed, folder):
     return do
 
 
+def _set_cache(folder):
+    os.environ.pop("NAS_LIGHTNING_CACHE", None)
+    if folder is not None:
+        os.environ["NAS_LIGHTNING_CACHE"] = folder
+
+
 def fuzz(reader, count, seed=0):
     """The outcome of `count` cases."""
-    with tempfile.TemporaryDirectory(prefix="nl-") as folder:
+    cache = os.environ.get("NAS_LIGHTNING_CACHE")
+    with tempfile.TemporaryDirectory(prefix="nl-") as folder, ExitStack() as after:
+        after.callback(_set_cache, cache)  # the cases have caches of their own
         for seed_of_one in range(10):  # what all cases start from is made once, before the fork
             reader.make(np.random.default_rng(seed_of_one), Path(folder))
         return run(case_of(reader, seed, Path(folder).resolve()), count, folder)
