@@ -1,11 +1,13 @@
 """What composition lets through and nothing reads, does not exist or is out of range is refused in one sentence."""
 
+import copy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 
 from nas_lightning.config.check import LARGEST_SEED, RANGES, check_configuration
 from nas_lightning.config.schema import register
@@ -92,3 +94,12 @@ def test_a_misspelt_choice_is_refused_with_the_nearest(typed, dry, tmp_path):
     assert ("sampling_fairnas" if "ablation" in typed else "nasbench201_digits") in said
     assert "Traceback" not in said
     assert not any(tmp_path.iterdir())
+
+
+def test_hydras_copies_share_the_schemas_and_what_is_loaded_is_a_copy():
+    register()
+    store = ConfigStore.instance()
+    assert copy.deepcopy(store) is store
+    loaded = store.load("train_schema.yaml").node
+    loaded.seed = 77
+    assert store.load("train_schema.yaml").node.seed == 0

@@ -12,6 +12,7 @@ from nas_lightning import plan
 from nas_lightning.config.ablations import register_ablations
 from nas_lightning.config.help import register_help
 from nas_lightning.config.settled import settle
+from nas_lightning.config.store import share_config_store
 from nas_lightning.predictors import CHEAP
 
 
@@ -246,6 +247,7 @@ def open_data(kind: type) -> DictConfig:
 
 def register() -> None:
     """Make the schemas known to Hydra, under the names that conf/train.yaml uses."""
+    share_config_store()
     store = ConfigStore.instance()
     store.store(name="train_schema", node=open_data(TrainConfig))
     register_ablations()

@@ -25,6 +25,7 @@ from nas_lightning.config.schema import (
     TrainerSchema,
     open_data,
 )
+from nas_lightning.config.store import share_config_store
 from nas_lightning.search.algorithm import (
     algorithm_class,
     installed_algorithms,
@@ -217,6 +218,7 @@ def register() -> None:
 
     An algorithm of another installed package is a choice of the group by its entry point alone.
     """
+    share_config_store()
     store = ConfigStore.instance()
     store.store(name="search_schema", node=open_data(SearchConfig))
     register_help("search", SearchConfig, OBJECTIVES)
