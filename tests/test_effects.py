@@ -2,12 +2,16 @@
 
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from nas_lightning.benchmarks import write_table
 from nas_lightning.config.effects import (
     DETERMINES,
     IS_NEUTRAL,
@@ -23,6 +27,8 @@ from nas_lightning.config.schema import register
 from nas_lightning.config.search_schema import register as register_search
 from nas_lightning.errors import UserError
 from nas_lightning.modes.job import compose as compose_job
+from nas_lightning.modes.search import prepare_torch
+from nas_lightning.spaces import get_space
 from nas_lightning.sweep.jobs import describe
 
 ROOT = Path(__file__).parents[1]
@@ -72,7 +78,9 @@ OTHER = {
     "init_seed": 5,
     "plan.mapping.few_shot_edge": 0,
     "plan.mapping.bn_affine_outside": False,
-    "plan.mapping.wsbn": "all",
+    "plan.mapping.ofa_kernel": "crop",
+    "plan.mapping.wsbn": "on",
+    "plan.protocol.initialization": "kaiming_uniform",
     "plan.mapping.dynamic_channel": "shuffle",
     "plan.mapping.op_placement": "node",
     "plan.protocol.schedule": "constant",
@@ -107,23 +115,32 @@ OTHER = {
 WHOLE_NUMBERS = ("evaluation.images", "weak_images", "top_k", "init_seed", "objective.images")
 """Of those that are null by default."""
 
-CONTRADICTS = {
-    "plan.mapping.",
-    "plan.protocol.",
-    "objective.",
-    "weak_",
-    "evaluation.",
-    "trainer.num_nodes",
+NEEDS_OTHERS = {
+    "benchmark.name",
+    "budget.unit",
+    "data._target_",
+    "data.download",
+    "data.root",
+    "objective.epochs",
+    "objective.measures_from",
+    "objective.probe_images",
+    "plan.mapping.dynamic_channel",
+    "plan.mapping.wsbn",
+    "plan.protocol.distillation",
+    "plan.protocol.random_member",
+    "plan.protocol.selection_portion",
     "trainer.devices",
+    "trainer.num_nodes",
     "trainer.strategy",
     "trainer.sync_batchnorm",
-    "budget.unit",
-    "logger.checkpoint",
-    "benchmark.",
-    "data.",
-    "single_fidelity",
+    "weak_columns",
+    "weak_images",
+    "weak_labels",
+    "weak_probe_images",
 }
-"""Settings of which one value alone may be refused, in one sentence, since others have to go with it."""
+"""Refused alone, in one sentence: others have to go with them."""
+OF_A_CHECKPOINT = {"data.image_size", "data.max_train_images", "data.split_seed"}
+"""Refused where a checkpoint was trained on other images."""
 
 
 def leaves(cfg, prefix=""):
@@ -176,6 +193,13 @@ def folder_of(mode, name=None, value=None):
         HydraConfig.instance().cfg = before
 
 
+def test_a_search_that_trains_reads_nothing_of_shared_weights():
+    for kind in ("training", "supernet, trained"):
+        with pytest.raises(UserError, match=r"plan\.protocol\.sampling=fairnas has no effect"):
+            refuse_unread(["plan.protocol.sampling=fairnas"], UNREAD_BY_SEARCHES[kind])
+        refuse_unread(["plan.protocol.epochs=3"], UNREAD_BY_SEARCHES[kind])
+
+
 def unread_of(mode):
     if not mode.startswith("search"):
         return UNREAD[mode]
@@ -201,7 +225,8 @@ def test_every_setting_acts_is_neutral_or_is_refused(mode):
             assert len(sentence) < 400, sentence
             assert "\n" not in sentence, sentence
             if declared != IS_UNREAD:
-                assert any(name.startswith(begin) for begin in CONTRADICTS), f"{name}={changed}: {sentence}"
+                known = NEEDS_OTHERS | (OF_A_CHECKPOINT if mode in ("evaluate", "search supernet") else set())
+                assert name in known, f"{name}={changed}: {sentence}"
             else:
                 seen[declared] += 1
             continue
@@ -210,6 +235,29 @@ def test_every_setting_acts_is_neutral_or_is_refused(mode):
         seen[declared] += 1
     assert min(seen.values()) >= 1, seen
     assert seen[DETERMINES] >= 4, seen
+
+
+def test_a_super_net_is_searched_by_the_truth_of_its_own_images(tmp_path):
+    space = get_space("nasbench201")
+    cells = [space.parse(CELL), space.parse(CELL.replace("none", "avg_pool_3x3"))]
+    write_table(
+        tmp_path / "other.arrow",
+        space="nasbench201",
+        dataset="cifar10",
+        architectures=cells,
+        columns={"test_accuracy": np.array([0.5, 0.6])},
+    )
+    with pytest.raises(UserError, match="holds cifar10 accuracies but data=digits"):
+        folder_of("search supernet", "benchmark.name", str(tmp_path / "other.arrow"))
+
+
+def test_threads_act_in_a_search_that_computes(monkeypatch):
+    asked = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    trainer = SimpleNamespace(threads=3, deterministic=False, accelerator="cpu", precision="32-true")
+    for objective, checkpoint in (("training", None), ("benchmark", "x.ckpt"), ("benchmark", None)):
+        prepare_torch(SimpleNamespace(objective={"name": objective}, checkpoint=checkpoint, trainer=trainer))
+    assert asked == [3, 3]
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,7 @@ def test_an_unknown_name_is_an_attribute_error():
         nas.Planet  # noqa: B018
 
 
+@pytest.mark.slow
 def test_a_supernet_trains_with_a_trainer_of_ones_own_and_its_subnets_are_scored(tmp_path):
     plan = nas.Plan().edited(
         {"mapping.channels": 4, "mapping.layers": 1, "protocol.epochs": 2, "protocol.batch_size": 64}
@@ -113,6 +114,7 @@ def test_a_search_maximises_a_function_and_repeats_itself():
         nas.maximise(wanted, space, "hyperband")
 
 
+@pytest.mark.slow
 def test_runs_are_read_back_as_a_table_and_drawn(tmp_path):
     from tests.helpers.commands import job
 

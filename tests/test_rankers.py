@@ -103,6 +103,7 @@ def table(n=60, seed=0):
     return features, features @ np.array([3.0, 2.0, 1.0, 0.5, 0.0, 0.0]) + rng.normal(0, 0.1, n)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ranker_names())
 def test_every_ranker_orders_what_it_has_not_seen(name):
     features, labels = table(120)

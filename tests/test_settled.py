@@ -11,6 +11,7 @@ from nas_lightning.modes.main import train
 from tests.helpers.commands import composed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed_as", "name"), [("32", "32-true"), ("bf16", "bf16-mixed"), ("64", "64-true"), ("64-true", "64-true")]
 )

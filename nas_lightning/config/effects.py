@@ -116,11 +116,11 @@ UNREAD_BY_SEARCHES: Mapping[str, Unread] = {
         where="with objective=supernet, which scores on one device (objective.train_top_k=true trains the best)",
     ),
     "supernet, trained": Unread(
-        (*_NOT_ONE_PROCESS, "baseline_seeds"),
+        (*_NOT_ONE_PROCESS, *_OWN_WEIGHTS, "baseline_seeds"),
         where="with objective=supernet, which trains on one device (progress_bar=… is its bar)",
     ),
     "training": Unread(
-        (*_NOT_ONE_PROCESS, "benchmark", "baseline_seeds"),
+        (*_NOT_ONE_PROCESS, *_OWN_WEIGHTS, "benchmark", "baseline_seeds"),
         where="with objective=training, which trains on one device without a table (progress_bar=… is its bar)",
     ),
 }

@@ -21,6 +21,7 @@ from nas_lightning.data.images import DataError
 from nas_lightning.data.module import ImageClassification
 from nas_lightning.data.source import Source
 from nas_lightning.data.task import Task
+from nas_lightning.spaces.dotted_path import found_at
 
 GROUP = "nas_lightning.data"
 """Entry points: ``name = module:Class`` in an installed package's metadata."""
@@ -42,7 +43,7 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.+-]{0,63}")
 def data_class(name: str, target: str | None = None) -> type[Source] | type[Task]:
     """The class that a ``data`` section names. Raises DataError, in one sentence, with the nearest names."""
     if target is not None:
-        found = _at(target)
+        found = found_at(target, said=f"data._target_={target}", error=DataError)
     elif not _NAME.fullmatch(name):
         raise DataError(
             f"data.name={name[:100]} is no name of a data set; a folder of images is data=folder data.path={name[:100]}"
@@ -169,18 +170,3 @@ def _built(found: type, settings: Mapping[str, Any], name: str) -> Any:
     if missing := [key for key in needed if key not in settings or settings[key] == "???"]:
         raise DataError(f"data={name} needs data.{missing[0]}=…")
     return found(**settings)
-
-
-def _at(path: str) -> Any:
-    module, _, leaf = path.replace(":", ".").rpartition(".")
-    try:
-        return getattr(importlib.import_module(module), leaf)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (module + ".").startswith(error.name + "."):
-            raise  # its own imports fail: its author needs the traceback
-        raise DataError(
-            f"data._target_={path[:120]}: there is no module {error.name}; run from the folder that holds it, or put "
-            "that folder on PYTHONPATH"
-        ) from None
-    except (AttributeError, ValueError):
-        raise DataError(f"data._target_={path[:120]}: the module {module} has no {leaf}") from None

@@ -95,6 +95,30 @@ class KeyedLoader:
         """See `state_dict`."""
 
 
+def full_batches(items: int, batch_size: int, n: int | None = None, skip: int = 0) -> list[slice]:
+    """Where the full batches of a fixed order lie; a remainder is left out.
+
+    Args:
+        items: there are so many.
+        batch_size: items a batch.
+        n: items used at most; None takes all that fill whole batches.
+        skip: items that are passed over first.
+
+    Raises:
+        DataError: not one batch can be filled, or `skip` is negative.
+    """
+    if skip < 0:
+        raise DataError(f"evaluation.skip={skip} is negative; give a number of images to pass over, or 0")
+    left = max(0, items - skip)
+    available = left if n is None else min(n, left)
+    if not (count := available // batch_size):
+        raise DataError(
+            f"{available} held-out images{f' after {skip} skipped ones' if skip else ''} do not fill one evaluation "
+            f"batch of {batch_size}; lower evaluation.batch_size or hold out more images"
+        )
+    return [slice(skip + i * batch_size, skip + (i + 1) * batch_size) for i in range(count)]
+
+
 class ImageClassification(Task):
     """One data set in memory, split into a training part, held-out validation images, and the official test images.
 
@@ -323,16 +347,6 @@ class ImageClassification(Task):
         remainder is left out.
         """
         images = self._part(split) if split == "train" else self.held_out(split)
-        if skip < 0:
-            raise DataError(f"evaluation.skip={skip} is negative; give a number of images to pass over, or 0")
-        left = max(0, len(images) - skip)
-        available = left if n is None else min(n, left)
-        count = available // batch_size
-        if count == 0:
-            raise DataError(
-                f"{available} held-out images{f' after {skip} skipped ones' if skip else ''} do not fill one "
-                f"evaluation batch of {batch_size}; lower evaluation.batch_size or hold out more images"
-            )
+        cuts = full_batches(len(images), batch_size, n, skip)
         images = images.to(device)
-        cuts = [slice(skip + i * batch_size, skip + (i + 1) * batch_size) for i in range(count)]
         return [(self.normalize(images.images[cut]), images.labels[cut]) for cut in cuts]

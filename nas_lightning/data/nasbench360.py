@@ -15,9 +15,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from nas_lightning.data.images import DataError
-from nas_lightning.data.module import ACCURACY
-from nas_lightning.data.task import Quality
 from nas_lightning.data.tensors import TensorTask
+from nas_lightning.runs.quality import ACCURACY, Quality
 
 
 def array(folder: Path, name: str) -> np.ndarray:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from nas_lightning.data.images import DataError, ImageSet
-from nas_lightning.data.module import KeyedLoader
+from nas_lightning.data.module import KeyedLoader, full_batches
 from nas_lightning.data.task import Task
 
 
@@ -94,14 +94,7 @@ class TensorTask(Task):
         split: str = "validation",
     ) -> list[tuple[Tensor, Tensor]]:
         data = self._part(split)
-        left = max(0, len(data) - skip)
-        count = (left if n is None else min(n, left)) // batch_size
-        if not count:
-            raise DataError(
-                f"{left} {split} items after {skip} skipped ones do not fill one evaluation batch of {batch_size}; "
-                "lower evaluation.batch_size or hold out more"
-            )
-        cuts = [slice(skip + i * batch_size, skip + (i + 1) * batch_size) for i in range(count)]
+        cuts = full_batches(len(data), batch_size, n, skip)
         return [(channels_last(data.images[cut].to(device)), data.labels[cut].to(device)) for cut in cuts]
 
     def _part(self, split: str) -> ImageSet:

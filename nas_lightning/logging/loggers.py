@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -59,7 +60,9 @@ class LightningFiles(RunLogger):
 
     def __init__(self, lightning: Any, facts: RunFacts) -> None:
         self.lightning, self._facts = lightning, facts
-        self.takes_rankings = hasattr(lightning.experiment, "add_image")
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".*Previous log files.*")  # they are kept, see `keep_rows`
+            self.takes_rankings = hasattr(lightning.experiment, "add_image")
         lightning.log_hyperparams(facts.config())
 
     def log(self, numbers: Mapping[str, float], step: int) -> None:
@@ -89,6 +92,17 @@ class LightningFiles(RunLogger):
         self.lightning.finalize("failed" if failed else "success")
 
 
+def keep_rows(file: Path) -> None:
+    """Put the rows of an earlier part of the run aside, as ``metrics.1.csv``: Lightning's logger would delete them.
+
+    Args:
+        file: where the logger will write.
+    """
+    if file.exists():
+        parts = len(list(file.parent.glob(f"{file.stem}.*{file.suffix}")))
+        file.replace(file.with_name(f"{file.stem}.{parts + 1}{file.suffix}"))
+
+
 def open_logger(name: str, facts: RunFacts, *, project: str = "nas-lightning", entity: str | None = None) -> RunLogger:
     """The logger `name` of `LOGGERS` for one run; on every rank but 0 a logger that does nothing.
 
@@ -110,7 +124,9 @@ def open_logger(name: str, facts: RunFacts, *, project: str = "nas-lightning", e
     if name == "csv":
         from pytorch_lightning.loggers import CSVLogger
 
-        return LightningFiles(CSVLogger(facts.folder, name="csv", version=""), facts)
+        keep_rows(facts.folder / "csv" / "metrics.csv")
+        # A row an epoch: written at once, a kill takes none of them.
+        return LightningFiles(CSVLogger(facts.folder, name="csv", version="", flush_logs_every_n_steps=1), facts)
     from pytorch_lightning.loggers import TensorBoardLogger
 
     try:

@@ -19,7 +19,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -31,6 +30,7 @@ from nas_lightning.plan import Mapping as PlanMapping
 from nas_lightning.ranking.architecture_sets import Table
 from nas_lightning.runs.packaged import conf_folder
 from nas_lightning.spaces.base import Space
+from nas_lightning.spaces.dotted_path import found_at
 
 ENTRY_POINTS = "nas_lightning.predictors"
 NEEDS = ("weights", "images", "truth")
@@ -151,13 +151,17 @@ def make_predictor(given: str | Mapping[str, Any] | Predictor) -> Predictor:
         if "_target_" not in given:
             raise PredictorError(f"predictor {dict(given)} has no _target_; give a name or the path of a class")
         target = str(given["_target_"])
-        made = _class_at(target) if "." in target else type(make_predictor(target))
+        made = (
+            found_at(target, said=f"_target_={target}", error=PredictorError)
+            if "." in target
+            else type(make_predictor(target))
+        )
         return _built(made, target, settings)
     packaged = packaged_targets()
     if given in packaged:
         return make_predictor(packaged[given])
     if "." in given:
-        return _built(_class_at(given), given, {})
+        return _built(found_at(given, said=f"_target_={given}", error=PredictorError), given, {})
     installed = installed_predictors()
     if given in installed:
         return _built(installed[given].load(), given, {})
@@ -178,20 +182,6 @@ def unknown_name(what: str, name: str, known: Sequence[str]) -> PredictorError:
     close = get_close_matches(name, known, n=3)
     guess = f"did you mean {' or '.join(close)}? " if close else ""
     return PredictorError(f"{what}={name} is unknown: {guess}choose among {', '.join(known)}")
-
-
-def _class_at(path: str) -> Any:
-    module, _, attribute = path.rpartition(".")
-    try:
-        return getattr(import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (module == error.name or module.startswith(f"{error.name}.")):
-            raise  # the module is there, and imports something that is not
-        raise PredictorError(
-            f"_target_={path}: there is no module {error.name}; put its folder on PYTHONPATH"
-        ) from None
-    except AttributeError:
-        raise PredictorError(f"_target_={path}: the module {module} has no {attribute}") from None
 
 
 def _built(cls: Any, path: str, settings: Mapping[str, Any]) -> Predictor:

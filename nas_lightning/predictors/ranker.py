@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from nas_lightning.errors import UserError
+from nas_lightning.spaces.dotted_path import found_at
 
 PACKAGE = "nas_lightning.predictors.rankers"
 
@@ -160,11 +161,7 @@ def make_ranker(name: str, seed: int, settings: Mapping[str, Any] | None = None,
         RankerError: unknown names and settings, a library that is not installed.
     """
     if "." in name:
-        module, _, attribute = name.rpartition(".")
-        try:
-            cls = getattr(import_module(module), attribute)
-        except (ModuleNotFoundError, AttributeError):
-            raise RankerError(f"there is no ranker {name}: give the dotted path of a class on PYTHONPATH") from None
+        cls = found_at(name, said=f"there is no ranker {name}", error=RankerError)
     elif name in ranker_names():
         module = f"{PACKAGE}.{name}"
         cls = next(

@@ -17,6 +17,7 @@ import numpy as np
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces.base import ArchitectureError, Space
+from nas_lightning.spaces.dotted_path import found_at
 
 if TYPE_CHECKING:
     from nas_lightning.search.weak_labels import WeakLabels
@@ -84,17 +85,7 @@ def algorithm_class(name: str) -> type[Algorithm]:
         SearchError: nothing of that name, or it is no `Algorithm`.
     """
     if "." in name:
-        module, _, attribute = name.rpartition(".")
-        try:
-            found = getattr(import_module(module), attribute)
-        except ModuleNotFoundError as error:
-            if error.name is None or not (module == error.name or module.startswith(f"{error.name}.")):
-                raise  # the module is there, and imports something that is not
-            raise SearchError(
-                f"_target_={name}: there is no module {error.name}; put its folder on PYTHONPATH"
-            ) from None
-        except AttributeError:
-            raise SearchError(f"_target_={name}: the module {module} has no {attribute}") from None
+        found = found_at(name, said=f"_target_={name}", error=SearchError)
     elif name in packaged_algorithms():
         module = f"{PACKAGE}.{name}"
         found = next(

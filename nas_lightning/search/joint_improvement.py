@@ -6,7 +6,7 @@ random forests and nested niches of a resource: Schneider et al., arXiv 2208.002
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import Any
 
 import numpy as np
@@ -62,6 +62,12 @@ class Elites:
         parents = [self.architectures[row] for row in dict.fromkeys(self.champions().tolist()) if row >= 0]
         drawn = (self.space.mutate(parents[rng.integers(len(parents))], rng) for _ in range(count))
         return list(dict.fromkeys(drawn))
+
+    def propose(self, count: int, seen: Container[Any], rng: np.random.Generator) -> Any:
+        """The most promising of `count` mutants of the champions that are not in `seen`; a fresh draw where all are."""
+        mutants = self.mutants(count, rng)
+        fresh = [mutant for mutant in mutants if mutant not in seen] or [self.space.sample(rng)]
+        return self.most_promising(fresh, rng)
 
     def most_promising(self, candidates: Sequence[Any], rng: np.random.Generator) -> Any:
         """The candidate with the largest sum over niches of P(in the niche) times its expected improvement there."""

@@ -11,6 +11,7 @@ from importlib import metadata
 from typing import Any
 
 from nas_lightning.spaces.base import Space
+from nas_lightning.spaces.dotted_path import found_at
 from nas_lightning.spaces.errors import SpaceError
 
 GROUP = "nas_lightning.spaces"
@@ -119,18 +120,7 @@ def _entry_points() -> dict[str, str]:
 
 @lru_cache(maxsize=256)
 def _imported(path: str) -> type[Space[Any]]:
-    module, _, leaf = path.replace(":", ".").rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), leaf)
-    except ModuleNotFoundError as error:
-        if error.name is None or not (module + ".").startswith(error.name + "."):
-            raise  # the space's own imports fail: its author needs the traceback
-        raise SpaceError(
-            f"the search space {path[:120]} cannot be imported: there is no module {error.name}; run from the folder "
-            "that holds it, or put that folder on PYTHONPATH"
-        ) from None
-    except (AttributeError, ValueError):
-        raise SpaceError(f"the search space {path[:120]} cannot be imported: {module} has no {leaf}") from None
+    found = found_at(path, said=f"the search space {path} cannot be imported", error=SpaceError)
     if not isinstance(found, type) or not issubclass(found, Space):
         raise SpaceError(f"{path[:120]} is no search space; let it derive from {_PACKAGE}.base.Space")
     return found

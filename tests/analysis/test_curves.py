@@ -11,6 +11,8 @@ from nas_lightning.benchmarks import Benchmark
 from nas_lightning.predictors import extrapolation
 from tests.analysis.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def made(n=60, epochs=20):
     rng = np.random.default_rng(0)

@@ -8,6 +8,8 @@ import pytest
 from nas_lightning.analysis import __main__ as command
 from nas_lightning.search.pareto import hypervolume, indicators, pareto_front, scaled
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_front_against_itself():
     front = np.array([[0.0, 3], [1, 1], [4, 0]])

@@ -61,6 +61,7 @@ def test_taskset_space():
         assert (space.encode(space.mutate(arch, rng)) != genome).sum() <= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("task", "best", "expected"),
     [
@@ -123,6 +124,7 @@ NICHES: dict[str, Any] = {"minimise": ["units"], "bounds": ["64", "256"]}
 OWN = {"nsga2": {"minimise": ["units"]}, "bop_elites": NICHES, "bop_elites_hb": NICHES, "qdhb": NICHES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("table", ["protein", "perceptrons", "curves"])
 @pytest.mark.parametrize("name", packaged_algorithms())
 def test_every_algorithm_runs(request, table, name):
@@ -140,6 +142,7 @@ def test_every_algorithm_runs(request, table, name):
     assert all(np.isfinite(record.measurement.value) for record in records)
 
 
+@pytest.mark.slow
 def test_bohbs_model_helps_on_learning_curves(curves):
     assert curves.fidelities.rungs(3) == (2, 6, 17, 50)
     found = {name: regrets(curves, name, range(25), [30])[0].mean() for name in ("bohb", "hyperband")}

@@ -154,6 +154,7 @@ def test_correlogram_of_an_additive_score():
     assert found.difference["noise"][0][2] < 0  # rougher, beyond its interval
 
 
+@pytest.mark.slow
 def test_command(open_shared, tmp_path, monkeypatch, capsys):
     table = open_shared("nasbench360_nb201", "darcy_flow")
     monkeypatch.setenv("NAS_LIGHTNING_BENCHMARKS", str(table.path.parent))
@@ -180,6 +181,7 @@ def test_nasbench360(open_shared):
     assert darcy.best().accuracy == pytest.approx(0.98481, abs=5e-6)
 
 
+@pytest.mark.slow
 def test_several_tables_and_data_sets_in_one_figure(open_shared, tmp_path, capsys):
     tables = [str(open_shared(name).path) for name in ("nasbench201", "nasbench360_nb201")]
     words = ["landscape", "--benchmark", *tables, "--dataset", "cifar10", "ninapro", "darcy_flow"]

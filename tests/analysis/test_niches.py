@@ -34,6 +34,7 @@ def test_nasbench201_sums(open_shared):
         assert Niches.of(latency, QUANTILES[name]).total(error, latency) == pytest.approx(total, abs=5e-5)
 
 
+@pytest.mark.slow
 def test_command(open_shared, tmp_path):
     words = ["--benchmark", str(open_shared("nasbench201").path), "--niches", "medium", "--evaluations", "30"]
     words += [

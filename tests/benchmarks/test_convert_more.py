@@ -133,6 +133,7 @@ def test_naslibs_tuples():
             architecture_of(suite, wrong)
 
 
+@pytest.mark.slow
 def test_the_collected_suite_agrees_with_the_tables(shared, tmp_path):
     source = shared("zerocost_naslib_suite.parquet")
     suite = Benchmark.open(

@@ -100,6 +100,7 @@ def write_old(tmp_path, zipped):
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["folder", "file", "pth", "old pth"])
 def test_every_official_form_gives_the_same_numbers(tmp_path, form):
     source = {

@@ -64,6 +64,7 @@ def make(name, kind, source, shared):
         shutil.copy(shared(source.name), source)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KNOWN)
 def test_the_command_that_info_names(name, shared, tmp_path, monkeypatch, capsys):
     words = shlex.split(KNOWN[name].convert)

@@ -143,6 +143,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_programs_end_in_a_sentence(name):
     with pytest.raises(BenchmarkError) as refusal:

@@ -36,6 +36,19 @@ def task_of(folder, name):
     return make_task(section | {"root": str(folder)}, 16, 0.5, 0)
 
 
+def test_batches_of_arrays_are_cut_as_those_of_images(tmp_path):
+    task = task_of(write(tmp_path, "ninapro"), "ninapro")
+    first, second = task.evaluation_batches(8), task.evaluation_batches(8, n=17, skip=3)
+    assert [len(y) for _, y in first] == [8] * 4
+    assert [len(y) for _, y in second] == [8] * 2
+    whole = torch.cat([y for _, y in first])
+    assert torch.equal(torch.cat([y for _, y in second]), whole[3:19])
+    with pytest.raises(DataError, match="skip=-1 is negative"):
+        task.evaluation_batches(8, skip=-1)
+    with pytest.raises(DataError, match="do not fill one evaluation batch of 99"):
+        task.evaluation_batches(99)
+
+
 def test_signals(tmp_path):
     task = task_of(write(tmp_path, "ninapro"), "ninapro")
     assert (task.num_outputs, task.in_channels, task.image_size) == (18, 1, 29)  # 29 * 29 points are about 52 * 16

@@ -243,6 +243,7 @@ def test_perturbation_keeps_the_operation_whose_removal_hurts_most_and_none_neve
     assert fresh.decided == [(0, 3, int(np.argmin(left)))]
 
 
+@pytest.mark.slow
 def test_perturbation_on_darts_keeps_two_edges_a_node():
     method = heuristic("darts_pt", share=0.5)
     numbers = iter(np.random.default_rng(0).permutation(1000))

@@ -14,6 +14,8 @@ from tests.helpers.commands import CONF, job, only_folder
 from tests.helpers.learned_paths import LEARNED, METHODS, SPACES, fit, heuristic, plan_for
 from tests.helpers.small_plans import SETTINGS, build, small_plan
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("name", [m for m in METHODS if m != "robust_darts"])

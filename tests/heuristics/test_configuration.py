@@ -47,6 +47,7 @@ def test_an_ablation_composes_to_its_setting_and_binds(path):
     assert f"{path.parent.name}-{path.stem}" in job.folder.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_composes_and_its_header_says_what_it_reproduces(recipe):
     job = compose_job(composed(f"recipe={recipe}", f"space={space_of(recipe)}"))
@@ -139,6 +140,7 @@ def test_a_heuristics_state_survives_an_interruption_and_its_options_name_the_ru
     assert state == {"steps": 2 * steps_per_epoch}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["wsbn_on", "ofa_kernel_crop_transform", "op_placement_node", "dynamic_channel_chunk"])
 def test_a_checkpoint_rebuilds_the_supernet_without_any_callback(tmp_path, monkeypatch, name):
     from nas_lightning.scoring.score import score

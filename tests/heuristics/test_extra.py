@@ -28,6 +28,7 @@ def weights(module):
     return [p.detach().clone() for p in module.parameters()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", EXTRA, ids=lambda p: p.stem)
 def test_an_extra_joins_the_fourteen_and_counts_in_the_hash(path):
     assert f"# @package heuristics.{path.stem}" in path.read_text()
@@ -44,6 +45,7 @@ def test_an_extra_joins_the_fourteen_and_counts_in_the_hash(path):
     assert job.hash != plain.hash
 
 
+@pytest.mark.slow
 def test_the_average_is_ranked_and_the_training_does_not_notice():
     plan = small_plan("nasbench201")
     start = weights(SuperNetModule("nasbench201", plan, 10, 1, 0))

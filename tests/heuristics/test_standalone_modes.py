@@ -46,6 +46,7 @@ def test_a_table_is_trained_with_its_heuristics(tmp_path):
     assert plain != averaged
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["standalone", "table"])
 @pytest.mark.parametrize(
     "override",

@@ -84,6 +84,7 @@ def test_runs_are_filtered_and_grouped():
     assert "ablation.value.factor" in text or "ablation.factor" in text
 
 
+@pytest.mark.slow
 def test_pictures_are_figures_of_the_report_and_pass_the_workspaces_filter(tmp_path, monkeypatch):
     """Published offline and read back: the run of the pictures is in the study's group, under the panel's own keys."""
     monkeypatch.setenv("WANDB_MODE", "offline")

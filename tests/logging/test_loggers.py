@@ -79,6 +79,18 @@ def test_csv(run, tmp_path):
     assert "learning_rate" in (run.folder / "csv" / "hparams.yaml").read_text()
 
 
+def test_rows_from_before_a_kill_are_kept(run):
+    for step in (1, 2, 3):  # never closed: the process was killed
+        open_logger("csv", run).lightning.log_metrics({"loss": float(step)}, step=step)
+    folder = run.folder / "csv"
+    rows = {path.name: list(csv.DictReader(path.open())) for path in folder.glob("*.csv")}
+    assert {name: [row["loss"] for row in found] for name, found in rows.items()} == {
+        "metrics.1.csv": ["1.0"],
+        "metrics.2.csv": ["2.0"],
+        "metrics.csv": ["3.0"],
+    }
+
+
 def test_tensorboard(run, tmp_path):
     pytest.importorskip("tensorboard", reason="tensorboard is not installed (extra: tensorboard)")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator

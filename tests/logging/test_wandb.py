@@ -14,6 +14,7 @@ from tests.helpers.logged_run import RESULT, use
 from tests.helpers.offline import only, read_offline_run
 
 
+@pytest.mark.slow
 def test_an_offline_run_holds_everything(run, tmp_path):
     with open_logger("wandb", run) as logger:
         use(logger, tmp_path)
@@ -37,6 +38,7 @@ def test_an_offline_run_holds_everything(run, tmp_path):
     assert found.exit_code == 0
 
 
+@pytest.mark.slow
 def test_jobs_of_one_process_are_runs_of_their_own_and_failures_are_closed(run, tmp_path):
     def fail():
         with open_logger("wandb", run) as logger:

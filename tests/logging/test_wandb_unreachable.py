@@ -14,6 +14,8 @@ import wandb
 from nas_lightning.logging import RunFacts, open_logger
 from tests.helpers.offline import read_offline_run
 
+pytestmark = pytest.mark.slow
+
 BUCKET = {
     "id": "b", "name": "r", "displayName": "r", "config": "{}", "summaryMetrics": "{}", "historyLineCount": 0,
     "eventsLineCount": 0, "logLineCount": 0, "tags": [],

@@ -59,6 +59,7 @@ def test_the_map_names_modules_and_tests_that_exist(module):
     assert all((ROOT / path).exists() for path in suite_of(module))
 
 
+@pytest.mark.slow
 def test_an_equivalent_fault_is_named_with_its_reason_and_still_exists():
     keys = {m.key for module in MODULES for m in mutants(module, source_of(module).read_text())}
     for key, why in equivalent().items():

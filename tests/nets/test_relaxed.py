@@ -31,6 +31,7 @@ def outputs_and_gradients(network, arch):
     return y.detach(), {name: p.grad for name, p in network.named_parameters()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("placement", ["edge", "node"])
 @pytest.mark.parametrize("space", SPACES)
 def test_a_one_hot_path_is_the_sampled_path_bit_for_bit(space, placement):

@@ -84,6 +84,7 @@ def test_subnet_equals_standalone_in_double_precision(space, edits, track):
         torch.testing.assert_close(network(images, arch), expected, rtol=0, atol=1e-10)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("space", "shape"),
     [

@@ -79,6 +79,7 @@ def test_whole_sets(table):
     assert architecture_set("unique", SPACE, doubled) == table.architectures()
 
 
+@pytest.mark.slow
 def test_differences_are_what_another_set_left_over(table):
     every, used = architecture_set("all", SPACE), architecture_set("random1000raw_seed0", SPACE)
     held_out = architecture_set("all-random1000raw_seed0", SPACE)
@@ -213,6 +214,7 @@ def test_large_tables_are_drawn_from_without_computing_all_keys(monkeypatch, tab
     assert len(architecture_set("random100_seed2", SPACE, table)) == 100, "above a quarter of the table"
 
 
+@pytest.mark.slow
 def test_raw_draws_that_miss_the_table_are_refused():
     space = get_space("nasbench101")
     rng = np.random.default_rng(0)

@@ -112,6 +112,7 @@ def test_settings_out_of_range_are_refused(settings):
         LinearOperationCounts(**settings)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not (SHARED / "benchmarks/nasbench201.parquet").is_file(), reason="no shared benchmark tables beside this checkout"
 )

@@ -84,6 +84,7 @@ def sampled_weighted_tau(x, y, draws=4_000_000):
     return np.mean(values)
 
 
+@pytest.mark.slow
 def test_the_other_correlations_at_the_size_of_nasbench101():
     n, rng = 423_624, np.random.default_rng(0)
     y = np.round(0.9 + 0.03 * rng.normal(size=n), 4).clip(0, 1)

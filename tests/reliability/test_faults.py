@@ -33,6 +33,7 @@ def test_a_few_kills_a_signal_and_a_full_disk(tmp_path):
     assert sum(sum(outcome["kills"].values()) for outcome in outcomes if "kills" in outcome) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", MOST)
 def test_the_runs_that_are_killed_use_all_that_a_space_has(space):
     """Every factor is set, by name or as a number of the plan, or does not apply to the space."""

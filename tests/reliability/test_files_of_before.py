@@ -110,6 +110,7 @@ def test_a_complete_folder_is_known_as_complete(folder):
     assert (run.status, run.kind, run.seed) == (COMPLETE, KINDS[folder], 0)
 
 
+@pytest.mark.slow
 def test_the_report_reads_them_all(tmp_path):
     runs = find_runs([BEFORE])
     assert sorted(run.kind for run in runs) == sorted(KINDS.values())

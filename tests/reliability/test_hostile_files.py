@@ -165,6 +165,7 @@ def test_entries_of_another_type_fail_that_run_and_not_the_report(tmp_path, fold
     assert run.reason.startswith(f"in result.json {name}")
 
 
+@pytest.mark.slow
 def test_the_report_lists_a_hostile_run_as_failed(tmp_path, folders, capsys):
     copy_of(folders[0], tmp_path / "runs/good")
     bad = copy_of(folders[0], tmp_path / "runs/bad")

@@ -119,6 +119,7 @@ TOKENS = [
 texts = st.one_of(st.text(max_size=60), st.lists(st.sampled_from(TOKENS), max_size=20).map("".join))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @many
 @given(text=texts)

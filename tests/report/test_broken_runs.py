@@ -21,6 +21,8 @@ from nas_lightning.report.study import conditions_of
 from nas_lightning.runs.reading import checked, find_runs
 from tests.helpers.run_folders import write_evaluation, write_run, write_search
 
+pytestmark = pytest.mark.slow
+
 CASES = int(os.environ.get("NAS_LIGHTNING_FUZZ", "12"))
 """Changes of each kind of run; the whole product has some thousand."""
 ODD = (None, 7, -1.5, "text", "", [], [1, 2], {}, {"a": 1}, True, 10**400, "\ud800", "<!--<script>")

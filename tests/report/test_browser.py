@@ -6,6 +6,8 @@ import pytest
 
 from tests.helpers.browser import Browser, find_chromium
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def no_errors(request):

@@ -18,6 +18,8 @@ from nas_lightning.runs.reading import find_runs
 from nas_lightning.spaces import get_space
 from tests.helpers.run_folders import names_of, truth_of, write_evaluation, write_run
 
+pytestmark = pytest.mark.slow
+
 
 def replace_scores(folder, scores):
     """Other accuracies in the ranking.parquet of a run."""

@@ -23,6 +23,8 @@ from nas_lightning.runs import labels
 from nas_lightning.runs.reading import find_runs, read_run
 from tests.helpers.run_folders import DEFAULTS, FACTORS, write_broken, write_run, write_search, write_study
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def compared(sweep):

@@ -35,6 +35,7 @@ def command(*files, out, **more):
     return main(["scores", *map(str, files), *options, "--out", str(out)])
 
 
+@pytest.mark.slow
 def test_two_predictors_of_two_formats_equal_scipy_and_are_compared(tmp_path, measured, capsys):
     names, truth, good, poor = measured
     (tmp_path / "good.json").write_text(json.dumps(dict(zip(names, good, strict=True))))

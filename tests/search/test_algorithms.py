@@ -148,6 +148,7 @@ def test_bohb_models_the_highest_fidelity_with_enough_points(objective):
     assert len(algorithm._fit()[0].data) == 2
 
 
+@pytest.mark.slow
 def test_nsga2_finds_the_front(objective):
     """Value peaks at (1, 1, 1, 1) with 4 "params": the front trades genes at 1 for genes at 0."""
     algorithm, records = run("nsga2", objective, amount=400, population=12)

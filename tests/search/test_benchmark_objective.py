@@ -116,6 +116,7 @@ def test_rows_without_numbers_are_not_searched(tmp_path):
         open_objective(tmp_path, test_accuracy=np.full(60, np.nan))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", packaged_algorithms())
 def test_every_algorithm_stays_inside_the_table(tmp_path, name):
     objective = open_objective(

@@ -11,6 +11,8 @@ from nas_lightning.search.table_objective import TableObjective
 from nas_lightning.search.trial import Fidelities, SearchError
 from nas_lightning.spaces import get_space
 
+pytestmark = pytest.mark.slow
+
 SPACE = get_space("nasbench201")
 EPOCHS = 40
 FIDELITIES = Fidelities("epochs", tuple(range(1, EPOCHS + 1)), continuous=True)

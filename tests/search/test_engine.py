@@ -18,6 +18,8 @@ from nas_lightning.search.journal import Journal, JournalDamageWarning, is_in_us
 from nas_lightning.search.trial import Measurement, SearchError
 from tests.helpers.toy_space import make_objective
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {"random_search_ws": {"set_size": 20, "keep": 3}, "nsga2": {"population": 6}}
 
 

@@ -15,6 +15,8 @@ from nas_lightning.search.weak_labels import WeakLabelFile, WeakLabels, read_wea
 from nas_lightning.spaces import get_space
 from tests.helpers.toy_space import ALL, ToySpace, make_objective, toy_value
 
+pytestmark = pytest.mark.slow
+
 GUIDED = ("predictor_guided", "acenas", "npenas", "bananas", "anasod")
 
 

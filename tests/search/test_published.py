@@ -42,6 +42,7 @@ def found(objective, name, seeds=SEEDS):
     return 100 * np.array(out), float(np.mean(counts))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "mean", "std"), [("random_search", 93.70, 0.36), ("reinforce", 93.85, 0.37), ("bohb", 93.61, 0.52)]
 )

@@ -124,6 +124,7 @@ def load(script):
     return module
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "sentences"),
     [

@@ -73,6 +73,7 @@ def test_mixed_spaces_and_empty_lists():
     assert [len(a) for a in get_space("nasbench101").costs([])] == [0, 0]
 
 
+@pytest.mark.slow
 def test_all_shared_parameter_counts(shared_table):
     table = shared_table("nasbench101.parquet")
     operations = np.stack([table[f"op{i}"].to_numpy() for i in range(1, 6)], 1)

@@ -106,6 +106,7 @@ def all_cells(operations):
             yield tuple(((ops[2 * i], a), (ops[2 * i + 1], b)) for i, (a, b) in enumerate(wiring))
 
 
+@pytest.mark.slow
 def test_sample_unique_is_uniform_over_the_classes_of_a_small_space():
     """One operation in place of seven: 180 raw cells, every class as likely as any other."""
     classes = {min(relabelings(cell)) for cell in all_cells(1)}
@@ -121,6 +122,7 @@ def test_sample_unique_is_uniform_over_the_classes_of_a_small_space():
         assert chisquare(np.bincount([order[cell] for cell in cells], minlength=len(classes))).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_class_count_formula_on_a_space_small_enough_to_list():
     """Two operations: 46,080 raw cells, classes counted one by one against Burnside with 2 in place of 7."""
     sample = list(all_cells(2))

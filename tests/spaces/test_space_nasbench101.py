@@ -167,6 +167,7 @@ def test_sample_unique_is_uniform_over_classes(cells):
     assert chisquare(counts, expected).pvalue > 1e-3
 
 
+@pytest.mark.slow
 def test_sample_unique_is_uniform_where_symmetry_is_high(monkeypatch):
     """Restricted to graphs of at most 5 vertices (2,532 cells, most graphs symmetric), class by class."""
     from nas_lightning.spaces import nasbench101
@@ -241,6 +242,7 @@ def test_small_genomes_are_isomorphic():
     assert SPACE.canonical(SPACE.decode(SPACE.encode(arch))) == SPACE.canonical(arch)
 
 
+@pytest.mark.slow
 def test_shared_rows_are_canonical_and_hash_as_published(shared_table, cells):
     table, hashes = shared_table("nasbench101.parquet"), shared_table("nasbench101_hashes.parquet")
     n, bits = table["n_vertices"].to_numpy(), table["adj_bits"].to_numpy()

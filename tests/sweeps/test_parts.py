@@ -30,6 +30,8 @@ from nas_lightning.sweep.planner import Composer, Planner
 from nas_lightning.sweep.sweeper import StudySweep
 from nas_lightning.sweep.task import JobFailedError, SweepTask
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 
 

@@ -245,6 +245,7 @@ BAD = [
     (["trainer=ddp", "trainer.devices='[0,0]'", "trainer.accelerator=gpu"], "neither a number"),
     (["trainer=ddp", "trainer.devices='[0,1]'"], "lists GPUs, but trainer.accelerator=cpu"),
     (["trainer.strategy=fsdp"], "choose single or ddp"),
+    (["trainer.sync_batchnorm=true"], "has no effect on one process"),
     (
         [*TWO, "trainer.sync_batchnorm=true", "space=nasbench101", "heuristics/wsbn=on"],
         "trainer.sync_batchnorm=true and heuristics/wsbn=on exclude each other",
@@ -268,6 +269,7 @@ def test_processes_started_outside_must_be_asked_for(monkeypatch):
             job(*overrides)
 
 
+@pytest.mark.slow
 def test_the_number_of_processes_names_the_run_and_their_layout_does_not():
     one, ddp1 = job(), job("trainer=ddp", "trainer.devices='1'")
     two, gpus = job(*TWO), job("trainer=ddp", "trainer.devices='[1,3]'", "trainer.accelerator=gpu")

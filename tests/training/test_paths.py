@@ -29,6 +29,7 @@ def test_draws_depend_on_seed_and_step_alone(space, method):
     assert sampler(space, seed=1, sampling=method).paths(3) != first.paths(3)
 
 
+@pytest.mark.slow
 def test_random_nas_is_uniform_over_encodings_and_random_a_over_classes():
     space = get_space("nasbench201")
     n = 20_000

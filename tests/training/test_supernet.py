@@ -14,6 +14,8 @@ from nas_lightning.training.module import StandaloneModule, SuperNetModule, load
 from tests.helpers import small_plans
 from tests.helpers.small_plans import SMALL, data_for, quiet_trainer, trained
 
+pytestmark = pytest.mark.slow
+
 
 def small_plan(space="nasbench201", **protocol):
     """One epoch of 7 steps."""

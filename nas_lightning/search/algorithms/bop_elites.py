@@ -55,9 +55,7 @@ class BOPElites(Algorithm):
     def _propose(self) -> Any:
         if len(self.elites) < self.startup:
             return self.space.sample(self.rng)
-        mutants = self.elites.mutants(self.candidates, self.rng)
-        fresh = [mutant for mutant in mutants if mutant not in self._seen] or [self.space.sample(self.rng)]
-        return self.elites.most_promising(fresh, self.rng)
+        return self.elites.propose(self.candidates, self._seen, self.rng)
 
     def tell(self, trial: Trial, measurement: Measurement) -> None:
         self._seen.add(trial.architecture)

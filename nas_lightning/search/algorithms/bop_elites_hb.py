@@ -58,10 +58,7 @@ class BOPElitesHB(Hyperband):
         levels = [level for level, known in self._known.items() if len(known) >= self.startup]
         if not levels:
             return self.space.sample(self.rng)
-        known = self._known[max(levels)]
-        mutants = known.mutants(self.candidates, self.rng)
-        fresh = [mutant for mutant in mutants if mutant not in self._seen] or [self.space.sample(self.rng)]
-        return known.most_promising(fresh, self.rng)
+        return self._known[max(levels)].propose(self.candidates, self._seen, self.rng)
 
     def tell(self, trial: Trial, measurement: Measurement) -> None:
         resource = measurement.measures[self.measures[0]]
