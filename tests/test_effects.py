@@ -43,6 +43,7 @@ STARTS = {
     "search benchmark": ("search", ["algorithm=random_search"]),
     "search supernet": ("search", ["objective=supernet", f"checkpoint={TRAINED}", "data.max_train_images=300", *FIFTY]),
     "search training": ("search", ["objective=training"]),
+    "search zerocost": ("search", ["objective=zerocost", "objective.proxy=naswot", "objective.architectures=space"]),
 }
 
 ELSEWHERE = (
@@ -98,6 +99,7 @@ OTHER = {
     "objective.images": 100,
     "objective.batch_size": 25,
     "objective.min_epochs": 1,
+    "objective.proxy": "zen",
     "recipe": "mine",
     "study": "mine",
     "trainer.accelerator": "cpu",
@@ -194,7 +196,7 @@ def folder_of(mode, name=None, value=None):
 
 
 def test_a_search_that_trains_reads_nothing_of_shared_weights():
-    for kind in ("training", "supernet, trained"):
+    for kind in ("training", "supernet, trained", "zerocost, trained"):
         with pytest.raises(UserError, match=r"plan\.protocol\.sampling=fairnas has no effect"):
             refuse_unread(["plan.protocol.sampling=fairnas"], UNREAD_BY_SEARCHES[kind])
         refuse_unread(["plan.protocol.epochs=3"], UNREAD_BY_SEARCHES[kind])

@@ -119,6 +119,18 @@ UNREAD_BY_SEARCHES: Mapping[str, Unread] = {
         (*_NOT_ONE_PROCESS, *_OWN_WEIGHTS, "baseline_seeds"),
         where="with objective=supernet, which trains on one device (progress_bar=… is its bar)",
     ),
+    "zerocost": Unread(
+        (
+            *("plan.protocol", *_OWN_WEIGHTS, *_NOT_ONE_PROCESS, "trainer.precision", "data.augment"),
+            *("objective.batch_size", "objective.final_seeds", "baseline_seeds"),
+        ),
+        read=("plan.protocol.train_portion",),
+        where="with objective=zerocost, which trains nothing (objective.train_top_k=true trains the best)",
+    ),
+    "zerocost, trained": Unread(
+        (*_NOT_ONE_PROCESS, *_OWN_WEIGHTS, "baseline_seeds"),
+        where="with objective=zerocost, which trains the best on one device (progress_bar=… is its bar)",
+    ),
     "training": Unread(
         (*_NOT_ONE_PROCESS, *_OWN_WEIGHTS, "benchmark", "baseline_seeds"),
         where="with objective=training, which trains on one device without a table (progress_bar=… is its bar)",
@@ -129,8 +141,8 @@ UNREAD_BY_SEARCHES: Mapping[str, Unread] = {
 
 def search_kind(objective: str, has_checkpoint: bool, trains_top_k: bool) -> str:
     """The key of UNREAD_BY_SEARCHES for a search."""
-    if objective == "supernet" and trains_top_k:
-        return "supernet, trained"
+    if objective in ("supernet", "zerocost") and trains_top_k:
+        return f"{objective}, trained"
     return "weakly labelled" if objective == "benchmark" and has_checkpoint else objective
 
 

@@ -96,6 +96,24 @@ class TrainingObjectiveSchema:
 
 
 @dataclass
+class ZeroCostObjectiveSchema:
+    name: str = "zerocost"
+    """Of the group objective."""
+    proxy: Any = "logsynflow"
+    """What scores the untrained networks: a name of conf/predictor that needs neither a super-net nor true accuracies
+    (naswot, synflow, zen, parameters …), or a class with its settings, {_target_: naswot, batch_size: 32}."""
+    architectures: str | None = None
+    """space: all architectures of the space; table: those whose stand-alone accuracy is known; null: table where there
+    is one."""
+    train_top_k: bool = False
+    """Train the top K by the stand-alone recipe (plan=…) for their truth, instead of looking it up in the table."""
+    batch_size: int = 100
+    """train_top_k=true: images per evaluation batch."""
+    final_seeds: int = 1
+    """train_top_k=true: stand-alone trainings of each of the top K that the reported accuracy averages."""
+
+
+@dataclass
 class SearchLoggerSchema:
     name: str = "none"
     """none, csv, tensorboard or wandb: a view of search.csv and result.json, which are written in any case."""
@@ -110,7 +128,7 @@ class SearchConfig:
     algorithm: Any = MISSING
     """A choice of the group, with its settings as fields: docs/SEARCH.md."""
     objective: Any = MISSING
-    """A choice of the group, with its settings as fields: benchmark, supernet or training."""
+    """A choice of the group, with its settings as fields: benchmark, supernet, training or zerocost."""
     budget: BudgetSchema = field(default_factory=BudgetSchema)
     space: SpaceSchema = field(default_factory=SpaceSchema)
     data: DataSchema = field(default_factory=DataSchema)
@@ -157,10 +175,11 @@ OBJECTIVES = {
     "benchmark": BenchmarkObjectiveSchema,
     "supernet": SupernetObjectiveSchema,
     "training": TrainingObjectiveSchema,
+    "zerocost": ZeroCostObjectiveSchema,
 }
 
 
-ObjectiveSchema = BenchmarkObjectiveSchema | SupernetObjectiveSchema | TrainingObjectiveSchema
+ObjectiveSchema = BenchmarkObjectiveSchema | SupernetObjectiveSchema | TrainingObjectiveSchema | ZeroCostObjectiveSchema
 
 
 def as_dict(section: Any) -> dict[str, Any]:

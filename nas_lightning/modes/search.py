@@ -12,6 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 
+from nas_lightning.benchmarks import Benchmark
 from nas_lightning.config.check import check_configuration
 from nas_lightning.config.effects import UNREAD_BY_SEARCHES, refuse_unread, search_kind
 from nas_lightning.config.schema import typed
@@ -19,6 +20,7 @@ from nas_lightning.config.search_schema import (
     BenchmarkObjectiveSchema,
     SearchConfig,
     SupernetObjectiveSchema,
+    ZeroCostObjectiveSchema,
     as_dict,
     typed_algorithm,
     typed_objective,
@@ -201,17 +203,28 @@ def make_objective(config: SearchConfig, plan: SearchPlan) -> Objective:
         return benchmark_objective(asdict(config.benchmark), space=space, cost_unit=unit, measures=measures, **settings)
     from nas_lightning.objectives.supernet import supernet_objective
     from nas_lightning.objectives.training import training_objective
+    from nas_lightning.objectives.zerocost import zerocost_objective
 
     if isinstance(wanted, SupernetObjectiveSchema):
         if config.checkpoint is None:
             raise SearchError(
                 "objective=supernet needs checkpoint=…, the run folder or .ckpt file of a trained super-net"
             )
-        table = open_table(asdict(config.benchmark), space)
-        if table is not None and table.dataset != config.data.name:
-            raise SearchError(
-                f"table {config.benchmark.name} holds {table.dataset} accuracies but data={config.data.name}; choose "
-                "a benchmark of the same data set, or benchmark=none"
-            )
-        return supernet_objective(config, wanted, unit, table, measures=measures)
+        return supernet_objective(config, wanted, unit, _table_of_the_data(config), measures=measures)
+    if isinstance(wanted, ZeroCostObjectiveSchema):
+        return zerocost_objective(config, wanted, unit, _table_of_the_data(config), measures=measures)
     return training_objective(config, wanted, unit, measures)
+
+
+def _table_of_the_data(config: SearchConfig) -> Benchmark | None:
+    """The table that knows the truth of what is found; None for benchmark=none.
+
+    Raises SearchError for one of other images.
+    """
+    table = open_table(asdict(config.benchmark), config.space.name)
+    if table is not None and table.dataset != config.data.name:
+        raise SearchError(
+            f"table {config.benchmark.name} holds {table.dataset} accuracies but data={config.data.name}; choose "
+            "a benchmark of the same data set, or benchmark=none"
+        )
+    return table

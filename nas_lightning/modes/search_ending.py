@@ -28,6 +28,7 @@ class Words:
     def __init__(self, result: Mapping[str, Any]) -> None:
         self.plain = is_score(result["objective"])
         self.quality = Quality("score") if self.plain else quality_of(result["objective"])
+        self.accuracy_guides = self.quality.scale == "percent" and result["objective"].get("name") != "zerocost"
 
     def value(self, value: float | None) -> str:
         return self.quality.text(value)
@@ -38,7 +39,7 @@ class Words:
         return f" ± {100 * value:.2f}" if self.quality.factor == 100 else f" ± {value:.3g}"
 
     def objective(self, value: float | None) -> str:
-        return "failed" if value is None else format(value, ".4f" if self.quality.scale == "percent" else ".6g")
+        return "failed" if value is None else format(value, ".4f" if self.accuracy_guides else ".6g")
 
 
 def render(result: dict[str, Any], folder: Path, was_there: bool, console: Console) -> None:

@@ -8,19 +8,19 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 
 from nas_lightning.benchmarks.locate import sha256_of
-from nas_lightning.config.schema import TrainerSchema, plan_of
+from nas_lightning.config.schema import TrainerSchema
 from nas_lightning.config.search_schema import SearchConfig, SupernetObjectiveSchema
 from nas_lightning.data.task import Task
 from nas_lightning.errors import UserError
 from nas_lightning.objectives.candidate import CostMeasures, StandaloneTrainer, task_of
+from nas_lightning.objectives.truth import ScoreObjective, standalone_trainer
 from nas_lightning.plan import Plan
 from nas_lightning.scoring.score import Batches, check_score, score
 from nas_lightning.scoring.trained import check_same_images
-from nas_lightning.search.objective import Objective, check_cost_unit
+from nas_lightning.search.objective import check_cost_unit
 from nas_lightning.search.subspaces import AdmissibleSpace, ListedSpace
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces import get_space
@@ -31,12 +31,11 @@ if TYPE_CHECKING:
     from nas_lightning.benchmarks import Benchmark
 
 
-class SupernetObjective(Objective):
+class SupernetObjective(ScoreObjective):
     """Score with the shared weights of a trained super-net, on held-out images that did not train it.
 
     Fidelity is the number of images, in whole evaluation batches: `screening_batches` of them at least, all at most.
-    The batches always come in the same order, and every evaluation starts afresh. The stand-alone truth comes from
-    real training by `standalone` where it is given, else from `benchmark`, else is unknown.
+    The batches always come in the same order, and every evaluation starts afresh. For the truth see `ScoreObjective`.
     """
 
     name = "supernet"
@@ -133,30 +132,6 @@ class SupernetObjective(Objective):
     def planned_cost(self, trial: Trial) -> float:
         return trial.fidelity / self.fidelities.full
 
-    def open_folder(self, folder: Path) -> None:
-        if self.standalone is not None:
-            self.standalone.folder = folder / "standalone"
-
-    def truth(self, architectures: Sequence[Any]) -> np.ndarray:
-        if self.standalone is not None:
-            return self.standalone.final_accuracies(architectures)
-        return self.cheap_truth(architectures)
-
-    def cheap_truth(self, architectures: Sequence[Any]) -> np.ndarray:
-        if self.benchmark is None or self.standalone is not None:
-            return np.full(len(architectures), np.nan)
-        return self.benchmark.accuracies(architectures)
-
-    def all_truths(self) -> np.ndarray | None:
-        if self.benchmark is None or self.standalone is not None:
-            return None
-        return self.benchmark.accuracies(self.benchmark.architectures())
-
-    def truth_name(self) -> str:
-        if self.standalone is not None:
-            return self.standalone.describe_final()
-        return super().truth_name() if self.benchmark is None else "table"
-
     def identity(self) -> dict[str, Any]:
         return {
             "checkpoint_sha256": self._checkpoint_sha256,
@@ -169,16 +144,11 @@ class SupernetObjective(Objective):
             "architectures": self.settings.architectures,
             "levels": list(self.fidelities.levels),
             "measures": list(self._measures.names),
-            "truth": self._truth_identity(),
+            "truth": self.truth_identity(),
             # searches from before the precision counted keep their names
             **self.data.quality.record(),
             **({} if self.precision == "32-true" else {"precision": self.precision}),
         }
-
-    def _truth_identity(self) -> Any:
-        if self.standalone is not None:
-            return self.standalone.identity()
-        return None if self.benchmark is None else self.benchmark.sha256
 
 
 def supernet_objective(
@@ -201,15 +171,7 @@ def supernet_objective(
         raise SearchError(str(error)) from None
     standalone = None
     if settings.train_top_k:
-        plan = plan_of(config.plan)
-        standalone = StandaloneTrainer(
-            space=config.space.name,
-            plan=plan,
-            data=task_of(given, plan, config.seed),
-            trainer=config.trainer,
-            batch_size=settings.batch_size,
-            final_seeds=settings.final_seeds,
-        )
+        standalone = standalone_trainer(config, batch_size=settings.batch_size, final_seeds=settings.final_seeds)
     return SupernetObjective(
         checkpoint=checkpoint,
         space=config.space.name,

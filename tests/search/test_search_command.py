@@ -137,6 +137,8 @@ def load(script):
         (("checkpoint=x.ckpt",), ["random_search does not use that: drop it"]),
         (("objective=supernet", "benchmark=none"), ["objective=supernet needs checkpoint=…"]),
         (("objective=supernet", "checkpoint=none.ckpt"), ["none.ckpt does not exist"]),
+        (("objective=zerocost", "objective.proxy=naswat"), ["did you mean naswot", "choose among"]),
+        (("objective=zerocost", "plan.protocol.epochs=3"), ["has no effect with objective=zerocost"]),
         (("space=nasbench101",), ["is a table of nasbench201, not of nasbench101"]),
         (("benchmark.name=missing",), ["there is no table missing"]),
         (("seed=-1",), ["seeds are not negative"]),
@@ -179,6 +181,6 @@ def test_help_and_searches_on_tables_do_not_import_torch(folder, arguments):
 def test_the_config_files_name_every_algorithm_and_objective():
     for group, names in (
         ("algorithm", set(packaged_algorithms())),
-        ("objective", {"benchmark", "supernet", "training"}),
+        ("objective", {"benchmark", "supernet", "training", "zerocost"}),
     ):
         assert {path.stem for path in (ROOT / "conf" / group).glob("*.yaml")} == names
