@@ -18,6 +18,7 @@ from nas_lightning.benchmarks.locate import locate, sha256_of
 from nas_lightning.benchmarks.row import Row
 from nas_lightning.benchmarks.table_file import CHECKED_AT_OPEN, numpy_array, single
 from nas_lightning.benchmarks.writer import dataset_name
+from nas_lightning.runs.quality import ACCURACY, SCORE, Quality, quality_of
 from nas_lightning.spaces import Space, get_space, space_in_file
 from nas_lightning.spaces.encoding import Encoding
 
@@ -164,6 +165,17 @@ class Benchmark:
         raise BenchmarkError(
             f"{self.name} holds no accuracies or scores for {self.dataset}; its columns are {', '.join(self.columns)}"
         )
+
+    def quality_of(self, metric: str | None = None) -> Quality:
+        """What a metric measures: of a score the quality that the table names, where it names one.
+
+        Args:
+            metric: one of `metrics`, by default the `default_metric`.
+        """
+        metric = self.default_metric if metric is None else metric
+        if metric.endswith("_accuracy"):
+            return ACCURACY
+        return quality_of(self._header) if "quality" in self._header else SCORE
 
     @cached_property
     def seed_metric(self) -> str | None:

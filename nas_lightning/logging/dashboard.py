@@ -16,6 +16,7 @@ from typing import Any
 
 from nas_lightning.logging.wandb import has_key
 from nas_lightning.processes.output import forgiving_output
+from nas_lightning.runs.quality import ACCURACY
 
 PICTURES = "report"  # prefix of the keys under which the report's pictures are logged
 
@@ -24,11 +25,21 @@ class DashboardError(Exception):
     """What is missing, in one sentence."""
 
 
-def build(entity: str, project: str, study: str | None = None, factors: Sequence[str] = ()) -> Any:
+def build(
+    entity: str, project: str, study: str | None = None, factors: Sequence[str] = (), quality: str = ACCURACY.name
+) -> Any:
     """The workspace: rankings by setting, over training, against cost and baseline, and the settings of every run.
 
-    `study` restricts it to runs of one group; `factors` are config keys (``protocol.learning_rate``) that become axes
-    of the parallel coordinates. Raises DashboardError where wandb-workspaces is not installed.
+    Args:
+        entity: W&B's user or team.
+        project: W&B's project.
+        study: only runs of this group.
+        factors: config keys (``protocol.learning_rate``) that become axes of the parallel coordinates.
+        quality: what the runs' networks are judged by, the name of `Task.quality`: it is logged as
+            ``supernet_<quality>``.
+
+    Raises:
+        DashboardError: where wandb-workspaces is not installed.
     """
     try:
         import wandb_workspaces.reports.v2 as panels
@@ -39,6 +50,7 @@ def build(entity: str, project: str, study: str | None = None, factors: Sequence
         ) from error
 
     setting = panels.Config("ablation.setting")
+    own, in_words = f"supernet_{quality}", quality.replace("_", " ")
 
     def bars(metric: str, title: str) -> Any:
         return panels.BarPlot(
@@ -63,9 +75,7 @@ def build(entity: str, project: str, study: str | None = None, factors: Sequence
         return panels.ScatterPlot(title=title, x=x, y=panels.SummaryMetric("kendall_tau"))
 
     axes = [panels.ParallelCoordinatesPlotColumn(panels.Config(f)) for f in ("space", *factors, "ablation.setting")]
-    axes += [
-        panels.ParallelCoordinatesPlotColumn(panels.SummaryMetric(m)) for m in ("supernet_accuracy", "kendall_tau")
-    ]
+    axes += [panels.ParallelCoordinatesPlotColumn(panels.SummaryMetric(m)) for m in (own, "kendall_tau")]
     sections = {
         "Ranking by setting": [
             bars("kendall_tau", "Kendall tau (mean, s.d. over seeds)"),
@@ -75,13 +85,13 @@ def build(entity: str, project: str, study: str | None = None, factors: Sequence
         ],
         "Over training": [
             curve("rank/kendall_tau", "Kendall tau against epochs"),
-            curve("rank/supernet_accuracy", "Super-net accuracy against epochs"),
+            curve(f"rank/{own}", f"Super-net {in_words} against epochs"),
             curve("train_loss", "Training loss"),
         ],
         "What it is worth": [
             against(panels.SummaryMetric("baselines/parameters/kendall_tau"), "Super-net against the parameter count"),
             against(panels.SummaryMetric("cost/passes"), "Kendall tau against passes"),
-            against(panels.SummaryMetric("supernet_accuracy"), "Kendall tau against super-net accuracy"),
+            against(panels.SummaryMetric(own), f"Kendall tau against super-net {in_words}"),
         ],
         "Settings": [panels.ParallelCoordinatesPlot(title="Settings of every run", columns=axes)],
         "Pictures": [panels.MediaBrowser(title="Report", media_keys=[f"{PICTURES}/{name}" for name in _FIGURES])],
@@ -140,11 +150,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--project", default="nas-lightning")
     parser.add_argument("--study", help="only runs of this study (W&B group)")
     parser.add_argument("--factor", action="append", default=[], help="config key for an axis; may be repeated")
+    parser.add_argument("--quality", default=ACCURACY.name, help="what networks are judged by (default: accuracy)")
     parser.add_argument("--report", type=Path, help="folder of a report whose pictures are logged beside the panels")
     parser.add_argument("--spec", type=Path, help="write the specification to this file and send nothing")
     given = parser.parse_args(arguments)
     try:
-        workspace = build(given.entity, given.project, given.study, given.factor)
+        workspace = build(given.entity, given.project, given.study, given.factor, quality=given.quality)
         if given.spec:
             given.spec.write_text(json.dumps(specification(workspace), indent=2) + "\n", encoding="utf-8")
             print(given.spec)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from nas_lightning.runs.labels import change
+from nas_lightning.runs.quality import quality_of
 
 
 @dataclass(frozen=True)
@@ -112,19 +113,21 @@ def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def final_numbers(result: Mapping[str, Any]) -> dict[str, float | bool]:
     """The numbers of a result.json for a run's summary: those of the score that counts bear their own names.
 
-    ``kendall_tau``, ``supernet_accuracy`` …, then the rest by path: ``by_negative_cross_entropy/kendall_tau``,
+    ``kendall_tau``, ``supernet_accuracy`` (``supernet_<quality>``) …, then the rest by path:
+    ``by_negative_cross_entropy/kendall_tau``,
     ``baselines/parameters/kendall_tau``, ``ceiling/noise/tau``, ``cost/passes``.
     """
     metrics, evaluation = dict(result.get("metrics") or {}), result.get("evaluation") or {}
-    score = str(evaluation.get("headline") or evaluation.get("score", "accuracy"))
+    quality = quality_of(result).name
+    score = str(evaluation.get("headline") or evaluation.get("score", quality))
     main = metrics.pop(score, None)
     nested: dict[str, Any] = {}
     if isinstance(main, Mapping):
         nested |= main
         nested |= {f"by_{name}": record for name, record in metrics.items() if isinstance(record, Mapping)}
-        accuracy = metrics.get("accuracy")
-        if "supernet_accuracy" not in main and isinstance(accuracy, Mapping):
-            nested["supernet_accuracy"] = accuracy.get("supernet_accuracy")
+        own = metrics.get(quality)
+        if f"supernet_{quality}" not in main and isinstance(own, Mapping):
+            nested[f"supernet_{quality}"] = own.get(f"supernet_{quality}")
     else:
         nested |= metrics
     nested |= {name: result[name] for name in ("baselines", "ceiling", "cost") if isinstance(result.get(name), Mapping)}

@@ -11,9 +11,8 @@ from rich.console import Console
 from rich.table import Table
 
 from nas_lightning.runs.files import write_atomically
-from nas_lightning.runs.quality import Quality, quality_of
+from nas_lightning.runs.quality import quality_of_search
 from nas_lightning.runs.reading import read_run
-from nas_lightning.search.summary import is_score
 
 LOG_WIDTH = 120
 """Columns in a log file, so that no architecture is broken."""
@@ -26,8 +25,7 @@ class Words:
     """Numbers of one search as its reader expects them: accuracies in percent, scores of other kinds as they are."""
 
     def __init__(self, result: Mapping[str, Any]) -> None:
-        self.plain = is_score(result["objective"])
-        self.quality = Quality("score") if self.plain else quality_of(result["objective"])
+        self.quality = quality_of_search(result["objective"])
         self.accuracy_guides = self.quality.scale == "percent" and result["objective"].get("name") != "zerocost"
 
     def value(self, value: float | None) -> str:

@@ -88,18 +88,10 @@ def _cells(record: Mapping[str, Any], wide: bool, quality: Quality) -> list[str]
         _number(record["sparse_kendall_tau"], 3),
         *([_number(record["spearman"], 3)] if wide else []),
         _number(record["kendall_tau_top10pct"], 2),
-        "–" if found["mean"] is None else _spread(found["mean"], found["std"], quality),
+        "–" if found["mean"] is None else quality.mean_text(found["mean"], found["std"]),
         "–" if random is None else _number(random["probability"], 2),
         *([str(record["n"])] if wide else []),
     ]
-
-
-def _spread(mean: float, std: float, quality: Quality) -> str:
-    """``93.20 ± 0.41``; of a perplexity alone the mean, since its spread is in nats."""
-    if quality.scale == "perplexity":
-        return f"{quality.show(mean):.2f}"
-    digits = 2 if quality.scale == "percent" else 4
-    return f"{quality.show(mean):.{digits}f} ± {quality.factor * std:.{digits}f}"
 
 
 def _number(value: float | None, digits: int) -> str:
@@ -160,7 +152,7 @@ def words_of(summary: Mapping[str, Any], small: bool = False) -> list[str]:
     name, record = next(iter(summary["metrics"].items()))
     tau, low, high = record["kendall_tau"], *(record["kendall_tau_interval"][end] for end in ("low", "high"))
     if tau is None:
-        return [f"tau is not defined: {name.replace('_', ' ')} or the accuracies are all alike."]
+        return [f"tau is not defined: {name.replace('_', ' ')} or the stand-alone truth is all alike."]
     ceiling = summary["ceiling"]["noise"].get("tau")
     room = "" if ceiling is None else f", and the table's own noise leaves room for {_right(ceiling)}"
     lines = [
@@ -202,7 +194,7 @@ def _gap(gap: float, std: float | None, quality: Quality = ACCURACY) -> str:
     '3.85 points above'
     """
     spread = "" if std is None else f" ± {quality.factor * std:.{2 if quality.factor == 100 else 4}f}"
-    points = f"{100 * abs(gap):.2f}{spread} points" if quality.factor == 100 else f"{abs(gap):.4f}{spread}"
+    points = f"{quality.factor * abs(gap):.{2 if quality.factor == 100 else 4}f}{spread} {quality.points}".rstrip()
     return f"{points} {'above' if gap < 0 else 'below'}"
 
 

@@ -45,7 +45,7 @@ def against(run: Run, table: Benchmark) -> dict[str, Any]:
         raise UserError(f"the table of {table.dataset} holds no architecture of {run.path}; choose another table")
     own = {name.removeprefix(SCORE): name for name in columns if name.startswith(SCORE)}
     own |= {name: name for name in ("snapshots", "fusion") if name in columns}
-    named = (run.result.get("evaluation") or {}).get("predictors") or own  # several checkpoints name theirs
+    named = (run.ranked.get("evaluation") or {}).get("predictors") or own  # several checkpoints name theirs
     predictions = {name: columns[column] for name, column in named.items()}
     headline = run.score if run.score in predictions else next(iter(predictions))
     return summarize(
@@ -57,11 +57,13 @@ def against(run: Run, table: Benchmark) -> dict[str, Any]:
         else [],
         top_k=space.top_k,
         replicates=200,
+        quality=table.quality_of().name,
     )
 
 
 def mean_tau(summaries: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Per predictor that all summaries have: mean and s.d. of tau, and of tau inside the true top 10 %, over runs."""
+    """Per predictor that all summaries have: mean and s.d. of tau, and of tau inside the true top 10 %, over runs; and
+    the mean truth of the top K (an accuracy is a fraction)."""
     found = {}
     for kind in ("metrics", "baselines"):
         for name in summaries[0][kind]:
@@ -75,7 +77,7 @@ def mean_tau(summaries: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
                     "tau": taus.mean(),
                     "tau_sd": taus.std(ddof=1) if len(taus) > 1 else None,
                     "tau_top10pct": None if None in top else float(np.mean(top)),
-                    "top_k_accuracy": float(np.mean([r["final_search_performance"]["mean"] for r in records])),
+                    "top_k": float(np.mean([r["final_search_performance"]["mean"] for r in records])),
                 }
     return found
 
@@ -84,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, or 2 with one sentence on standard error where the input is wrong."""
     parser = argparse.ArgumentParser(
         prog="python -m nas_lightning.report.against",
-        description="Rank the scores of finished runs against another table of stand-alone accuracies.",
+        description="Rank the scores of finished runs against another table of stand-alone accuracies or scores.",
     )
     parser.add_argument("runs", nargs="+", help="run folders, folders that hold them, or .tar.xz archives of them")
     parser.add_argument("--benchmark", required=True, help="name or path of the table")
@@ -105,13 +107,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     numbers = mean_tau(summaries)
     print(f"{len(runs)} runs, trained on {', '.join(sorted({r.result['dataset'] for r in runs}))}, "
           f"against {table.dataset} of {given.benchmark}")  # fmt: skip
-    print(f"{'predictor':38} {'n':>6} {'tau':>7} {'s.d.':>6} {'top 10 %':>9} {'top-K acc. %':>13}")
+    quality = table.quality_of()
+    own = f"top-K {quality.label}"
+    print(f"{'predictor':38} {'n':>6} {'tau':>7} {'s.d.':>6} {'top 10 %':>9} {own}")
     for name, row in numbers.items():
         tau, sd, top = ("–" if row[k] is None else f"{row[k]:.3f}" for k in ("tau", "tau_sd", "tau_top10pct"))
-        best = 100 * row["top_k_accuracy"]
-        print(f"{name.replace('_', ' '):38} {row['n']:6d} {tau:>7} {sd:>6} {top:>9} {best:13.2f}")
+        best = quality.mean_text(row["top_k"])
+        print(f"{name.replace('_', ' '):38} {row['n']:6d} {tau:>7} {sd:>6} {top:>9} {best:>{len(own)}}")
     if given.out:
-        record = {"dataset": table.dataset, "runs": [str(r.result["run_hash"]) for r in runs], "predictors": numbers}
+        record = {
+            "dataset": table.dataset,
+            "runs": [str(r.result["run_hash"]) for r in runs],
+            "quality": quality.name,
+            "predictors": numbers,
+        }
         write_atomically(Path(given.out), json.dumps(record, indent=1).encode())
     return 0
 

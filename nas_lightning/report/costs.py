@@ -12,7 +12,7 @@ import numpy as np
 from nas_lightning.report.figure import Figure, Panel
 from nas_lightning.report.look import BLUE, GOLD, HEIGHT, INK, WIDTH, cut, finite, number, readings, span, spread
 from nas_lightning.report.strip import beside
-from nas_lightning.report.study import Condition, Setting, measure, value_of
+from nas_lightning.report.study import Condition, Setting, measure, one_quality, value_of
 from nas_lightning.runs.reading import Run
 
 _NAMED = 9
@@ -21,12 +21,28 @@ _LABEL = 13
 
 
 def tau_against(
-    conditions: Sequence[Condition], key: str, title: str, axis: str, of: Callable[[Run], float], note: str
+    conditions: Sequence[Condition],
+    key: str,
+    title: str,
+    axis: str | Callable[[Condition], str],
+    of: Callable[[Run], float],
+    note: str,
 ) -> Figure:
-    """One point a setting (means over its runs; lines: ± one standard deviation), one panel a condition."""
+    """One point a setting (means over its runs; lines: ± one standard deviation), one panel a condition.
+
+    Args:
+        conditions: those of a single setting are left out.
+        key: the figure's identifier.
+        title: above all panels.
+        axis: the title of the horizontal axis, its unit in brackets; of each condition, where it is not the same.
+        of: the number of a run, NaN where it is not known.
+        note: what the figure is for.
+    """
     panels = []
     for condition in conditions:
-        if len(condition.settings) > 1 and (panel := _panel(condition, axis, of)):
+        if len(condition.settings) > 1 and (
+            panel := _panel(condition, axis if isinstance(axis, str) else axis(condition), of)
+        ):
             panels.append(panel)
     note += (
         " A point is a setting, the mean of its runs; lines: ± their standard deviation. Named are the baseline and "
@@ -39,20 +55,25 @@ def against_cost(conditions: Sequence[Condition]) -> list[Figure]:
     """Tau against passes, wall seconds, and the optimization gap."""
 
     def cost(run: Run) -> float:
-        return value_of(run.result.get("cost") or {}, "passes")
+        return value_of(run.trained.get("cost") or {}, "passes")
 
     def gap(run: Run) -> float:
-        return 100 * value_of((run.result.get("metrics") or {}).get("accuracy") or {}, "optimization_gap")
+        return run.quality.factor * value_of(run.own_record, "optimization_gap")
 
+    def gap_axis(condition: Condition) -> str:
+        unit = condition.quality.points
+        return "Optimization gap" + (f" ({unit})" if unit else "")
+
+    quality = one_quality(condition.quality for condition in conditions)
     return [
         tau_against(
             conditions,
             "gap-tau",
             "Optimization gap against Kendall tau",
-            axis="Optimization gap (points)",
+            axis=gap_axis,
             of=gap,
-            note="How far the accuracy with shared weights lies below stand-alone training: whether better trained "
-            "super-nets rank better.",
+            note=f"How far {quality.title if quality else 'the quality'} with shared weights lies from stand-alone "
+            "training: whether better trained super-nets rank better.",
         ),
         tau_against(
             conditions,

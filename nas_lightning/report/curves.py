@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -154,9 +154,27 @@ def _chart(axes: Axes, ys: tuple[float, float], xs: tuple[float, float], colours
     return (grey + level + band + line + under + ends).properties(width=_WIDTH, height=HEIGHT)
 
 
-def over_epochs(conditions: Sequence[Condition], name: str, label: str) -> Figure:
-    """A measure at the evaluated epochs: median over seeds, with the range between the lowest and highest seed."""
-    scale = 100 if "%" in label else 1
+def quality_over_epochs(conditions: Sequence[Condition]) -> list[Figure]:
+    """The quality with shared weights at the evaluated epochs, one figure a quality, in the unit of its readers."""
+    found = []
+    for quality in dict.fromkeys(condition.quality for condition in conditions):
+        of_it = [condition for condition in conditions if condition.quality == quality]
+        name, label = f"supernet_{quality.name}", f"Super-net {quality.label}"
+        found.append(over_epochs(of_it, name, label, show=np.vectorize(quality.show, otypes=[np.float64])))
+    return found
+
+
+def over_epochs(
+    conditions: Sequence[Condition], name: str, label: str, show: Callable[[np.ndarray], np.ndarray] | None = None
+) -> Figure:
+    """A measure at the evaluated epochs: median over seeds, with the range between the lowest and highest seed.
+
+    Args:
+        conditions: one panel each, or several of many settings.
+        name: of the column ``rank/<name>`` of metrics.csv.
+        label: the axis' title, its unit in brackets.
+        show: from the column's numbers [epochs] to those that are drawn; as they are by default.
+    """
     panels: list[Panel] = []
     for condition in conditions:
         lines = []
@@ -166,7 +184,8 @@ def over_epochs(conditions: Sequence[Condition], name: str, label: str) -> Figur
                 column, epoch = run.epochs.get(f"rank/{name}"), run.epochs.get("epoch")
                 if column is not None and epoch is not None:
                     known = np.isfinite(column) & np.isfinite(epoch)
-                    curves.append(dict(zip(epoch[known].tolist(), (scale * column[known]).tolist(), strict=True)))
+                    values = column[known] if show is None else show(column[known])
+                    curves.append(dict(zip(epoch[known].tolist(), values.tolist(), strict=True)))
             lone = setting.setting if len(setting.changes) == 1 and len(condition.settings) > FEW else setting.name
             line = _over_seeds([c for c in curves if len(c) > 1], lone, setting.factor, setting.factor == BASELINE)
             lines += [line] if line else []

@@ -8,14 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from nas_lightning.report.costs import against_cost
-from nas_lightning.report.curves import over_epochs
+from nas_lightning.report.curves import over_epochs, quality_over_epochs
 from nas_lightning.report.figure import Figure, Panel
 from nas_lightning.report.forest import forest, heatmap
 from nas_lightning.report.matrix import matrix
 from nas_lightning.report.scatter import ranking_panels, score_label
 from nas_lightning.report.search_curves import fronts, search_curves
 from nas_lightning.report.strip import strip
-from nas_lightning.report.study import Condition
+from nas_lightning.report.study import Condition, one_quality
 from nas_lightning.report.tables import baseline_tau
 from nas_lightning.runs.reading import COMPLETE, Run
 
@@ -31,7 +31,7 @@ def all_figures(conditions: Sequence[Condition], runs: Sequence[Run]) -> list[Fi
         strip(conditions),
         *scatters(conditions, runs),
         over_epochs(conditions, "kendall_tau", "Kendall tau"),
-        over_epochs(conditions, "supernet_accuracy", "Super-net accuracy (%)"),
+        *quality_over_epochs(conditions),
         search_curves(runs),
         fronts(runs),
         matrix(conditions),
@@ -42,11 +42,11 @@ def all_figures(conditions: Sequence[Condition], runs: Sequence[Run]) -> list[Fi
 
 def _of_files(run: Run) -> bool:
     """Whether its scores are another method's, see `nas_lightning.report.scores`."""
-    return (run.result.get("evaluation") or {}).get("source") == "files"
+    return (run.ranked.get("evaluation") or {}).get("source") == "files"
 
 
 def scatters(conditions: Sequence[Condition], runs: Sequence[Run] = ()) -> list[Figure]:
-    """Score against stand-alone accuracy, and rank against rank: one panel a run, to choose from within its condition,
+    """Score against stand-alone quality, and rank against rank: one panel a run, to choose from within its condition,
     and one a predictor of every mode=evaluate run. Of more points than the page can hold, runs of further seeds stay
     out first."""
     wanted: list[tuple[int, str, Run, str, dict[str, np.ndarray], str]] = []
@@ -75,14 +75,14 @@ def scatters(conditions: Sequence[Condition], runs: Sequence[Run] = ()) -> list[
         _, group, run, score, table, title = wanted[k]
         if not table:
             continue
-        free = baseline_tau(run.result)
+        free = baseline_tau(run)
         pair = ranking_panels(
             table["prediction"],
             table["truth"],
             table["architecture"].tolist(),
             title=title,
             label=score if _of_files(run) else score_label(score, run.quality),
-            top_k=int((run.result.get("evaluated") or {}).get("top_k") or 10),
+            top_k=int((run.ranked.get("evaluated") or {}).get("top_k") or 10),
             group=group,
             quality=run.quality,
             beside="" if math.isnan(free) else f" (parameters {free:.3f})",
@@ -93,10 +93,12 @@ def scatters(conditions: Sequence[Condition], runs: Sequence[Run] = ()) -> list[
         "One run of each condition is shown; choose another above its plot. Red: the predicted top of the set. Above "
     )
     note += "2,000 architectures, the darker, the more. In brackets: the parameter count's tau."
+    quality = one_quality(run.quality for _, _, run, _, _, _ in wanted)
+    name = quality.title if quality else "quality"
     if left_out:
         note += f" {left_out} more runs are not held in this page; their pictures are in the run folders (ranking.png)."
     return [
-        Figure("scatter", "Super-net against stand-alone accuracy", note, values, choose=True),
+        Figure("scatter", f"Super-net against stand-alone {name}", note, values, choose=True),
         Figure(
             "ranks", "Rank against rank", "The same by ranks, 1 is best: what Kendall's tau sees.", ranks, choose=True
         ),

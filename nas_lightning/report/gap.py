@@ -30,7 +30,9 @@ from nas_lightning.ranking.correlation import kendall_tau
 from nas_lightning.report.misranked import common, percentiles
 from nas_lightning.report.study import Condition, Setting
 from nas_lightning.runs.files import write_atomically
+from nas_lightning.runs.quality import ACCURACY
 from nas_lightning.runs.reading import Run
+from nas_lightning.runs.result import Ceiling
 
 REDRAWS = 20
 
@@ -63,9 +65,9 @@ def repeated_scoring(accuracies: np.ndarray, n_images: int, redraws: int = REDRA
 
 def ceiling_of(run: Run) -> tuple[float, str]:
     """The ceiling that a run recorded, and which one."""
-    recorded = run.result.get("ceiling") or {}
+    recorded = run.ranked.get("ceiling") or {}
     for kind in ("noise", "proxy"):
-        value = (recorded.get(kind) or {}).get("tau")
+        value = (recorded.get(kind) or Ceiling()).get("tau")
         if value is not None:
             return float(value), f"{kind} ceiling"
     return math.nan, "not available"
@@ -86,9 +88,9 @@ def gap_of(condition: Condition, setting: Setting) -> Gap | None:
         return None
     tau = float(np.mean([kendall_tau(p, truth) for p in predictions]))
     pairs = float(np.mean([kendall_tau(a, b) for a, b in combinations(predictions, 2)]))
-    images = {(r.result.get("evaluation") or {}).get("n_images") for r in runs}
+    images = {(r.ranked.get("evaluation") or {}).get("n_images") for r in runs}
     repeated = math.nan
-    if all(r.score == "accuracy" for r in runs) and len(images) == 1 and (n := images.pop()):
+    if all(r.score == ACCURACY.name for r in runs) and len(images) == 1 and (n := images.pop()):
         repeated = float(np.mean([repeated_scoring(p, int(n)) for p in predictions]))
     averaged = kendall_tau(np.mean([percentiles(p) for p in predictions], axis=0), truth)
     ceiling, kind = ceiling_of(runs[0])

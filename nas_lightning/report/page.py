@@ -14,15 +14,26 @@ from nas_lightning.report.figure import FORMATS, Figure, Panel
 from nas_lightning.report.gap import Gap
 from nas_lightning.report.look import CONFIG, number
 from nas_lightning.report.search_curves import algorithm_of, searches_of
-from nas_lightning.report.study import BASELINE, Condition, Setting, changes_of, value_of
-from nas_lightning.report.tables import HEADER, NO_BASELINE, beside, describe, numbers, row
+from nas_lightning.report.study import BASELINE, Condition, Setting, changes_of, one_quality, value_of
+from nas_lightning.report.tables import NO_BASELINE, beside, describe, header, numbers, row
 from nas_lightning.runs.labels import combined, short
+from nas_lightning.runs.quality import Quality
 from nas_lightning.runs.reading import COMPLETE, FAILED, NOT_APPLICABLE, UNFINISHED, Run
+from nas_lightning.runs.result import (
+    Ablation,
+    Best,
+    Chance,
+    Cost,
+    EvaluationFacts,
+    Found,
+    ObjectiveFacts,
+    SearchBaselines,
+)
 
 _DEFINITIONS = {
-    "Kendall tau": "tau-b between super-net score and stand-alone accuracy over the evaluated architectures.",
-    "s-KdT": "Sparse Kendall tau, reference definition: accuracies closer than the threshold do not count as ordered.",
-    "top-K acc.": "Final search performance: mean stand-alone accuracy of the super-net's top K architectures.",
+    "Kendall tau": "tau-b between super-net score and stand-alone quality over the evaluated architectures.",
+    "s-KdT": "Sparse Kendall tau, reference definition: truths closer than the threshold do not count as ordered.",
+    "top-K": "Final search performance: mean stand-alone quality of the super-net's top K architectures.",
     "P > R": "Probability that the best of the top K beats the best of n random draws from the table.",
     "Δ tau": "Mean over seeds of the setting's tau minus the baseline's (the unchanged plan's) at the same seed, which "
     "draws the same batches and paths; its interval is a hierarchical bootstrap (seeds outer, architectures inner), "
@@ -186,9 +197,10 @@ def cell(text: str, value: float | None = None, css: str = "", title: str = "") 
 
 def _ablation(conditions: Sequence[Condition]) -> str:
     bodies = []
-    columns = HEADER[1:]
+    columns = header(conditions)[1:]
+    mixed = one_quality(c.quality for c in conditions) is None
     for c in conditions:
-        lines = [*(_ablation_row(c, s) for s in c.settings), *_beside_rows(c)]
+        lines = [*(_ablation_row(c, s, mixed) for s in c.settings), *_beside_rows(c, mixed)]
         title = escape(c.label) + ("" if c.baseline is not None or len(c.settings) < 2 else f" <i>{NO_BASELINE}</i>")
         above = ""
         if len(conditions) > 1 or c.baseline is None:
@@ -210,8 +222,8 @@ def _ablation(conditions: Sequence[Condition]) -> str:
     )
 
 
-def _ablation_row(condition: Condition, setting: Setting) -> str:
-    printed = row(condition, setting)[1:]
+def _ablation_row(condition: Condition, setting: Setting, with_unit: bool) -> str:
+    printed = row(condition, setting, with_unit)[1:]
     cells = [cell(escape(text), css="text name" if i == 1 else "text") for i, text in enumerate(printed[:2])]
     cells.append(cell(_badge(setting.verdict), css="text"))
     level = setting.level
@@ -226,9 +238,9 @@ def _ablation_row(condition: Condition, setting: Setting) -> str:
     return f"<tr{' class=reference' if not setting.changes else ''}>{''.join(cells)}</tr>"
 
 
-def _beside_rows(condition: Condition) -> list[str]:
+def _beside_rows(condition: Condition, with_unit: bool) -> list[str]:
     lines = []
-    for texts, values in beside(condition):
+    for texts, values in beside(condition, with_unit):
         cells = [cell(escape(text), css="text name" if i == 1 else "text") for i, text in enumerate(texts[1:3])]
         cells.append(cell("", css="text"))
         cells += [cell(escape(text), value) for text, value in zip(texts[4:], values, strict=True)]
@@ -236,18 +248,27 @@ def _beside_rows(condition: Condition) -> list[str]:
     return lines
 
 
-def _searches(runs: Sequence[Run]) -> str:
-    def percent(value: float) -> str:
-        return "–" if math.isnan(value) else f"{100 * value:.2f}"
+def in_quality(value: float, quality: Quality, with_unit: bool) -> str:
+    """A cell's text of one number of a quality; with its unit where the heading cannot say it.
 
-    lines = []
+    Args:
+        value: as a result has it (an accuracy is a fraction), NaN where it is not known.
+        quality: what it is a number of.
+        with_unit: whether the column holds several qualities.
+    """
+    if math.isnan(value):
+        return "–"
+    return _minus(quality.text(value) if with_unit else quality.mean_text(value))
+
+
+def _searches(runs: Sequence[Run]) -> str:
+    quality, lines = one_quality(run.quality for run in runs), []
     for run in runs:
-        metrics = run.result.get("metrics") or {}
-        found = metrics.get("found") if isinstance(metrics.get("found"), dict) else {}
-        cost, objective = run.result.get("cost") or {}, run.result.get("objective") or {}
-        random = ((run.result.get("baselines") or {}).get("random_search_equal_budget") or {}).get("found") or {}
-        truth, spent = value_of(found or {}, "truth"), value_of(cost, "spent")
-        blind = value_of(random if isinstance(random, dict) else {}, "mean")
+        found = (run.searched.get("metrics") or Found()).get("found") or Best()
+        cost, objective = run.searched.get("cost") or Cost(), run.searched.get("objective") or ObjectiveFacts()
+        baselines = run.searched.get("baselines") or SearchBaselines()
+        random = (baselines.get("random_search_equal_budget") or Chance()).get("found") or {}
+        truth, spent, blind = value_of(found, "truth"), value_of(cost, "spent"), value_of(random, "mean")
         texts = (
             algorithm_of(run),
             f"{run.result['space']} on {run.result['dataset']}",
@@ -257,14 +278,15 @@ def _searches(runs: Sequence[Run]) -> str:
         cells.append(
             cell(f"{'–' if math.isnan(spent) else f'{spent:,.6g}'} {escape(str(cost.get('unit') or ''))}", spent)
         )
-        cells += [cell(percent(truth), truth), cell(percent(blind), blind)]
-        cells.append(cell(escape(str((found or {}).get("architecture") or "")), css="text wrap"))
+        cells += [cell(escape(in_quality(v, run.quality, quality is None)), v) for v in (truth, blind)]
+        cells.append(cell(escape(found.get("architecture") or ""), css="text wrap"))
         lines.append(f"<tr>{''.join(cells)}</tr>")
-    names = ["algorithm", "problem", "objective", "seed", "spent", "found (%)", "random search (%)", "architecture"]
+    unit = f" ({quality.unit})" if quality and quality.unit else ""
+    names = ["algorithm", "problem", "objective", "seed", "spent", f"found{unit}", f"random search{unit}"]
     return (
-        '<p class="note">Found: stand-alone accuracy of the best by the objective; beside it what random search finds '
-        "with the same budget, mean over its seeds.</p>"
-        f'<div class="scroll"><table class="sortable" id="searches-table">{head(names, 3)}'
+        f'<p class="note">Found: stand-alone {escape(quality.title if quality else "quality")} of the best by the '
+        "objective; beside it what random search finds with the same budget, mean over its seeds.</p>"
+        f'<div class="scroll"><table class="sortable" id="searches-table">{head([*names, "architecture"], 3)}'
         f"<tbody>{''.join(lines)}</tbody></table></div>"
     )
 
@@ -326,19 +348,19 @@ def _gap(gaps: Sequence[Gap]) -> str:
 
 
 def _evaluations(runs: Sequence[Run]) -> str:
-    lines = []
+    quality, lines = one_quality(run.quality for run in runs), []
     for run in runs:
-        evaluation = run.result["evaluation"]
+        evaluation = run.ranked.get("evaluation") or EvaluationFacts()
         conditions = (
             f"{evaluation.get('architecture_set', '?')}, {evaluation.get('n_images', '?')} "
             f"{evaluation.get('split', '?')} images, batch {evaluation.get('batch_size', '?')}, batch norm "
             f"{evaluation.get('batch_norm', '?')}, {evaluation.get('precision', '32-true')}"
         )
-        for kind in ("metrics", "baselines"):
-            for name, record in (run.result.get(kind) or {}).items():
+        for records in (run.ranked.get("metrics"), run.ranked.get("baselines")):
+            for name, record in (records or {}).items():
                 if "kendall_tau" not in record:
                     continue
-                interval = record["kendall_tau_interval"]
+                interval = record.get("kendall_tau_interval") or {}
                 tau, top = value_of(record, "kendall_tau"), value_of(record, "kendall_tau_top10pct")
                 low, high = value_of(interval, "low"), value_of(interval, "high")
                 best = value_of(record, "final_search_performance")
@@ -346,10 +368,12 @@ def _evaluations(runs: Sequence[Run]) -> str:
                 cells = [cell(escape(t), css="text wrap" if i else "text") for i, t in enumerate(texts)]
                 cells.append(cell(number(tau), tau))
                 cells.append(cell("–" if math.isnan(low) else f"{number(low)} to {number(high)}", low))
-                cells += [cell(number(top), top), cell(number(100 * best, 2), best)]
+                cells.append(cell(number(top), top))
+                cells.append(cell(escape(in_quality(best, run.quality, quality is None)), best))
                 cells.append(cell(str(record["n"]), record["n"]))
                 lines.append(f"<tr>{''.join(cells)}</tr>")
-    names = ["space", "conditions", "predictor", "tau", "95 % interval", "tau top 10 %", "top-K acc. (%)", "archs"]
+    own = f"top-K {quality.label if quality else 'quality'}"
+    names = ["space", "conditions", "predictor", "tau", "95 % interval", "tau top 10 %", own, "archs"]
     return (
         '<p class="note">Runs of mode=evaluate: every predictor under its own name, fusions and free baselines too.</p>'
         f'<div class="scroll"><table class="sortable" id="evaluations-table">{head(names, 3)}'
@@ -361,12 +385,8 @@ def _missing(runs: Sequence[Run], remarks: Sequence[str]) -> str:
     lines = []
     for run in runs:
         if run.status != COMPLETE:
-            ablation = run.result.get("ablation")
-            what = (
-                f"{ablation.get('factor')}: {ablation.get('setting')}"
-                if isinstance(ablation, dict) and ablation
-                else ""
-            )
+            ablation = run.trained.get("ablation") or Ablation()
+            what = f"{ablation.get('factor')}: {ablation.get('setting')}" if ablation else ""
             badge = f'<span class="badge {escape(run.status)}">{escape(run.status)}</span>'
             cells = [cell(badge, css="text"), cell(escape(run.shown), css="text wrap")]
             cells += [cell(escape(str(run.result.get("space", ""))), css="text"), cell(escape(what), css="text")]

@@ -36,6 +36,7 @@ from nas_lightning.ranking.uncertainty import affordable_replicates
 from nas_lightning.report.look import number, signed
 from nas_lightning.report.score_files import ScoreFile, read_score_file
 from nas_lightning.runs.files import write_atomically
+from nas_lightning.runs.quality import Quality
 from nas_lightning.runs.result import COMPLETE, write_result
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.base import ArchitectureError, Space
@@ -120,11 +121,15 @@ def summary_of(scores: Scores, table: Benchmark, top_k: int | None = None) -> di
         validation=validation,
         table_accuracies=table.accuracies(table.architectures()),
         top_k=top_k or scores.space.top_k,
+        quality=table.quality_of().name,
     )
 
 
 def truth_of(scores: Scores, table: Benchmark) -> np.ndarray:
-    """Stand-alone accuracies, float64 [n], NaN where the table has none. Raises UserError where it has fewer than 2."""
+    """Stand-alone qualities (accuracies are fractions), float64 [n], NaN where the table has none.
+
+    Raises UserError where it has fewer than 2.
+    """
     truth = np.asarray(table.accuracies(scores.architectures), np.float64)
     if (~np.isnan(truth)).sum() < 2:
         raise UserError(f"the table of {table.dataset} knows fewer than 2 of the {len(truth)} scored architectures")
@@ -175,16 +180,16 @@ def write_report(
     from nas_lightning.report.__main__ import write_page
     from nas_lightning.runs.reading import checked, read_run
 
-    truth = truth_of(scores, table)
+    truth, quality = truth_of(scores, table), table.quality_of()
     summary = summary_of(scores, table, top_k)
     pairs = compare(scores, truth)
     columns = {name: f"score_{i}" for i, name in enumerate(scores.predictors)}
-    rows: dict[str, Any] = {"architecture": scores.names, "standalone_accuracy": truth}
+    rows: dict[str, Any] = {"architecture": scores.names, f"standalone_{quality.name}": truth}
     buffer = io.BytesIO()
     pq.write_table(pa.table(rows | {columns[k]: v for k, v in scores.predictors.items()}), buffer)
     result: dict[str, Any] = {
         "kind": "evaluation", "status": COMPLETE, "reason": None, "run_hash": digest[:12],
-        "space": scores.space.name, "dataset": table.dataset, "seed": 0,
+        "space": scores.space.name, "dataset": table.dataset, "seed": 0, **quality.record(),
         "evaluation": {"architecture_set": "files", "n_architectures": len(scores.names), "predictors": columns,
                        "headline": next(iter(columns)), "source": "files"},
         "comparison": [
@@ -197,10 +202,10 @@ def write_report(
     out.mkdir(parents=True, exist_ok=True)
     write_atomically(out / "ranking.parquet", buffer.getvalue())
     write_result(out, json.loads(json.dumps(result).replace("NaN", "null")))
-    write_atomically(out / "scores.csv", _csv(summary).encode())
-    sections = [("predictors", "Every metric", _metrics_table(summary))]
+    write_atomically(out / "scores.csv", _csv(summary, quality).encode())
+    sections = [("predictors", "Every metric", _metrics_table(summary, quality))]
     sections += [("comparison", "Predictors against each other", _pairs_table(pairs))] if pairs else []
-    sections.append(("top", "Top of the space", _top_table(scores, truth, int(summary["evaluated"]["top_k"]))))
+    sections.append(("top", "Top of the space", _top_table(scores, truth, int(summary["evaluated"]["top_k"]), quality)))
     run = checked(read_run(out, out.name))
     write_page(
         out,
@@ -235,15 +240,14 @@ def _records(summary: Mapping[str, Any]) -> list[tuple[str, str, Mapping[str, An
     ]
 
 
-def _csv(summary: Mapping[str, Any]) -> str:
+def _csv(summary: Mapping[str, Any], quality: Quality) -> str:
     """Plain numbers, one line a predictor, baseline or ceiling; accuracies are fractions, empty where undefined."""
     import csv
 
     stream = io.StringIO(newline="")
     writer = csv.writer(stream)
-    writer.writerow(
-        ["kind", "name", "n", *_COLUMNS, "tau_low", "tau_high", "top_k_accuracy", "best_of_top_k", "p_beats_random"]
-    )
+    own = [f"top_k_{quality.name}", "best_of_top_k", "p_beats_random"]
+    writer.writerow(["kind", "name", "n", *_COLUMNS, "tau_low", "tau_high", *own])
     for kind, name, record in _records(summary):
         interval, found = record["kendall_tau_interval"], record["final_search_performance"]
         beats = record.get("probability_beats_random") or {}
@@ -264,8 +268,8 @@ def _csv(summary: Mapping[str, Any]) -> str:
     return stream.getvalue()
 
 
-def _metrics_table(summary: Mapping[str, Any]) -> str:
-    from nas_lightning.report.page import cell, head
+def _metrics_table(summary: Mapping[str, Any], quality: Quality) -> str:
+    from nas_lightning.report.page import cell, head, in_quality
     from nas_lightning.report.study import value_of
 
     lines = []
@@ -279,7 +283,8 @@ def _metrics_table(summary: Mapping[str, Any]) -> str:
         cells.append(cell("–" if math.isnan(low) else f"{number(low)} to {number(high)}", low))
         cells += [cell(number(v), v) for v in (value_of(record, key) for key in list(_COLUMNS)[1:])]
         beats = value_of(record, "probability_beats_random")
-        cells += [cell(number(100 * best, 2), best), cell(number(beats), beats), cell(str(record["n"]), record["n"])]
+        cells += [cell(escape(in_quality(best, quality, False)), best), cell(number(beats), beats)]
+        cells.append(cell(str(record["n"]), record["n"]))
         lines.append(f"<tr{' class=beside' if kind == 'baseline' else ''}>{''.join(cells)}</tr>")
     noise, proxy = (summary["ceiling"].get(kind, {}).get("tau") for kind in ("noise", "proxy"))
     said = [
@@ -287,7 +292,8 @@ def _metrics_table(summary: Mapping[str, Any]) -> str:
         f"proxy ceiling {proxy:.3f}" if proxy is not None else "",
     ]
     note = "; ".join(text for text in said if text) or "the table allows no ceiling"
-    names = ["predictor", "tau", "95 % interval", *list(_COLUMNS.values())[1:], "top-K acc. (%)", "P > R", "archs"]
+    names = ["predictor", "tau", "95 % interval", *list(_COLUMNS.values())[1:]]
+    names += [f"top-K {quality.label}", "P > R", "archs"]
     return (
         f'<p class="note">{note[:1].upper()}{note[1:]}. K = {summary["evaluated"]["top_k"]}; in italics what costs '
         'little or nothing. <span class="files"><a href="scores.csv">CSV</a></span></p><div class="scroll">'
@@ -318,8 +324,8 @@ def _pairs_table(pairs: Sequence[Pair]) -> str:
     )
 
 
-def _top_table(scores: Scores, truth: np.ndarray, k: int) -> str:
-    from nas_lightning.report.page import cell, head
+def _top_table(scores: Scores, truth: np.ndarray, k: int, quality: Quality) -> str:
+    from nas_lightning.report.page import cell, head, in_quality
 
     known = np.flatnonzero(~np.isnan(truth))
     rank = np.full(len(truth), np.nan)
@@ -332,10 +338,10 @@ def _top_table(scores: Scores, truth: np.ndarray, k: int) -> str:
                 cell(str(place), place),
                 cell(escape(scores.names[i]), css="text wrap"),
             ]
-            cells += [cell(f"{values[i]:.6g}", values[i]), cell(number(100 * truth[i], 2), truth[i])]
+            cells += [cell(f"{values[i]:.6g}", values[i]), cell(escape(in_quality(truth[i], quality, False)), truth[i])]
             cells.append(cell("–" if math.isnan(rank[i]) else f"{rank[i]:.0f} of {len(known)}", rank[i]))
             lines.append(f"<tr>{''.join(cells)}</tr>")
-    names = ["predictor", "place", "architecture", "score", "stand-alone (%)", "true rank"]
+    names = ["predictor", "place", "architecture", "score", f"stand-alone {quality.label}", "true rank"]
     return (
         f'<p class="note">What each predictor would choose: its best {k}.</p><div class="scroll">'
         f'<table class="sortable" id="top-table">{head(names, 1)}<tbody>{"".join(lines)}</tbody></table></div>'

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -14,7 +15,9 @@ from nas_lightning.report.curves import Axes, Line, line_panels
 from nas_lightning.report.figure import Figure, Panel
 from nas_lightning.report.look import HEIGHT, WIDTH, finite, readings
 from nas_lightning.report.study import value_of
+from nas_lightning.runs.quality import Quality
 from nas_lightning.runs.reading import COMPLETE, Run
+from nas_lightning.runs.result import Found, Front, algorithm_name
 
 _POINTS = 120
 """Points of one curve that the page holds, equally spaced in the logarithm of the budget."""
@@ -27,19 +30,18 @@ def searches_of(runs: Sequence[Run]) -> list[Run]:
 
 def algorithm_of(run: Run) -> str:
     """Its name, in words."""
-    given = run.result.get("algorithm")
-    name = given.get("name") if isinstance(given, dict) else given
-    return str(name or "search").replace("_", " ")
+    return str(algorithm_name(run.searched) or "search").replace("_", " ")
 
 
 def search_curves(runs: Sequence[Run]) -> Figure:
     """What the incumbent still lacks against the budget spent: one line an algorithm, one panel a problem.
 
-    Where the stand-alone truth of all incumbents is known, their regret: the best accuracy of the table, or (without
-    one) of all these searches, minus theirs, in points, on a logarithmic axis. Else the incumbent's objective.
+    Where the stand-alone truth of all incumbents is known, their regret: the best quality of the table, or (without
+    one) of all these searches, minus theirs, on a logarithmic axis: in points of an accuracy, nats of a perplexity,
+    else in the quality's own unit. Else the incumbent's objective.
     """
     panels: list[Panel] = []
-    for (space, dataset, objective, unit), algorithms in sorted(_problems(runs).items()):
+    for (space, dataset, objective, unit, _), algorithms in sorted(_problems(runs).items()):
         every = [run for group in algorithms.values() for run in group]
         known = all(not np.isnan(run.search.get("incumbent_truth", np.array([np.nan]))).any() for run in every)
         title = f"{space} on {dataset}" + (f", {objective}" if objective else "")
@@ -48,18 +50,18 @@ def search_curves(runs: Sequence[Run]) -> Figure:
             lines = [_held(g, "incumbent_objective", name, None) for name, g in sorted(algorithms.items())]
             panels += line_panels([v for v in lines if v], Axes(x, "Objective of the incumbent", True, True), title)
             continue
-        best, source = _best(every)
-        smallest = 0.01
-        lines = [_held(g, "incumbent_truth", name, (best, smallest)) for name, g in sorted(algorithms.items())]
-        axes = Axes(x, "Regret of the incumbent (points)", True, log_x=True, log_y=True)
-        note = f"{title}: best {100 * best:.2f} %, {source}"
+        (best, source), quality = _best(every), every[0].quality
+        regret = _Regret(best, quality.factor, _smallest(every, best, quality))
+        lines = [_held(g, "incumbent_truth", name, regret) for name, g in sorted(algorithms.items())]
+        label = f"Regret of the incumbent ({quality.points})" if quality.points else "Regret of the incumbent"
+        axes = Axes(x, label, True, log_x=True, log_y=True)
+        note = f"{title}: best {quality.title} {quality.text(best)}, {source}; no regret is drawn at {regret.least:.2g}"
         panels += line_panels([v for v in lines if v], axes, note)
     return Figure(
         "search",
         "Search: what the best so far lacks",
         "Median over seeds and interquartile range, on logarithmic axes; the number of seeds in brackets. Regret: the "
-        "best stand-alone accuracy minus that of the incumbent, both in percent; none is drawn at 0.01. A curve "
-        "ends with its shortest seed.",
+        "best stand-alone quality that is known minus that of the incumbent. A curve ends with its shortest seed.",
         panels,
         columns=2,
     )
@@ -68,19 +70,40 @@ def search_curves(runs: Sequence[Run]) -> Figure:
 def _problems(runs: Sequence[Run]) -> dict[tuple[str, ...], dict[str, list[Run]]]:
     groups: dict[tuple[str, ...], dict[str, list[Run]]] = defaultdict(lambda: defaultdict(list))
     for run in searches_of(runs):
-        objective = run.result.get("objective") or {}
-        unit = str((run.result.get("cost") or {}).get("unit", "evaluations"))
-        where = (str(run.result["space"]), str(run.result["dataset"]), str(objective.get("name", "")), unit)
+        objective = run.searched.get("objective") or {}
+        unit = str((run.searched.get("cost") or {}).get("unit", "evaluations"))
+        name, own = str(objective.get("name", "")), run.quality.name
+        where = (str(run.result["space"]), str(run.result["dataset"]), name, unit, own)
         groups[where][algorithm_of(run)].append(run)
     return groups
 
 
 def _best(runs: Sequence[Run]) -> tuple[float, str]:
-    """The highest accuracy that is known, and where from."""
-    tables = [value_of(run.result.get("benchmark") or {}, "best") for run in runs]
+    """The highest quality that is known, and where from."""
+    tables = [value_of(run.searched.get("benchmark") or {}, "best") for run in runs]
     if tables and not any(map(math.isnan, tables)):
         return max(tables), "of the table"
     return max(float(np.nanmax(run.search["incumbent_truth"])) for run in runs), "of all these searches"
+
+
+def _smallest(runs: Sequence[Run], best: float, quality: Quality) -> float:
+    """What stands for no regret on a logarithmic axis: 0.01 points of an accuracy, else 1/1000 of the largest."""
+    if quality.scale == "percent":
+        return 0.01
+    largest = max(quality.factor * (best - float(np.nanmin(run.search["incumbent_truth"]))) for run in runs)
+    return largest / 1000 if largest > 0 else 0.01
+
+
+@dataclass(frozen=True)
+class _Regret:
+    """How a truth becomes what it lacks: ``factor * (best - truth)``, at least `least`."""
+
+    best: float
+    factor: float
+    least: float
+
+    def of(self, truth: np.ndarray) -> np.ndarray:
+        return np.maximum(self.factor * (self.best - truth), self.least)
 
 
 def _curve(run: Run, column: str) -> tuple[np.ndarray, np.ndarray]:
@@ -92,7 +115,7 @@ def _curve(run: Run, column: str) -> tuple[np.ndarray, np.ndarray]:
     return x[keep][order], y[keep][order]
 
 
-def _held(runs: Sequence[Run], column: str, name: str, regret: tuple[float, float] | None) -> Line | None:
+def _held(runs: Sequence[Run], column: str, name: str, regret: _Regret | None) -> Line | None:
     """Median and quartiles of step curves: each holds its value until its next point."""
     curves = [curve for run in runs if len((curve := _curve(run, column))[0])]
     if not curves:
@@ -107,7 +130,7 @@ def _held(runs: Sequence[Run], column: str, name: str, regret: tuple[float, floa
         grid = grid[np.unique(np.clip(np.searchsorted(grid, wished), 0, len(grid) - 1))]
     held = np.array([y[np.searchsorted(x, grid, side="right") - 1] for x, y in curves])
     if regret is not None:
-        held = np.maximum(100 * (regret[0] - held), regret[1])
+        held = regret.of(held)
     low, middle, high = np.percentile(held, [25, 50, 75], axis=0)
     label = f"{name} ({len(curves)})"
     return Line(label, grid.tolist(), middle.tolist(), low=low.tolist(), high=high.tolist(), group=name)
@@ -122,7 +145,7 @@ def fronts(runs: Sequence[Run]) -> Figure:
     volumes: dict[tuple[str, str, str], list[str]] = defaultdict(list)
     corners: dict[tuple[str, str, str], str] = {}
     for run in searches_of(runs):
-        pareto = (run.result.get("metrics") or {}).get("pareto") or {}
+        pareto = (run.searched.get("metrics") or Found()).get("pareto") or Front()
         measures = pareto.get("measures") or []
         if not measures:
             continue

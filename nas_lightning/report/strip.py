@@ -44,9 +44,9 @@ def beside(setting: Setting) -> dict[str, float]:
     """Means over a setting's runs: the parameter count's tau, low and high end of its interval; the noise ceiling."""
     found: dict[str, list[float]] = {name: [] for name in ("tau", "low", "high", "ceiling")}
     for run in setting.runs:
-        interval = ((run.result.get("baselines") or {}).get("parameters") or {}).get("kendall_tau_interval") or {}
-        values = (baseline_tau(run.result), value_of(interval, "low"), value_of(interval, "high"))
-        ceiling = value_of((run.result.get("ceiling") or {}).get("noise") or {}, "tau")
+        interval = ((run.ranked.get("baselines") or {}).get("parameters") or {}).get("kendall_tau_interval") or {}
+        values = (baseline_tau(run), value_of(interval, "low"), value_of(interval, "high"))
+        ceiling = value_of((run.ranked.get("ceiling") or {}).get("noise") or {}, "tau")
         for name, value in zip(found, (*values, ceiling), strict=True):
             if not math.isnan(value):
                 found[name].append(value)

@@ -15,8 +15,8 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -31,27 +31,36 @@ from nas_lightning.ranking.comparison import (
 )
 from nas_lightning.ranking.uncertainty import affordable_replicates
 from nas_lightning.runs.labels import COMBINATION, combined, short
+from nas_lightning.runs.quality import Quality
 from nas_lightning.runs.reading import COMPLETE, Run
+from nas_lightning.runs.result import shared_quality
 
 BASELINE = "baseline"
 """Factor and setting of the unchanged plan, and of nothing else."""
 MEASURES = {
-    "supernet_accuracy": "super-net accuracy",
+    "supernet_quality": "quality with shared weights",
     "kendall_tau": "Kendall tau",
     "sparse_kendall_tau": "s-KdT",
     "final_search_performance": "final search performance",
     "probability_beats_random": "P > R",
 }
+IN_QUALITY = ("supernet_quality", "final_search_performance")
+"""Those in the unit of the task's quality."""
 
 
 def measure(run: Run, name: str) -> float:
-    """One number of `MEASURES` from the run's result, NaN where it is not defined. Accuracies are fractions."""
-    metrics = run.result.get("metrics") or {}
-    if name == "supernet_accuracy":
-        value = (metrics.get("accuracy") or {}).get(name)
-        return float(value) if isinstance(value, int | float) else math.nan
-    if name == "final_search_performance" and run.quality.scale != "percent":
-        return math.nan  # its column and axis are of percents
+    """One number of `MEASURES` of a run.
+
+    Args:
+        run: a training of a super-net.
+        name: a key of `MEASURES`.
+
+    Returns:
+        The number as the result has it (an accuracy is a fraction), NaN where it is not defined.
+    """
+    if name == "supernet_quality":
+        value = shared_quality(run.own_record, run.quality.name)
+        return math.nan if value is None else value
     return value_of(run.record, name)
 
 
@@ -62,6 +71,12 @@ def value_of(record: Mapping[str, Any], name: str) -> float:
     if inner and isinstance(value, dict):
         value = value.get(inner)
     return float(value) if isinstance(value, int | float) else math.nan
+
+
+def one_quality(qualities: Iterable[Quality]) -> Quality | None:
+    """The quality that all share; None where there are none or several."""
+    found = set(qualities)
+    return found.pop() if len(found) == 1 else None
 
 
 @dataclass
@@ -115,6 +130,11 @@ class Condition:
         return self.settings[0] if not self.settings[0].changes else None
 
     @property
+    def quality(self) -> Quality:
+        """What its networks are judged by; runs of several qualities are of several conditions."""
+        return self.settings[0].runs[0].quality
+
+    @property
     def beside(self) -> Setting:
         """The setting whose architectures the free baselines and ceilings are quoted on."""
         return self.settings[0]
@@ -146,20 +166,21 @@ def conditions_of(runs: Sequence[Run], replicates: int = 2000) -> tuple[list[Con
 
 
 def _conditions(run: Run) -> dict[str, Any]:
-    evaluation = dict(run.result.get("evaluation") or {})
+    evaluation: dict[str, Any] = dict(run.ranked.get("evaluation") or {})
     # These follow from heuristics (batch norm, train portion, dynamic channel off): part of what is compared.
     for name in ("batch_norm", "n_images", "n_architectures", "architectures_sha256"):
         evaluation.pop(name, None)
     # Results from before these were recorded.
     evaluation.setdefault("precision", "32-true")
     evaluation.setdefault("architecture_set_version", 1)
-    benchmark = run.result.get("benchmark") or {}
-    data = run.result.get("data") or {}
+    benchmark = run.ranked.get("benchmark") or {}
+    data = run.trained.get("data") or {}
     return {
         "space": run.result["space"],
         "dataset": run.result["dataset"],
-        "recipe": run.result.get("recipe"),
-        "init_seed": run.result.get("init_seed"),
+        "quality": asdict(run.quality),
+        "recipe": run.trained.get("recipe"),
+        "init_seed": run.trained.get("init_seed"),
         "image_size": data.get("image_size"),
         "augment": data.get("augment", True),  # the default of the runs from before it was recorded
         "benchmark": benchmark.get("name"),
@@ -172,7 +193,7 @@ def changes_of(run: Run) -> dict[str, dict[str, Any]]:
     """What every heuristic of the run sets to another value than the plan has anyway, by factor."""
     before = _starting_point(run)
     found = {}
-    for factor, settings in (run.result.get("heuristics") or {}).items():
+    for factor, settings in (run.trained.get("heuristics") or {}).items():
         values = settings if isinstance(settings, dict) else {"value": settings}
         if kept := {name: value for name, value in values.items() if name not in before or before[name] != value}:
             found[factor] = kept
@@ -184,14 +205,14 @@ def _signature(run: Run) -> dict[str, str]:
 
 
 def _names_a_default(run: Run) -> bool:
-    return set(run.result.get("heuristics") or {}) > set(changes_of(run))
+    return set(run.trained.get("heuristics") or {}) > set(changes_of(run))
 
 
 def _starting_point(run: Run) -> dict[str, Any]:
     """The plan before any heuristic, by field."""
-    plan = run.result.get("plan") or {}
+    plan = run.trained.get("plan") or {}
     flat = {f"{part}.{name}": value for part, fields in plan.items() for name, value in fields.items()}
-    return flat | {name: before for name, (before, _) in (run.result.get("changed") or {}).items()}
+    return flat | {name: before for name, (before, _) in (run.trained.get("changed") or {}).items()}
 
 
 def _split(about: dict[str, Any], runs: list[Run]) -> list[Condition]:
@@ -209,7 +230,7 @@ def _split(about: dict[str, Any], runs: list[Run]) -> list[Condition]:
 def _condition(about: dict[str, Any], runs: list[Run]) -> Condition:
     names: dict[str, dict[str, str]] = defaultdict(dict)  # factor -> signature -> name
     for run in runs:
-        ablation, signature = run.result.get("ablation") or {}, _signature(run)
+        ablation, signature = run.trained.get("ablation") or {}, _signature(run)
         factor, name = str(ablation.get("factor")), str(ablation.get("setting"))
         # An ablation's name is the setting's only where it means one thing.
         if factor in signature and name not in names[factor].values():
@@ -249,7 +270,7 @@ def _once(setting: Setting) -> None:
             kept[run.seed].append(run)
     if repeated:
         setting.runs = [run for run in setting.runs if run not in repeated]
-        named = sorted({f for run in repeated for f in set(run.result["heuristics"]) - set(changes_of(run))})
+        named = sorted({f for run in repeated for f in set(run.trained.get("heuristics") or {}) - set(changes_of(run))})
         setting.note = (
             f"{len(repeated)} runs that set {', '.join(named)} to the default repeat its seeds and count once"
         )
@@ -316,7 +337,7 @@ def _difference(setting: Setting, baseline: Setting, replicates: int) -> None:
         setting.verdict = "not decided (no common architectures)"
         return
     half = len(shared)
-    images = [sorted({str((r.result.get("evaluation") or {}).get("n_images")) for r in s.runs})
+    images = [sorted({str((r.ranked.get("evaluation") or {}).get("n_images")) for r in s.runs})
               for s in (setting, baseline)]  # fmt: skip
     if images[0] != images[1]:
         _remark(setting, f"scored on {' or '.join(images[0])} images, the baseline on {' or '.join(images[1])}")
@@ -361,6 +382,8 @@ def _told_apart(name: str, value: Any) -> str:
     """``epochs=12`` of a plan, else the value, which says what it is (a recipe, a set) unless it is a number."""
     if name == "plan":  # only where there are several
         return ", ".join(f"{field.split('.')[-1]}={short(v)}" for field, v in (value or {}).items())
+    if name == "quality":
+        return str(value["name"]).replace("_", " ")
     if value is None:
         return f"no {name.replace('_', ' ')}"
     return f"{name.replace('_', ' ')} {short(value)}" if isinstance(value, bool | int | float) else short(value)
@@ -375,5 +398,7 @@ def _name(conditions: Sequence[Condition]) -> None:
             for k in sorted({k for c in twins for k in c.about} - {"benchmark_sha256"})
             if len({json.dumps(c.about.get(k), sort_keys=True) for c in twins}) > 1
         ]
+        if "quality" in differing and condition.about.get("score") == condition.quality.name:
+            differing = [k for k in differing if k != "score"]  # the quality says it
         extra = [text for k in differing if (text := _told_apart(k, condition.about.get(k)))]
         condition.label = ", ".join([f"{condition.space} on {condition.dataset}", *extra])

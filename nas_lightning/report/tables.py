@@ -1,6 +1,7 @@
 """The ablation table: factor × setting × space with its numbers, as CSV, Markdown and LaTeX.
 
-CSV holds plain numbers (accuracies as fractions) for further work; Markdown and LaTeX hold the printed form (percent).
+CSV holds plain numbers (accuracies as fractions) for further work; Markdown and LaTeX hold the printed form (percent,
+perplexity, or the task's own unit).
 """
 
 from __future__ import annotations
@@ -8,22 +9,32 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from nas_lightning.report.study import MEASURES, Condition, Setting, value_of
+from nas_lightning.report.study import IN_QUALITY, MEASURES, Condition, Setting, one_quality, value_of
 from nas_lightning.runs.files import write_atomically
+from nas_lightning.runs.quality import Quality
+from nas_lightning.runs.reading import Run
 
-_PERCENT = {"supernet_accuracy", "final_search_performance"}
-_HEADERS = {"supernet_accuracy": "acc. (%)", "kendall_tau": "tau", "final_search_performance": "top-K acc. (%)"}
 _REST = [name for name in MEASURES if name != "kendall_tau"]
-# The answer first: what a reader scrolls to is the evidence.
-HEADER = ["conditions", "factor", "setting", "verdict", "tau", "Δ tau", "95 % interval of Δ", "p (Holm)"]
-HEADER += [*(_HEADERS.get(name, MEASURES[name]) for name in _REST), "seeds × archs"]
 _TEXT = 4  # leading columns of text; the others are numbers
+
+
+def header(conditions: Sequence[Condition]) -> list[str]:
+    """The headings of `row`, the answer first: what a reader scrolls to is the evidence.
+
+    Args:
+        conditions: of one table; where they are judged by several qualities, each cell bears its unit.
+    """
+    quality = one_quality(c.quality for c in conditions)
+    own = quality.label if quality else "quality"
+    named = {**MEASURES, "supernet_quality": f"super-net {own}", "final_search_performance": f"top-K {own}"}
+    first = ["conditions", "factor", "setting", "verdict", "tau", "Δ tau", "95 % interval of Δ", "p (Holm)"]
+    return [*first, *(named[name] for name in _REST), "seeds × archs"]
 
 
 def mean_std(values: np.ndarray) -> tuple[float, float]:
@@ -37,16 +48,29 @@ def _number(value: float, digits: int) -> str:
     return "–" if math.isnan(value) else f"{value:.{digits}f}".replace("-", "−")
 
 
-def printed(name: str, values: np.ndarray) -> str:
-    """``mean ± std`` of a measure over seeds, in its printed unit.
+def printed(name: str, values: np.ndarray, quality: Quality, with_unit: bool = False) -> str:
+    """``mean ± std`` of a measure over seeds, in the unit that its readers expect.
 
-    >>> printed("supernet_accuracy", np.array([0.5, 0.6]))
+    Args:
+        name: a key of `nas_lightning.report.study.MEASURES`.
+        values: one number a seed, float64 [seeds], NaN where it is not defined.
+        quality: what the runs are judged by.
+        with_unit: whether the quality's unit stands behind its numbers, where the heading cannot say it.
+
+    >>> from nas_lightning.runs.quality import ACCURACY
+    >>> printed("supernet_quality", np.array([0.5, 0.6]), ACCURACY)
     '55.0 ± 7.1'
+    >>> printed("kendall_tau", np.array([0.5]), ACCURACY)
+    '0.500'
     """
     mean, std = mean_std(values)
-    scale, digits = (100, 1) if name in _PERCENT else (1, 2 if name == "probability_beats_random" else 3)
-    text = _number(scale * mean, digits)
-    return text if math.isnan(std) else f"{text} ± {_number(scale * std, digits)}"
+    if name not in IN_QUALITY:
+        digits = 2 if name == "probability_beats_random" else 3
+        text = _number(mean, digits)
+        return text if math.isnan(std) else f"{text} ± {_number(std, digits)}"
+    text = quality.mean_text(mean, std, 1).replace("-", "−")
+    unit = quality.unit if quality.unit or quality.scale == "plain" else quality.title
+    return f"{text} {unit}".rstrip() if with_unit and not math.isnan(mean) else text
 
 
 def p_text(p: float) -> str:
@@ -54,19 +78,19 @@ def p_text(p: float) -> str:
     return "–" if math.isnan(p) else ("< 0.001" if p < 0.001 else f"{p:.3f}")
 
 
-def row(condition: Condition, setting: Setting) -> list[str]:
-    """One printed row, in the order of `HEADER`."""
-    d = setting.difference
+def row(condition: Condition, setting: Setting, with_unit: bool = False) -> list[str]:
+    """One printed row, in the order of `header`; `with_unit` as `printed` takes it."""
+    d, quality = setting.difference, condition.quality
     return [
         condition.label,
         setting.factor,
         setting.setting,
         setting.verdict or "–",
-        printed("kendall_tau", setting.values("kendall_tau")),
+        printed("kendall_tau", setting.values("kendall_tau"), quality),
         "–" if d is None else f"{'+' if d.estimate > 0 else ''}{_number(d.estimate, 3)}",
         "–" if d is None else f"{_number(d.low, 3)} to {_number(d.high, 3)}",
         p_text(setting.p_holm),
-        *(printed(name, setting.values(name)) for name in _REST),
+        *(printed(name, setting.values(name), quality, with_unit) for name in _REST),
         setting.n,
     ]
 
@@ -84,26 +108,27 @@ def numbers(setting: Setting) -> list[float]:
     ]
 
 
-def beside(condition: Condition) -> list[tuple[list[str], list[float]]]:
-    """What every tau has to be read beside: printed rows (order of `HEADER`) and their numbers (order of `numbers`) of
+def beside(condition: Condition, with_unit: bool = False) -> list[tuple[list[str], list[float]]]:
+    """What every tau has to be read beside: printed rows (order of `header`) and their numbers (order of `numbers`) of
     the baselines and ceilings, mean over the runs of the baseline (of the first setting, where there is none)."""
-    found: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    found: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
     for run in condition.beside.runs:
-        for name, record in (run.result.get("baselines") or {}).items():
+        for name, record in (run.ranked.get("baselines") or {}).items():
             note = str(record.get("note")).split(",")[0].removesuffix(" architectures")
             fitted = "" if note == "no training" else f" ({note})"
             kind = "fitted baseline" if fitted else "free baseline"
             found.setdefault((kind, name.replace("_", " ") + fitted), []).append(record)
-        for name, record in (run.result.get("ceiling") or {}).items():
-            if record.get("tau") is not None:
-                found.setdefault(("ceiling", name), []).append({"kendall_tau": record["tau"], "n": record["n"]})
+        for name, ceiling in (run.ranked.get("ceiling") or {}).items():
+            if ceiling.get("tau") is not None:
+                found.setdefault(("ceiling", name), []).append({"kendall_tau": ceiling["tau"], "n": ceiling["n"]})
     lines = []
     for (kind, name), records in found.items():
         values = {measure: np.array([value_of(record, measure) for record in records]) for measure in MEASURES}
         values = {measure: v[:1] if np.all(v == v[0]) else v for measure, v in values.items()}  # no spread to print
         sizes = " or ".join(map(str, sorted({int(record["n"]) for record in records})))
-        texts = [condition.label, kind, name, "–", printed("kendall_tau", values["kendall_tau"]), "–", "–", "–"]
-        texts += [*(printed(measure, values[measure]) for measure in _REST), sizes]
+        tau = printed("kendall_tau", values["kendall_tau"], condition.quality)
+        texts = [condition.label, kind, name, "–", tau, "–", "–", "–"]
+        texts += [*(printed(name, values[name], condition.quality, with_unit) for name in _REST), sizes]
         plain = [mean_std(values["kendall_tau"])[0], math.nan, math.nan, math.nan]
         lines.append((texts, [*plain, *(mean_std(values[measure])[0] for measure in _REST), math.nan]))
     return lines
@@ -112,19 +137,27 @@ def beside(condition: Condition) -> list[tuple[list[str], list[float]]]:
 NO_BASELINE = "No run of the unchanged plan: nothing is compared."
 
 
-def rows(condition: Condition) -> list[list[str]]:
+def rows(condition: Condition, with_unit: bool = False) -> list[list[str]]:
     """All printed rows of a condition: the baseline, the settings, then what they have to be read beside."""
-    return [row(condition, s) for s in condition.settings] + [texts for texts, _ in beside(condition)]
+    found = [row(condition, s, with_unit) for s in condition.settings]
+    return found + [texts for texts, _ in beside(condition, with_unit)]
 
 
 _BESIDE = ("parameters", "macs", "depth", "linear_operation_counts")
 
 
 def write_csv(path: Path, conditions: Sequence[Condition]) -> None:
-    """Plain numbers, one line a setting: per measure mean, std (sample) and number of runs that define it."""
-    header = ["space", "dataset", "conditions", "factor", "setting", "seeds"]
-    header += [f"{name}_{part}" for name in MEASURES for part in ("mean", "std", "n")]
-    header += [
+    """Plain numbers, one line a setting: per measure mean, std (sample) and number of runs that define it.
+
+    The quality with shared weights is called by its name (``supernet_accuracy_mean``); where the conditions are judged
+    by several, ``supernet_quality_mean``, and a column says by which.
+    """
+    quality = one_quality(c.quality for c in conditions)
+    several = quality is None and bool(conditions)
+    own = f"supernet_{quality.name}" if quality else "supernet_quality"
+    names = ["space", "dataset", *(["quality"] if several else []), "conditions", "factor", "setting", "seeds"]
+    names += [f"{own if m == 'supernet_quality' else m}_{part}" for m in MEASURES for part in ("mean", "std", "n")]
+    names += [
         *(f"{name}_kendall_tau" for name in _BESIDE),
         "noise_ceiling",
         "proxy_ceiling",
@@ -134,21 +167,20 @@ def write_csv(path: Path, conditions: Sequence[Condition]) -> None:
         "difference_low",
         "difference_high",
     ]
-    header += ["p", "p_holm", "paired_seeds", "architectures", "verdict", "note"]
+    names += ["p", "p_holm", "paired_seeds", "architectures", "verdict", "note"]
     with io.StringIO(newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(header)
+        writer.writerow(names)
         for condition in conditions:
             for s in condition.settings:
-                line: list[object] = [condition.space, condition.dataset, condition.label, s.factor, s.setting]
-                line.append(" ".join(map(str, s.seeds)))
+                line: list[object] = [condition.space, condition.dataset]
+                line += [condition.quality.name] if several else []
+                line += [condition.label, s.factor, s.setting, " ".join(map(str, s.seeds))]
                 for name in MEASURES:
                     values = s.values(name)
                     line += [*mean_std(values), int((~np.isnan(values)).sum())]
-                line += [mean_std(np.array([baseline_tau(r.result, name) for r in s.runs]))[0] for name in _BESIDE]
-                line += [
-                    mean_std(np.array([_ceiling(r.result, kind) for r in s.runs]))[0] for kind in ("noise", "proxy")
-                ]
+                line += [mean_std(np.array([baseline_tau(r, name) for r in s.runs]))[0] for name in _BESIDE]
+                line += [mean_std(np.array([_ceiling(r, kind) for r in s.runs]))[0] for kind in ("noise", "proxy")]
                 line += [s.level.low, s.level.high] if s.level else [math.nan] * 2
                 d = s.difference
                 line += [d.estimate, d.low, d.high, d.p] if d else [math.nan] * 4
@@ -157,27 +189,26 @@ def write_csv(path: Path, conditions: Sequence[Condition]) -> None:
         write_atomically(path, stream.getvalue().encode())
 
 
-def baseline_tau(result: dict[str, Any], name: str = "parameters") -> float:
+def baseline_tau(run: Run, name: str = "parameters") -> float:
     """Kendall tau of a free baseline on the run's own architectures, NaN where the run has none."""
-    value = ((result.get("baselines") or {}).get(name) or {}).get("kendall_tau")
-    return float(value) if isinstance(value, int | float) else math.nan
+    return value_of((run.ranked.get("baselines") or {}).get(name) or {}, "kendall_tau")
 
 
-def _ceiling(result: dict[str, Any], kind: str) -> float:
-    value = ((result.get("ceiling") or {}).get(kind) or {}).get("tau")
-    return float(value) if isinstance(value, int | float) else math.nan
+def _ceiling(run: Run, kind: str) -> float:
+    return value_of((run.ranked.get("ceiling") or {}).get(kind) or {}, "tau")
 
 
 def write_markdown(path: Path, conditions: Sequence[Condition]) -> None:
     """A pipe table under a heading per condition."""
     parts = []
+    columns, with_unit = header(conditions), one_quality(c.quality for c in conditions) is None
     for condition in conditions:
         parts.append(f"### {condition.label}\n\n{describe(condition)}\n")
         if condition.baseline is None:
             parts.append(f"{NO_BASELINE}\n")
-        parts.append("| " + " | ".join(HEADER[1:]) + " |")
-        parts.append("|" + "|".join(["---"] * (_TEXT - 1) + ["---:"] * (len(HEADER) - _TEXT)) + "|")
-        cells = ([cell.replace("|", "\\|") for cell in line[1:]] for line in rows(condition))
+        parts.append("| " + " | ".join(columns[1:]) + " |")
+        parts.append("|" + "|".join(["---"] * (_TEXT - 1) + ["---:"] * (len(columns) - _TEXT)) + "|")
+        cells = ([cell.replace("|", "\\|") for cell in line[1:]] for line in rows(condition, with_unit))
         parts += ["| " + " | ".join(line) + " |" for line in cells]
         parts.append("")
     write_atomically(path, "\n".join(parts).encode())
@@ -216,13 +247,13 @@ def latex(text: str) -> str:
 
 def write_latex(path: Path, conditions: Sequence[Condition]) -> None:
     """One ``tabular`` with booktabs rules, a heading line per condition; needs ``\\usepackage{booktabs}``."""
-    columns = HEADER[1:]
-    lines = [r"\begin{tabular}{" + "l" * (_TEXT - 1) + "r" * (len(HEADER) - _TEXT) + "}", r"\toprule"]
+    columns, with_unit = header(conditions)[1:], one_quality(c.quality for c in conditions) is None
+    lines = [r"\begin{tabular}{" + "l" * (_TEXT - 1) + "r" * (len(columns) + 1 - _TEXT) + "}", r"\toprule"]
     lines.append(" & ".join(latex(c) for c in columns) + r" \\")
     for condition in conditions:
         lines += [r"\midrule", rf"\multicolumn{{{len(columns)}}}{{l}}{{\textbf{{{latex(condition.label)}}}}} \\"]
-        lines += [" & ".join(latex(c) for c in row(condition, s)[1:]) + r" \\" for s in condition.settings]
-        if free := beside(condition):
+        lines += [" & ".join(latex(c) for c in row(condition, s, with_unit)[1:]) + r" \\" for s in condition.settings]
+        if free := beside(condition, with_unit):
             lines.append(r"\addlinespace")
             lines += [" & ".join(latex(c) for c in texts[1:]) + r" \\" for texts, _ in free]
     lines += [r"\bottomrule", r"\end{tabular}", ""]
@@ -231,20 +262,16 @@ def write_latex(path: Path, conditions: Sequence[Condition]) -> None:
 
 def describe(condition: Condition) -> str:
     """One sentence on what was evaluated, for table captions and the page."""
-    about = condition.about
-    evaluations = [r.result.get("evaluation") or {} for s in condition.settings for r in s.runs]
+    about, quality = condition.about, condition.quality
+    evaluations = [r.ranked.get("evaluation") or {} for s in condition.settings for r in s.runs]
     images = sorted({int(e["n_images"]) for e in evaluations if "n_images" in e})
-    thresholds = sorted(
-        {
-            f"{100 * r.result['evaluated']['sparse_threshold']:g} %"
-            for s in condition.settings
-            for r in s.runs
-            if isinstance(r.result.get("evaluated"), dict) and "sparse_threshold" in r.result["evaluated"]
-        }
-    )
+    evaluated = [r.ranked.get("evaluated") or {} for s in condition.settings for r in s.runs]
+    distances = sorted({e["sparse_threshold"] for e in evaluated if "sparse_threshold" in e})
+    unit = "%" if quality.scale == "percent" else quality.points
+    thresholds = [f"{quality.factor * distance:g} {unit}".rstrip() for distance in distances]
     parts = [
         f"Architectures: {about.get('architecture_set', 'not recorded')}",
-        f"scored by {about.get('score', 'accuracy')} on {' or '.join(map(str, images)) or '?'} "
+        f"scored by {about.get('score', quality.name)} on {' or '.join(map(str, images)) or '?'} "
         f"{about.get('split', '?')} images, batch {about.get('batch_size', '?')}",
         f"truth from {about['benchmark']}" if about.get("benchmark") else "no stand-alone table",
     ]

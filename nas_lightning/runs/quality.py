@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 SCALES = ("plain", "percent", "perplexity")
+LONGEST = 60
+"""Characters of a name or a unit."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,29 @@ class Quality:
         number = f"{self.show(value):.{digits}f}" if self.scale == "percent" else f"{self.show(value):.6g}"
         return f"{number} {self.unit}".rstrip()
 
+    def mean_text(self, mean: float, std: float | None = None, digits: int = 2) -> str:
+        """A mean over several as it is shown, ``93.20 ± 0.12``, without its unit; of a perplexity the mean alone.
+
+        Args:
+            mean: of the quality itself, not of the shown number; NaN where it is not known.
+            std: its standard deviation; None or NaN where there is none.
+            digits: behind the point, of a percentage; a perplexity has two, other numbers four, small ones more.
+        """
+        if math.isnan(mean):
+            return "–"
+        small = 0 < abs(mean) < 0.1
+        plain = min(9, 3 - math.floor(math.log10(abs(mean)))) if small else 4
+        digits = {"percent": digits, "perplexity": 2}.get(self.scale, plain)
+        text = f"{self.show(mean):.{digits}f}"
+        if std is None or math.isnan(std) or self.scale == "perplexity":
+            return text
+        return f"{text} ± {self.factor * std:.{digits}f}"
+
+    @property
+    def points(self) -> str:
+        """The unit of a difference, times `factor`: ``points`` of percent, ``nats`` of a perplexity, else its own."""
+        return {"percent": "points", "perplexity": "nats"}.get(self.scale, self.unit)
+
     def record(self) -> dict[str, Any]:
         """``{"quality": …}`` for a result file; nothing for accuracy, which files of before do not name either."""
         return {} if self == ACCURACY else {"quality": asdict(self)}
@@ -72,12 +97,35 @@ class Quality:
 ACCURACY = Quality("accuracy", "%", "percent")
 """Of images with classes: the share classified correctly."""
 
+SCORE = Quality("score")
+"""Of a table that does not say what its numbers are."""
+
 
 def quality_of(record: Mapping[str, Any]) -> Quality:
-    """The quality that a result file names, `ACCURACY` where it names none or none that can be read."""
+    """The quality that a result file names, `ACCURACY` where it names none or none that can be read.
+
+    Args:
+        record: a mapping that may hold ``quality``; what it says may be anybody's: its name becomes part of file names.
+    """
     named = record.get("quality")
-    if isinstance(named, Mapping) and isinstance(named.get("name"), str):
+    if isinstance(named, Mapping) and isinstance(name := named.get("name"), str) and name.isidentifier():
         known = {k: v for k, v in named.items() if k in Quality.__dataclass_fields__ and isinstance(v, str)}
-        if known.get("scale", "plain") in SCALES:
+        if known.get("scale", "plain") in SCALES and max(map(len, known.values())) <= LONGEST:
             return Quality(**known)
     return ACCURACY
+
+
+def quality_of_search(objective: Mapping[str, Any]) -> Quality:
+    """What the stand-alone truth of a search is, by what its result says of its objective.
+
+    Args:
+        objective: the entry ``objective`` of a search's result: it names the quality, or the table's metric as
+            ``truth``.
+
+    Returns:
+        The quality that is named; a score without a unit where the truth is one of the table's (``test_score``);
+        else `ACCURACY`.
+    """
+    if "quality" not in objective and str(objective.get("truth", "")).endswith("_score"):
+        return SCORE
+    return quality_of(objective)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 
@@ -18,8 +18,8 @@ from nas_lightning.runs import result as results
 from nas_lightning.runs.files import RunError
 from nas_lightning.runs.folder import RESULT
 from nas_lightning.runs.json_file import clean, is_number, load_json
-from nas_lightning.runs.quality import ACCURACY, Quality, quality_of
-from nas_lightning.runs.result import read_result
+from nas_lightning.runs.quality import Quality, quality_of, quality_of_search
+from nas_lightning.runs.result import Head, Ranked, Record, SearchResult, Trained, read_result
 
 _MARKS = ("result.json", "config.yaml", "error.txt", "environment.json")
 
@@ -33,7 +33,8 @@ class Run:
     path: Path
     status: str
     reason: str
-    result: dict[str, Any] = field(default_factory=dict)
+    result: Head = field(default_factory=lambda: cast(Head, {}))
+    """result.json, empty where there is none; `trained`, `ranked` and `searched` are its parts, by kind."""
     shown: str = ""
     """The folder as a reader is told it: as it was typed, within an archive by the archive's name."""
 
@@ -50,20 +51,40 @@ class Run:
         return int(self.result["seed"])
 
     @property
+    def trained(self) -> Trained:
+        """What a training says of itself, a failed one too; empty of other kinds."""
+        return cast(Trained, {} if self.kind in ("evaluation", "search") else self.result)
+
+    @property
+    def ranked(self) -> Ranked:
+        """What a super-net's training or an evaluation says of rankings; empty of other kinds."""
+        return cast(Ranked, self.result if self.kind in ("train", "evaluation") else {})
+
+    @property
+    def searched(self) -> SearchResult:
+        """What a search says; empty of other kinds."""
+        return cast(SearchResult, self.result if self.kind == "search" else {})
+
+    @property
     def quality(self) -> Quality:
-        """What networks were judged by."""
-        return quality_of(self.result)
+        """What networks were judged by; of a search, the stand-alone truth that it reports."""
+        return quality_of_search(self.searched.get("objective") or {}) if self.searched else quality_of(self.result)
 
     @property
     def score(self) -> str:
         """Name of the score that counts in this run's ranking."""
-        return str((self.result.get("evaluation") or {}).get("score", self.quality.name))
+        return str((self.ranked.get("evaluation") or {}).get("score", self.quality.name))
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> Record:
         """Metrics of the score that counts (see `nas_lightning.ranking.summary`); empty where there are none."""
-        name = (self.result.get("evaluation") or {}).get("headline", self.score)
-        return dict((self.result.get("metrics") or {}).get(name) or {})
+        name = (self.ranked.get("evaluation") or {}).get("headline", self.score)
+        return (self.ranked.get("metrics") or {}).get(name) or {}
+
+    @property
+    def own_record(self) -> Record:
+        """Metrics of the task's own quality, whatever score counts."""
+        return (self.ranked.get("metrics") or {}).get(self.quality.name) or {}
 
     @cached_property
     def ranking(self) -> dict[str, np.ndarray]:
@@ -76,7 +97,7 @@ class Run:
     @cached_property
     def predictions(self) -> dict[str, dict[str, np.ndarray]]:
         """The same for every predictor of a mode=evaluate run, by its name."""
-        columns = (self.result.get("evaluation") or {}).get("predictors") or {}
+        columns = (self.ranked.get("evaluation") or {}).get("predictors") or {}
         found = {str(name): self._ranking_by(str(column)) for name, column in columns.items()}
         return {name: table for name, table in found.items() if table}
 
@@ -96,10 +117,11 @@ class Run:
             raise UserError(f"{self._shown(file)} lacks a column ({error.args[0]}); rank this run again") from None
         except (pa.ArrowException, OSError, ValueError, TypeError) as error:
             raise UserError(f"{self._shown(file)} cannot be read ({_brief(error)}); rank this run again") from None
-        low, high = (0, 1) if self.quality == ACCURACY else (-math.inf, math.inf)
+        low, high = (0, 1) if self.quality.scale == "percent" else (-math.inf, math.inf)
         if not ((np.isnan(truth) | ((truth >= low) & (truth <= high))).all() and not np.isposinf(prediction).any()):
             raise UserError(
-                f"{self._shown(file)} holds an infinite score or an accuracy outside 0 to 1; rank this run again"
+                f"{self._shown(file)} holds an infinite score, or {self.quality.name} outside {low:g} to {high:g}; "
+                "rank this run again"
             )
         if len(np.unique(names)) < len(names):
             raise UserError(f"{self._shown(file)} names an architecture twice; rank this run again")
@@ -200,13 +222,13 @@ def _run_folders(root: Path) -> Iterable[Path]:
 def read_run(path: Path, shown: str = "") -> Run:
     """The run in `path` with its status; a complete result outweighs an error.txt that an earlier attempt left."""
 
-    def run(status: str, reason: str, result: dict[str, Any] | None = None) -> Run:
-        return Run(path, status, reason, result=result or {}, shown=shown)
+    def run(status: str, reason: str, result: Head | None = None) -> Run:
+        return Run(path, status, reason, result=result if result is not None else cast(Head, {}), shown=shown)
 
     file = path / RESULT
     if file.is_file():
         try:
-            result = dict(read_result(file))
+            result = read_result(file)
         except RunError as error:
             return run(FAILED, str(error))
         status, reason = result["status"], result.get("reason")

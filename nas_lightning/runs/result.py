@@ -35,8 +35,17 @@ class Performance(TypedDict, total=False):
     best: float | None
 
 
+class Probability(TypedDict, total=False):
+    """That the best of the top K beats the best of as many random draws."""
+
+    probability: float | None
+
+
 class Record(TypedDict, total=False):
-    """How well one score ranks, as `nas_lightning.ranking.summary` computes it."""
+    """How well one score ranks, as `nas_lightning.ranking.summary` computes it.
+
+    Of the task's own quality also ``supernet_<quality>``, its mean with shared weights: see `shared_quality`.
+    """
 
     n: int
     kendall_tau: float | None
@@ -45,8 +54,7 @@ class Record(TypedDict, total=False):
     kendall_tau_top10pct: float | None
     kendall_tau_interval: Interval | None
     final_search_performance: Performance | None
-    probability_beats_random: dict[str, Any] | None
-    supernet_accuracy: float | None
+    probability_beats_random: Probability | None
     optimization_gap: float | None
     note: str | None
 
@@ -75,6 +83,7 @@ class EvaluationFacts(TypedDict, total=False):
     n_images: int
     batch_size: int
     predictors: dict[str, str] | None
+    source: str
 
 
 class Table(TypedDict, total=False):
@@ -97,6 +106,19 @@ class Ceiling(TypedDict, total=False):
     """The rank correlation that noise allows."""
 
     tau: float | None
+    n: int
+
+
+class Pair(TypedDict, total=False):
+    """Two predictors of one evaluation, compared."""
+
+    first: str
+    second: str
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    p_holm: float | None
     n: int
 
 
@@ -176,7 +198,7 @@ class EvaluationResult(Head, Ranked, total=False):
 
     seeds: list[int]
     checkpoints: list[dict[str, Any]]
-    comparison: list[dict[str, Any]]
+    comparison: list[Pair]
     cost: Cost
 
 
@@ -189,10 +211,32 @@ class Front(TypedDict, total=False):
     hypervolume: float | None
 
 
+class Best(TypedDict, total=False):
+    """The architecture that a search would return, with its stand-alone truth."""
+
+    architecture: str | None
+    objective: float | None
+    truth: float | None
+
+
 class Found(TypedDict, total=False):
     """What a search found."""
 
+    found: Best | None
     pareto: Front | None
+
+
+class Chance(TypedDict, total=False):
+    """Random search over seeds of its own: means over them."""
+
+    found: Performance | None
+
+
+class SearchBaselines(TypedDict, total=False):
+    """What chance reaches with the same budget; null where it was not computed."""
+
+    random_search_equal_budget: Chance | None
+    random_draws: dict[str, Any] | None
 
 
 class AlgorithmFacts(TypedDict, total=False):
@@ -204,9 +248,11 @@ class AlgorithmFacts(TypedDict, total=False):
 
 
 class ObjectiveFacts(TypedDict, total=False):
-    """What guided a search."""
+    """What guided a search; its quality, or the table's metric, say what its truth is."""
 
     name: str | None
+    truth: Any
+    quality: dict[str, Any]
 
 
 class SearchResult(Head, total=False):
@@ -219,7 +265,7 @@ class SearchResult(Head, total=False):
     schedule: dict[str, Any]
     weak_labels: dict[str, Any]
     metrics: Found | None
-    baselines: dict[str, Any]
+    baselines: SearchBaselines | None
     cost: Cost
 
 
@@ -272,6 +318,23 @@ def _wrong_ranking(result: Mapping[str, Any]) -> str:
             if None in (record["kendall_tau_interval"], record["final_search_performance"]):
                 return f"{part}.{name:.60} lacks its interval or its final search performance"
     return ""
+
+
+def algorithm_name(result: SearchResult) -> str | None:
+    """The name of a search's algorithm; older files hold it alone, without its settings."""
+    given = result.get("algorithm")
+    return given if isinstance(given, str) or given is None else given.get("name")
+
+
+def shared_quality(record: Record, quality: str) -> float | None:
+    """The mean quality with shared weights, ``supernet_accuracy`` of an accuracy.
+
+    Args:
+        record: of the score that is the quality itself.
+        quality: its name.
+    """
+    value = cast(Mapping[str, Any], record).get(f"supernet_{quality}")
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def write_result(folder: Path, result: Written) -> Written:

@@ -116,7 +116,7 @@ def benchmark_objective(
         },
         truth_name=_truth_name(guide, value, truth),
     )
-    objective.dataset = table.dataset or ""
+    objective.dataset, objective.quality = table.dataset or "", table.quality_of(truth)
     objective.benchmark = {"name": str(settings["name"]), "sha256": table.sha256}
     return objective
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from nas_lightning.runs.quality import ACCURACY, Quality
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces.base import Space
 
@@ -25,6 +26,7 @@ class Objective(ABC):
     fidelities: Fidelities
     cost_unit: str
     dataset: str = ""
+    quality: Quality = ACCURACY  # of the stand-alone truth
     is_lookup: bool = False  # evaluations cost nothing here and now, so that baselines may repeat whole searches
     batch: int = 1  # how many trials one call of `evaluate` likes to get
 
@@ -48,7 +50,7 @@ class Objective(ABC):
         return share if self.cost_unit == "evaluations" else None
 
     def truth(self, architectures: Sequence[Any]) -> np.ndarray:
-        """Stand-alone accuracy, a fraction, float64 [n]; NaN where nobody knows it. May train them."""
+        """Stand-alone quality (an accuracy is a fraction), float64 [n]; NaN where nobody knows it. May train them."""
         return np.full(len(architectures), np.nan)
 
     def cheap_truth(self, architectures: Sequence[Any]) -> np.ndarray:
@@ -56,7 +58,7 @@ class Objective(ABC):
         return self.truth(architectures)
 
     def all_truths(self) -> np.ndarray | None:
-        """Stand-alone accuracies of the table that results are ranked in, float64 [table]; None without a table."""
+        """Stand-alone qualities of the table that results are ranked in, float64 [table]; None without a table."""
         return None
 
     def reference_measures(self, names: Sequence[str]) -> dict[str, float]:

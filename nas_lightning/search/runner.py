@@ -18,8 +18,10 @@ from nas_lightning.runs.lock import holding
 from nas_lightning.runs.result import (
     COMPLETE,
     AlgorithmFacts,
+    Chance,
     Found,
     ObjectiveFacts,
+    SearchBaselines,
     SearchResult,
     finished,
     write_result,
@@ -190,7 +192,9 @@ def _conclude(
                 "notes": list(algorithm.notes),
             },
         ),
-        "objective": cast(ObjectiveFacts, {"name": objective.name, **objective.identity()}),
+        "objective": cast(
+            ObjectiveFacts, {"name": objective.name, **objective.identity(), **objective.quality.record()}
+        ),
         "fidelities": {"unit": objective.fidelities.unit, "levels": _levels(objective)},
         "schedule": {"parallel": plan.parallel, "deterministic": plan.deterministic},
         "study": plan.study,
@@ -209,14 +213,15 @@ def _levels(objective: Objective) -> list[int]:
     return [levels[0], levels[-1]] if objective.fidelities.continuous else list(levels)
 
 
-def baselines(plan: SearchPlan, objective: Objective) -> dict[str, Any]:
+def baselines(plan: SearchPlan, objective: Objective) -> SearchBaselines:
     """Random search at equal budget (where evaluations are look-ups), and blind draws from the table of truths."""
-    out: dict[str, Any] = {"random_search_equal_budget": None, "random_draws": None}
+    out: SearchBaselines = {"random_search_equal_budget": None, "random_draws": None}
     table = objective.all_truths()
     if table is not None and np.isfinite(table).any():
         out["random_draws"] = random_draws(table, plan.top_k)
     if objective.is_lookup and plan.baseline_seeds:
-        out["random_search_equal_budget"] = random_baseline(objective, plan.budget, plan.top_k, plan.baseline_seeds)
+        by_chance = random_baseline(objective, plan.budget, plan.top_k, plan.baseline_seeds)
+        out["random_search_equal_budget"] = cast(Chance, by_chance)
     return out
 
 

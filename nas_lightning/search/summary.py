@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
 
+from nas_lightning.runs.quality import ACCURACY, Quality, quality_of_search
 from nas_lightning.runs.reading import load_json
 
 
@@ -55,7 +56,7 @@ def summarise(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
                 "space": first["space"],
                 "dataset": first["dataset"],
                 "objective": first["objective"]["name"],
-                "is_score": is_score(first["objective"]),
+                "quality": quality_of_search(first["objective"]),
                 "budget": first["cost"]["budget"],
                 "unit": first["cost"]["unit"],
                 "seeds": len(members),
@@ -80,23 +81,16 @@ def _spread(values: list[float | None]) -> dict[str, float | None]:
     return {"mean": float(np.mean(known)), "std": float(np.std(known, ddof=1)) if len(known) > 1 else None}
 
 
-def is_score(objective: Mapping[str, Any]) -> bool:
-    """Whether a search's truth is a score of its own unit (a negative loss), and not an accuracy, read in percent."""
-    return str(objective.get("truth", "")).endswith("_score")
-
-
-def _percent(spread: dict[str, float | None] | None, plain: bool = False) -> str:
-    """Mean ± deviation in percent, or as they are where `plain`."""
+def _shown(spread: dict[str, float | None] | None, quality: Quality) -> str:
+    """Mean ± deviation as the quality's readers expect them, without its unit."""
     if not spread or spread["mean"] is None:
         return "not known"
-    if plain:
-        return f"{spread['mean']:.6g}" + ("" if spread["std"] is None else f" ± {spread['std']:.3g}")
-    deviation = "" if spread["std"] is None else f" ± {100 * spread['std']:.2f}"
-    return f"{100 * spread['mean']:.2f}{deviation}"
+    return quality.mean_text(spread["mean"], spread["std"])
 
 
 def print_summary(rows: list[dict[str, Any]]) -> None:
-    """One table a setting (space, data set, objective, budget); accuracies in percent, mean ± s.d. over seeds."""
+    """One table a setting (space, data set, objective, budget, quality); accuracies in percent, mean ± s.d. over
+    seeds."""
     from rich.box import SIMPLE
     from rich.console import Console
     from rich.table import Table
@@ -112,20 +106,20 @@ def print_summary(rows: list[dict[str, Any]]) -> None:
             row["budget"],
             row["unit"],
             row["top_k"],
-            row["is_score"],
+            row["quality"],
         )
         groups.setdefault(place, []).append(row)
-    for (space, dataset, objective, budget, unit, k, plain), members in groups.items():
+    for (space, dataset, objective, budget, unit, k, quality), members in groups.items():
         draws, search = members[0]["random_draws"], members[0]["random_search"]
         beside = []
         if search:
-            beside.append(f"random search at equal budget finds {_percent(search, plain)}")
+            beside.append(f"random search at equal budget finds {_shown(search, quality)}")
         if draws:
-            mean, best = (_percent({"mean": draws[name], "std": None}, plain) for name in ("mean", "expected_best"))
+            mean, best = (_shown({"mean": draws[name], "std": None}, quality) for name in ("mean", "expected_best"))
             beside.append(f"{k} blind draws: mean {mean}, best {best}")
         table = Table(
             title=f"{space} on {dataset}, objective {objective}, {budget:g} {unit}: stand-alone "
-            + ("score" if plain else "accuracy in percent"),
+            + ("accuracy in percent" if quality == ACCURACY else quality.label),
             caption="; ".join(["mean ± standard deviation over seeds", *beside]),
             box=SIMPLE,
         )
@@ -137,9 +131,9 @@ def print_summary(rows: list[dict[str, Any]]) -> None:
                 row["algorithm"],
                 str(row["seeds"]) if row["n"] == row["seeds"] else f"{row['n']} of {row['seeds']}",
                 f"{row['evaluations']['mean']:.1f}",
-                _percent(row["found"], plain),
-                _percent(row["best_of_top_k"], plain),
-                _percent(row["mean_of_top_k"], plain),
+                _shown(row["found"], quality),
+                _shown(row["best_of_top_k"], quality),
+                _shown(row["mean_of_top_k"], quality),
                 "not known" if beats is None else f"{beats:.3f}",
             )
         console.print(table)

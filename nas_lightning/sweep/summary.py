@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from nas_lightning.runs.quality import quality_of
 from nas_lightning.runs.reading import COMPLETE, FAILED, NOT_APPLICABLE, Run
 from nas_lightning.sweep.jobs import Job, count_states, unsettled, varying
 
@@ -106,15 +107,16 @@ def _result_in_words(runs: Sequence[Run]) -> str:
     return f"{name} {statistics.mean(values):.4f}{spread} (n = {len(values)})"
 
 
-def headline(result: dict[str, Any]) -> tuple[str, float] | None:
-    """The one number of a result: its ranking's tau, the accuracy that was found, or the test accuracy."""
-    metrics = result.get("metrics") or {}
-    evaluation = result.get("evaluation") or {}
-    score = evaluation.get("headline", evaluation.get("score", "accuracy"))
+def headline(result: Mapping[str, Any]) -> tuple[str, float] | None:
+    """Name and value of the one number of a result: its ranking's tau, the quality that a search found, or that of a
+    network on test items (accuracies are fractions); None where it has none."""
+    metrics, evaluation = result.get("metrics") or {}, result.get("evaluation") or {}
+    quality = quality_of(result).name
+    score = evaluation.get("headline", evaluation.get("score", quality))
     for name, path in (
         ("tau", (score, "kendall_tau")),
         ("found", ("found", "truth")),
-        ("accuracy", ("test", "accuracy")),
+        (quality.replace("_", " "), ("test", quality)),
         ("noise ceiling", ("noise_ceiling_tau",)),
     ):
         value: Any = metrics

@@ -39,7 +39,7 @@ def in_a_line(result: Any, folder: Path) -> str:
         return f"done, {folder}"
     if result.get("status") == "not_applicable":
         return f"not applicable: {result['reason']}"
-    found = headline(dict(result))
+    found = headline(result)
     return f"{f'{found[0]} {found[1]:.4f}' if found else 'done'}, {folder}"
 
 

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from nas_lightning.ranking.baselines import Baseline
 from nas_lightning.ranking.summary import summarize
+from nas_lightning.runs.quality import ACCURACY
 from nas_lightning.spaces import get_space
 
 DEFAULTS = {
@@ -74,9 +75,22 @@ def write_evaluation(root, space="nasbench201", n=60):
 
 
 def write_run(
-    root, space="nasbench201", seed=1, changes=None, noise=0.03, n=60, ablation=None, dataset="digits", **extra
+    root,
+    space="nasbench201",
+    seed=1,
+    changes=None,
+    noise=0.03,
+    n=60,
+    ablation=None,
+    dataset="digits",
+    quality=ACCURACY,
+    **extra,
 ):
-    """A complete super-net run; `changes` maps factors to settings of FACTORS, `noise` is the s.d. of its scores."""
+    """A complete super-net run; `changes` maps factors to settings of FACTORS, `noise` is the s.d. of its scores.
+
+    Of another `quality` than accuracy, its numbers are those of an accuracy minus 2."""
+    own, shift = quality.name, 0 if quality == ACCURACY else 2
+    second = "second" if shift else "negative_cross_entropy"
     changes = changes or {}
     plan = json.loads(json.dumps(DEFAULTS))
     heuristics, changed = {}, {}
@@ -87,7 +101,8 @@ def write_run(
         plan[part][name] = settings[setting]
         heuristics[factor] = {field: settings[setting]}
     plan = extra.pop("plan", plan)
-    digest = hashlib.sha256(json.dumps([space, dataset, seed, plan, n], sort_keys=True).encode()).hexdigest()[:12]
+    names = [space, dataset, seed, plan, n] + ([own] if shift else [])
+    digest = hashlib.sha256(json.dumps(names, sort_keys=True).encode()).hexdigest()[:12]
     folder = root / f"{space}-{digest}"
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text(f"seed: {seed}\n")
@@ -96,11 +111,12 @@ def write_run(
     names, truth, seeds = truth_of(space, n)
     # The seed's own draw is shared by all settings, as batches and paths are.
     shared = np.random.default_rng(seed).normal(size=n)
-    own = np.random.default_rng([seed, int(digest, 16) % 2**32]).normal(size=n)
-    accuracy = np.clip(truth - 0.3 + noise * (0.8 * shared + 0.6 * own), 0, 1)
+    drawn = np.random.default_rng([seed, int(digest, 16) % 2**32]).normal(size=n)
+    accuracy = np.clip(truth - 0.3 + noise * (0.8 * shared + 0.6 * drawn), 0, 1) - shift
+    truth, seeds = truth - shift, seeds - shift
     params = np.argsort(np.argsort(truth + 0.05 * np.random.default_rng(9).normal(size=n))) * 1000
     summary = summarize(
-        {"accuracy": accuracy, "negative_cross_entropy": accuracy - 2},
+        {own: accuracy, second: accuracy - 2},
         truth,
         names,
         [Baseline("parameters", params.astype(float), "no training")],
@@ -108,13 +124,14 @@ def write_run(
         table_accuracies=truth,
         top_k=10,
         replicates=100,
+        quality=own,
     )
     table = {
         "architecture": names,
         "key": names,
-        "supernet_accuracy": accuracy,
-        "supernet_negative_cross_entropy": accuracy - 2,
-        "standalone_accuracy": truth,
+        f"supernet_{own}": accuracy,
+        f"supernet_{second}": accuracy - 2,
+        f"standalone_{own}": truth,
         "standalone_seed_accuracies": list(seeds),
         "params": params,
         "macs": params * 2,
@@ -124,12 +141,12 @@ def write_run(
     with (folder / "metrics.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(
-            ["epoch", "step", "passes", "train_loss", "learning_rate", "rank/kendall_tau", "rank/supernet_accuracy"]
+            ["epoch", "step", "passes", "train_loss", "learning_rate", "rank/kendall_tau", f"rank/supernet_{own}"]
         )
-        final = summary["metrics"]["accuracy"]
+        final = summary["metrics"][own]
         for epoch in range(1, epochs + 1):
             share = epoch / epochs
-            ranked = [final["kendall_tau"] * share**0.3, final["supernet_accuracy"] * share**0.5]
+            ranked = [final["kendall_tau"] * share**0.3, final[f"supernet_{own}"] * share**0.5]
             writer.writerow([epoch, epoch * 9, epoch * 9, 2 / epoch, 0.02, *(ranked if epoch % 2 == 0 else ["", ""])])
     passes = epochs * 9 * (5 if changes.get("sampling") == "fairnas" else 1)
     (folder / "timings.json").write_text(json.dumps({"training_s": passes / 9, "total_s": passes / 8 + seed}))
@@ -155,8 +172,9 @@ def write_run(
             "n_images": 500,
             "batch_size": 250,
             "batch_norm": "batch",
-            "score": "accuracy",
+            "score": own,
         },
+        **quality.record(),
         "benchmark": {"name": f"digits_{space}", "sha256": "0" * 64},
         "cost": {"epochs": epochs, "steps": epochs * 9, "passes": passes},
         **summary,
@@ -178,13 +196,16 @@ def write_study(root, spaces=("nasbench201", "nasbench101"), seeds=range(1, 6), 
     return root
 
 
-def write_search(root, algorithm="random_search", seed=1, space="nasbench201", evaluations=50):
-    """A complete search run with its search.csv."""
+def write_search(
+    root, algorithm="random_search", seed=1, space="nasbench201", evaluations=50, quality=ACCURACY, found=None
+):
+    """A complete search run with its search.csv; of another `quality` than accuracy, its numbers are lower by 2."""
     folder = root / f"{algorithm}-{space}-seed{seed}"
     folder.mkdir(parents=True)
     (folder / "config.yaml").write_text("")
     rng = np.random.default_rng([seed, len(algorithm)])
     values = 0.8 + 0.1 * rng.random(evaluations) ** (1 if algorithm == "random_search" else 0.6)
+    values -= 0 if quality == ACCURACY else 2
     with (folder / "search.csv").open("w", newline="") as stream:
         writer = csv.writer(stream)
         columns = (
@@ -204,8 +225,8 @@ def write_search(root, algorithm="random_search", seed=1, space="nasbench201", e
         "dataset": "digits",
         "seed": seed,
         "algorithm": {"name": algorithm, "settings": {}, "notes": []},
-        "objective": {"name": "table"},
-        "metrics": {"found": None},
+        "objective": {"name": "table", **quality.record()},
+        "metrics": {"found": found},
         "cost": {"unit": "evaluations", "budget": evaluations, "spent": evaluations},
     }
     (folder / "result.json").write_text(json.dumps(result))

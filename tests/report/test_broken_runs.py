@@ -97,7 +97,7 @@ def damage(folder):
 
     n = len(table["architecture"])
     yield "holds an infinite score", parquet(supernet_accuracy=[np.inf] * n)
-    yield "an accuracy outside 0 to 1", parquet(standalone_accuracy=[93.0] * n)
+    yield "accuracy outside 0 to 1", parquet(standalone_accuracy=[93.0] * n)
     yield "names an architecture twice", parquet(architecture=["same"] * n)
     missing = {k: v for k, v in table.items() if k != "supernet_accuracy"}
     yield "lacks a column", lambda: pq.write_table(pa.table(missing), folder / "ranking.parquet")

@@ -297,7 +297,7 @@ def test_tables_agree_with_the_runs(report, compared):
     assert r"\begin{tabular}" in latex
     assert not [c for c in latex if ord(c) > 127], "plain LaTeX without extra packages reads ASCII"
     body = [x for x in latex.splitlines() if x.endswith(r"\\") and "multicolumn" not in x]
-    assert {x.replace(r"\&", "").count("&") for x in body} == {len(tables.HEADER) - 2}
+    assert {x.replace(r"\&", "").count("&") for x in body} == {len(tables.header([])) - 2}
 
 
 def test_pictures_of_every_figure(report, compared):
@@ -374,7 +374,7 @@ def test_another_score_may_be_the_one_that_counts(tmp_path):
     (folder / "result.json").write_text(json.dumps(result))
     (condition,), _ = conditions_of(find_runs([tmp_path]), replicates=100)
     assert condition.baseline.values("kendall_tau").tolist() == [0.125]
-    assert condition.baseline.values("supernet_accuracy")[0] == result["metrics"]["accuracy"]["supernet_accuracy"]
+    assert condition.baseline.values("supernet_quality")[0] == result["metrics"]["accuracy"]["supernet_accuracy"]
     panel = scatters([condition])[0].panels[0]
     assert panel.specification()["layer"][0]["encoding"]["x"]["title"] == "Super-net negative cross entropy"
     assert max(panel.data["rows"]["x"]) < 0
@@ -392,7 +392,7 @@ def test_curves_over_epochs_are_medians_at_evaluated_epochs(compared):
     free = condition.baseline.runs[0].result["baselines"]["parameters"]["kendall_tau"]
     assert panel.data["levels"]["y"] == [pytest.approx(free, abs=1e-4)]
     assert panel.note == f"Dashed: parameter count {free:.3f}."
-    accuracy = over_epochs(conditions, "supernet_accuracy", "Super-net accuracy (%)").panels[0]
+    accuracy = over_epochs(conditions, "supernet_accuracy", "Super-net accuracy (%)", lambda v: 100 * v).panels[0]
     assert accuracy.data["levels"]["y"] == []
 
 
