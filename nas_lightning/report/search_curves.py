@@ -15,7 +15,7 @@ from nas_lightning.report.curves import Axes, Line, line_panels
 from nas_lightning.report.figure import Figure, Panel
 from nas_lightning.report.look import HEIGHT, WIDTH, finite, readings
 from nas_lightning.report.study import value_of
-from nas_lightning.runs.quality import Quality
+from nas_lightning.runs.quality import ACCURACY, Quality
 from nas_lightning.runs.reading import COMPLETE, Run
 from nas_lightning.runs.result import Found, Front, algorithm_name
 
@@ -55,13 +55,15 @@ def search_curves(runs: Sequence[Run]) -> Figure:
         lines = [_held(g, "incumbent_truth", name, regret) for name, g in sorted(algorithms.items())]
         label = f"Regret of the incumbent ({quality.points})" if quality.points else "Regret of the incumbent"
         axes = Axes(x, label, True, log_x=True, log_y=True)
-        note = f"{title}: best {quality.title} {quality.text(best)}, {source}; no regret is drawn at {regret.least:.2g}"
+        shown = quality.text(best) if quality == ACCURACY else f"{quality.title} {quality.text(best)}"
+        note = f"{title}: best {shown}, {source}"
         panels += line_panels([v for v in lines if v], axes, note)
     return Figure(
         "search",
         "Search: what the best so far lacks",
         "Median over seeds and interquartile range, on logarithmic axes; the number of seeds in brackets. Regret: the "
-        "best stand-alone quality that is known minus that of the incumbent. A curve ends with its shortest seed.",
+        "best stand-alone quality that is known minus that of the incumbent; none is drawn at 0.01 points, of other "
+        "units at a thousandth of the largest. A curve ends with its shortest seed.",
         panels,
         columns=2,
     )

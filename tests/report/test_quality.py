@@ -120,7 +120,7 @@ def test_regret_is_in_points_of_an_accuracy_and_else_in_the_qualitys_own_unit(tm
         said[name] = (json.dumps(panel.specification(), ensure_ascii=False), panel.title, panel.data["rows"]["y"])
     assert "(points)" in said["percent"][0]
     assert "(mm²)" in said["mm"][0]
-    assert re.search(r"best accuracy \d\d\.\d\d %", said["percent"][1])
+    assert re.search(r"best \d\d\.\d\d %", said["percent"][1])
     assert "best negative squared error -1.1" in said["mm"][1]
     assert max(said["percent"][2]) == pytest.approx(100 * max(said["mm"][2]), rel=0.01)
 
