@@ -132,7 +132,13 @@ def fold(plan: Plan, space: str | Space[Any], heuristics: Iterable[Heuristic]) -
     for heuristic in heuristics:
         if heuristic.active:
             heuristic.check(plan, space)
-            edits.update(heuristic.edits(plan))
+            own = heuristic.edits(plan)
+            if (why := space.refusal(own)) is not None:
+                raise NotApplicableError(
+                    f"{heuristic.factor} does not apply to space={space.name} as it is set: {why}; leave it at its "
+                    "default"
+                )
+            edits.update(own)
     folded = plan.edited(edits)
     for heuristic in heuristics:
         if heuristic.active:

@@ -76,6 +76,15 @@ class Mapping:
     partial_channels: int = 1
     """Operations read and write the first of so many equal parts of the channels; the others pass by, and all are
     shuffled (PC-DARTS). 1: all channels."""
+    word_dropout: float = 0.0
+    """Recurrent networks: drop rate of whole words; a dropped one reads as zeros wherever it occurs in the batch."""
+    input_dropout: float = 0.0
+    """Recurrent networks: drop rate of the embedded words, one mask for all steps of a chunk (locked dropout)."""
+    cell_dropout: float = 0.0
+    """Recurrent networks: drop rate of what a cell reads of the step's input, one mask for all steps of a chunk."""
+    hidden_dropout: float = 0.0
+    """Recurrent networks: drop rate of the hidden state and of every node's input, one mask for all of them and for all
+    steps of a chunk (variational dropout)."""
 
     @property
     def affine_outside(self) -> bool:
@@ -100,6 +109,8 @@ class Mapping:
                 f"mapping.partial_channels={self.partial_channels} does not divide mapping.channels={self.channels}; "
                 "choose a divisor"
             )
+        for name in ("word_dropout", "input_dropout", "cell_dropout", "hidden_dropout"):
+            _in_range(f"mapping.{name}", getattr(self, name), 0, 0.99)
 
 
 @dataclass(frozen=True)
@@ -159,6 +170,9 @@ class Protocol:
     paths by `sampling`."""
     selection_portion: float = 0.0
     """Share of the training part that trains that distribution in place of the weights."""
+    slowness: float = 0.0
+    """Recurrent networks: weight of the mean squared difference of successive hidden states of the last layer, added to
+    the loss (temporal activation regularisation, Merity et al., arXiv 1708.02182, section 4.5)."""
 
     def __post_init__(self) -> None:
         _in_range("protocol.epochs", self.epochs, 0, 1_000_000)
@@ -188,6 +202,7 @@ class Protocol:
             )
         _in_range("protocol.bn_recalibration_batches", self.bn_recalibration_batches, 1, 1_000_000)
         _in_range("protocol.label_smoothing", self.label_smoothing, 0, 0.99)
+        _in_range("protocol.slowness", self.slowness, 0, 1e6)
         _one_of("protocol.initialization", self.initialization, INITIALIZATIONS)
         if self.learning_rate_min > self.learning_rate:
             raise PlanError(
@@ -306,6 +321,11 @@ LATER = (
     "protocol.nesterov",
     "protocol.distribution",
     "protocol.selection_portion",
+    "mapping.word_dropout",
+    "mapping.input_dropout",
+    "mapping.cell_dropout",
+    "mapping.hidden_dropout",
+    "protocol.slowness",
 )
 """Fields younger than the first runs that anyone kept. Every new field joins them: its default must mean what was done
 before it existed."""

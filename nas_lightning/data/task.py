@@ -42,6 +42,10 @@ class Task(pl.LightningDataModule, ABC):
     quality: ClassVar[Quality]
     loss_name: ClassVar[str] = "loss"
     """What the loss is called: ``negative_<loss_name>`` is a score beside the quality."""
+    inputs: ClassVar[str] = "images"
+    """What an input is; a space whose networks read others (`Space.inputs`) is refused."""
+    items_name: ClassVar[str] = "images"
+    """What is counted: `size`, ``evaluation.images``."""
     has_classes: ClassVar[bool] = False
     """Whether targets are classes, int64 [B], which probes can be fitted to."""
     takes_label_smoothing: ClassVar[bool] = False
@@ -133,6 +137,15 @@ class Task(pl.LightningDataModule, ABC):
     @abstractmethod
     def sums(outputs: Tensor, targets: Tensor) -> Tensor:
         """Sums over the items of a batch: (quality, −loss), float64 [2]. Nothing in it waits for the device."""
+
+    @staticmethod
+    def items(targets: Tensor) -> int:
+        """How many items a batch of these targets has: over so many `sums` goes."""
+        return len(targets)
+
+    def rate_factor(self, inputs: Tensor) -> float:
+        """What multiplies the learning rate at a step of these inputs: 1, but for batches of unequal length."""
+        return 1.0
 
     @staticmethod
     def teach(outputs: Tensor) -> Tensor:

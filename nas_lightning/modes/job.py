@@ -29,6 +29,7 @@ from nas_lightning.data.module import ImageClassification
 from nas_lightning.heuristic import Heuristic, fold
 from nas_lightning.nets.build import check_mapping
 from nas_lightning.objectives.candidate import task_of
+from nas_lightning.objectives.inputs import refuse_other_inputs
 from nas_lightning.plan import Plan, PlanError
 from nas_lightning.predictors import CHEAP
 from nas_lightning.processes.launch import world_size
@@ -234,6 +235,7 @@ def compose(cfg: DictConfig) -> Job:
         raise PlanError(f"mode={config.mode} is unknown; choose one of {', '.join(MODES)}")
     space = configured(config.space.name, config.space._target_).name
     settle_data(config)
+    refuse_other_inputs(space, asdict(config.data))
     overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
     if config.mode == "evaluate":
         return compose_evaluation(config, overrides)

@@ -201,10 +201,12 @@ def make_objective(config: SearchConfig, plan: SearchPlan) -> Objective:
         settings = asdict(wanted)
         settings.pop("name")
         return benchmark_objective(asdict(config.benchmark), space=space, cost_unit=unit, measures=measures, **settings)
+    from nas_lightning.objectives.inputs import refuse_other_inputs
     from nas_lightning.objectives.supernet import supernet_objective
     from nas_lightning.objectives.training import training_objective
     from nas_lightning.objectives.zerocost import zerocost_objective
 
+    refuse_other_inputs(space, asdict(config.data))
     if isinstance(wanted, SupernetObjectiveSchema):
         if config.checkpoint is None:
             raise SearchError(

@@ -65,8 +65,15 @@ class Network(nn.Module):
         self.num_classes, self.in_channels, self.track = num_classes, in_channels, track
         self.draw: tuple[int, int] = (0, 0)
         self._generators: dict[torch.device, torch.Generator] = {}
+        self.state: Tensor | None = None
+        """Where the next pass starts, and after it where it ended, without a gradient; None: at the beginning. For the
+        networks that carry one (`carries_state`); whoever calls them says what follows what."""
+        self.hidden_states: Tensor | None = None
+        """Hidden states [B, T, n] of the last pass in training, of a space that is capable of ``hidden_states``."""
         self.prefix: Prefix | None = None  # set by the evaluator, while it scores many architectures on one batch
 
+    carries_state: ClassVar[bool] = False
+    """Whether inputs are chunks of sequences, and `state` goes from one to the next."""
     shares_relu: ClassVar[bool] = False
     """Whether one ReLU serves all convolutions that read a node, where the published network gives each its own."""
     classifier: nn.Module
@@ -86,6 +93,11 @@ class Network(nn.Module):
     def forward(self, x: Tensor, arch: Any = None) -> Tensor:
         return self.classify(self.features(x, arch), arch)
 
+    def example_input(self, batch: int, size: int, device: torch.device | str = "cpu") -> Tensor:
+        """An input of zeros: images [B, C, size, size]."""
+        images = torch.zeros(batch, self.in_channels, size, size, device=device)
+        return images.contiguous(memory_format=torch.channels_last)
+
     def behaviour(self, arch: Any) -> Any:
         """Architectures of equal value give equal outputs; sorted by it, neighbours share most work."""
         return str(arch)
@@ -100,9 +112,10 @@ class Network(nn.Module):
         seed, step = self.draw
         generator.manual_seed((seed * 1_000_003 + step) * 16 + DROPOUT_STREAM)
 
-    def _uniform(self, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """Uniform numbers [B, …] of this step: of W ranks, rank r takes rows r, r + W, … of the global batch's."""
-        rank, size = position()
+    def _uniform(self, shape: tuple[int, ...], like: Tensor, shared: bool = False) -> Tensor:
+        """Uniform numbers [B, …] of this step: of W ranks, rank r takes rows r, r + W, … of the global batch's; all
+        ranks the same ones where they are `shared`, whose first axis is no batch."""
+        rank, size = (0, 1) if shared else position()
         generator = self._generators.get(like.device)
         if generator is None:
             generator = self._generators.setdefault(like.device, torch.Generator(like.device))
@@ -185,7 +198,7 @@ def _counted(network: Any, arch: Any, shape: tuple[tuple[str, Any], ...]) -> tup
     mapping = Mapping(channels=wanted["channels"], layers=wanted["layers"], bn_affine=wanted["affine"])
     with torch.device("meta"):
         built = network(mapping, wanted["num_classes"], wanted["in_channels"], track=False, arch=arch)
-        images = torch.zeros(2, wanted["in_channels"], wanted["image_size"], wanted["image_size"])  # norms need two
+        images = built.example_input(2, wanted["image_size"], "meta")  # norms need two
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         built.eval()(images)
     biases = sum(m.out_features for m in built.modules() if isinstance(m, nn.Linear) and m.bias is not None)

@@ -15,8 +15,8 @@ from nas_lightning.spaces import Space, get_space
 
 
 def check_mapping(space: str | Space[Any], plan: Plan) -> None:
-    """Refuse a mapping that the space's network does not have. Raises PlanError."""
-    get_space(space).check_mapping(plan.mapping)
+    """Refuse a plan that the space's network does not have. Raises PlanError."""
+    get_space(space).check_plan(plan)
 
 
 def build_network(
@@ -34,7 +34,7 @@ def build_network(
     Raises PlanError where the plan does not fit the space.
     """
     domain = get_space(space)
-    domain.check_mapping(plan.mapping)
+    domain.check_plan(plan)
     network: Network = domain.network_class()(
         plan.mapping, num_classes, in_channels, track=plan.protocol.track_running_stats, arch=arch
     )

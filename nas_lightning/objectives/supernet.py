@@ -72,8 +72,11 @@ class SupernetObjective(ScoreObjective):
         size = settings.batch_size
         self.batches = self.data.evaluation_batches(size, settings.images, device)
         low = min(max(1, settings.screening_batches), len(self.batches))
-        self.fidelities = Fidelities("images", tuple(size * n for n in range(low, len(self.batches) + 1)))
-        self._size, self.settings, self.cost_unit = size, settings, cost_unit
+        self._size = self.data.items(self.batches[0][1])
+        self.fidelities = Fidelities(
+            self.data.items_name, tuple(self._size * n for n in range(low, len(self.batches) + 1))
+        )
+        self.settings, self.cost_unit = settings, cost_unit
         self.precision = trainer.precision
         self.benchmark, self.standalone = benchmark, standalone
         protocol = self.plan.protocol

@@ -23,8 +23,7 @@ def measured_latency(
     The numbers hold for this machine, its load and its thread count, and differ from run to run.
     """
     device = next(network.parameters()).device
-    images = torch.zeros(batch_size, network.in_channels, image_size, image_size, device=device)
-    images = images.contiguous(memory_format=torch.channels_last)
+    images = network.example_input(batch_size, image_size, device)
     medians = []
     with torch.inference_mode():
         for arch in architectures:

@@ -159,13 +159,13 @@ def score(
     if statistics == "recalibrate" and not calibration:
         raise ValueError("recalibration needs calibration batches; pass some training images")
     predictors = default_scores(bool(probe), task) if predictors is None else predictors
-    was_training, device = network.training, batches[0][0].device
+    was_training, device, state = network.training, batches[0][0].device, network.state
     rows: dict[Any, list[int]] = {}  # what the super-net cannot tell apart is scored once
     for i, arch in enumerate(architectures):
         rows.setdefault(network.behaviour(arch), []).append(i)
     order = [rows[behaviour] for behaviour in sorted(rows)]
     dtype = next(network.parameters()).dtype
-    if dtype != batches[0][0].dtype:  # 64-true
+    if dtype != batches[0][0].dtype and batches[0][0].is_floating_point():  # 64-true
         batches = [(images.to(dtype), labels) for images, labels in batches]
         calibration = [images.to(dtype) for images in calibration]
         probe = [(images.to(dtype), labels) for images, labels in probe]
@@ -174,9 +174,13 @@ def score(
     with_stages = any(kind.wants_stages for kind in kinds)
     fitted = [meters[kind] for kind in kinds if kind.wants_training_images]
 
+    ends: dict[int, Tensor | None] = {}  # of every architecture, where its last batch ended
+
     def judge(same: list[int], images: Tensor, labels: Tensor) -> None:
         stages: list[Tensor] | None = [] if with_stages else None
+        network.state = ends.get(same[0])
         features = network.features(images, architectures[same[0]], stages)
+        ends[same[0]] = network.state
         logits = network.classify(features, architectures[same[0]]).float()
         seen = Seen(same[0], [*(stages or ()), features], logits, labels, held_out=True)
         for meter in meters.values():
@@ -211,7 +215,8 @@ def score(
                 _sharing(network, order, passes, progress)
     finally:
         network.train(was_training)
-    images = sum(len(labels) for _, labels in batches)
+        network.state = state
+    images = sum(task.items(labels) for _, labels in batches)
     columns = [predictor.read(meters[predictor.meter], images) for predictor in predictors]
     found = torch.stack(columns, 1).cpu().numpy() if columns else np.empty((len(architectures), 0))
     for same in order:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 import numpy as np
 
 from nas_lightning.plan import Mapping as PlanMapping
-from nas_lightning.plan import PlanError
+from nas_lightning.plan import Plan, PlanError
 from nas_lightning.spaces.encoding import Columns, Encoding, KeyEncoding
 from nas_lightning.spaces.errors import ArchitectureError as ArchitectureError
 from nas_lightning.spaces.relaxation import Relaxation
@@ -30,11 +30,40 @@ CAPABILITIES: Mapping[str, tuple[str, Any, str]] = {
     "split_operations": ("few_shot_edge", None, "no gene of its encoding is the operation of one edge"),
     "path_dropout": ("path_dropout", 0.0, "its network has no cells whose output could be dropped"),
     "relaxed_paths": ("partial_channels", 1, "its network does not sum the operations of an edge"),
+    "word_dropout": ("word_dropout", 0.0, "its network embeds no words"),
+    "input_dropout": ("input_dropout", 0.0, "its network reads no sequence of embedded words"),
+    "cell_dropout": ("cell_dropout", 0.0, "its network has no recurrent cell"),
+    "hidden_dropout": ("hidden_dropout", 0.0, "its network has no hidden state"),
 }
 """What a space can take part in: capability -> the field of the mapping that needs it, its value where the space
 lacks it (None for layers: the published depth), and why. Capabilities without a field: ``edges`` (the super-net's
 parameters are named ``cells.<cell>.places.<source>-<target>``, so that edges can be tied). ``relaxed_paths``: the space
-has a `relaxation`, and its network takes a `nas_lightning.nets.relaxed.RelaxedPath` in place of an architecture."""
+has a `relaxation`, and its network takes a `nas_lightning.nets.relaxed.RelaxedPath` in place of an architecture;
+``hidden_states``: its network keeps the sequence of its hidden states, which ``protocol.slowness`` looks at."""
+
+LACKS: Mapping[str, tuple[Mapping[str, tuple[Any, ...]], str]] = {
+    "batch_norm": (
+        {
+            "mapping.bn_affine": (True,),
+            "mapping.bn_affine_outside": (None,),
+            "protocol.track_running_stats": (False,),
+            "protocol.bn_evaluation": ("batch",),
+            "protocol.bn_recalibration_batches": (4,),
+        },
+        "nothing in its network normalises",
+    ),
+    "kernels": ({"protocol.initialization": ("kaiming_normal",)}, "its network has no convolution kernels"),
+    "sizes": (
+        {
+            "protocol.sampling": ("random_a", "random_nas", "fairnas"),
+            "protocol.complexity_aware": (0.0,),
+            "protocol.tournament": (1,),
+        },
+        "all its architectures have equally many parameters",
+    ),
+}
+"""What nearly every space has and one may lack (`Space.lacks`): the fields of the plan that then have no meaning, with
+the values that they may keep, and why. A field with one value left is not read at all."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +112,10 @@ class Space(ABC, Generic[A]):
     """``module:function`` that makes the neighbour graph of a whole table faster than `neighbours` one by one."""
     capabilities: ClassVar[frozenset[str]] = frozenset()
     """What heuristics may ask for, see `CAPABILITIES`."""
+    lacks: ClassVar[frozenset[str]] = frozenset()
+    """What it has not, see `LACKS`."""
+    inputs: ClassVar[str] = "images"
+    """What its networks read: a task whose `inputs` are others is refused."""
     relaxation: ClassVar[Relaxation | None] = None
     """Edges and operations that a learned distribution weighs; with it the space is capable of ``relaxed_paths``."""
     network: ClassVar[str | None] = None
@@ -220,6 +253,33 @@ class Space(ABC, Generic[A]):
             raise PlanError(
                 f"mapping.few_shot_edge={mapping.few_shot_edge} is out of range; {self.name} has edges 0 to "
                 f"{len(self.cardinalities) - 1}"
+            )
+
+    def refusal(self, edits: Mapping[str, Any]) -> str | None:
+        """Why fields of the plan, set to these values, have no meaning for want of something that the space `lacks`;
+        None where they have."""
+        for lacking in sorted(self.lacks):
+            fields, why = LACKS[lacking]
+            for name, value in edits.items():
+                if name in fields and value not in fields[name]:
+                    return why
+            if edits and all(len(fields.get(name, ())) == 1 for name in edits):
+                return why
+        return None
+
+    def check_plan(self, plan: Plan) -> None:
+        """Refuse a plan that the space's network cannot follow. Raises PlanError."""
+        self.check_mapping(plan.mapping)
+        for lacking in sorted(self.lacks):
+            fields, why = LACKS[lacking]
+            for name, allowed in fields.items():
+                if (value := plan.flat()[name]) not in allowed:
+                    left = "null" if allowed[-1] is None else " or ".join(str(a).lower() for a in allowed)
+                    raise PlanError(f"{name}={value} does not apply to {self.name}: {why}; leave it at {left}")
+        if plan.protocol.slowness and "hidden_states" not in self.capabilities:
+            raise PlanError(
+                f"protocol.slowness={plan.protocol.slowness:g} does not apply to {self.name}: its network has no "
+                "hidden states that follow one another; leave it at 0"
             )
 
     def costs(

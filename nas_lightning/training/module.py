@@ -76,6 +76,8 @@ class NetworkModule(pl.LightningModule):
             self.network: Network = build_network(space, plan, num_classes, in_channels=in_channels, arch=arch)
         self.network.to(memory_format=torch.channels_last)  # 2 to 4 times faster than NCHW at these widths on a CPU
         self._losses: list[Tensor] = []
+        self._carried: Tensor | None = None
+        """Of a network that carries one: the hidden state where this rank's last chunks ended."""
         self.terms: list[Callable[[Tensor, Tensor, int], Tensor]] = []
         """More losses of a step, of (images, labels, step), which callbacks add; the same paths on every rank."""
 
@@ -117,20 +119,30 @@ class NetworkModule(pl.LightningModule):
         paths = self.paths(step)
         optimizer: Any = self.optimizers()
         rate = self.scheduled_rate(step) * self.rate_factor(paths)
+        if isinstance(data := getattr(self.trainer, "datamodule", None), Task):
+            rate *= data.rate_factor(images)
         for group in optimizer.param_groups:
             group["lr"] = rate
         optimizer.zero_grad(set_to_none=True)
         self.network.set_draw(self.seed, step)
         targets, smoothing = labels, protocol.label_smoothing
+        if self.network.carries_state and step % int(self.trainer.num_training_batches) == 0:
+            self._carried = None  # an epoch starts at the beginning of the text
         for arch in paths.architectures:
+            self.network.state = self._carried  # all paths of a step read the same chunk
             logits = self.network(images, arch)
             loss = self.task.loss(logits, targets, smoothing)
             if protocol.distillation and targets is labels:  # the first path, the largest, teaches the others
                 targets, smoothing = self.task.teach(logits), 0.0
-            self.manual_backward(loss if paths.weight == 1.0 else loss * paths.weight)
             self._losses.append(loss.detach())
+            if protocol.slowness:
+                loss = loss + protocol.slowness * self.slowness()
+            self.manual_backward(loss if paths.weight == 1.0 else loss * paths.weight)
+        ended = self.network.state
         for term in self.terms:
+            self.network.state = self._carried
             self.manual_backward(term(images, labels, step))
+        self._carried = ended
         # From the optimizer's list: walking the modules of a super-net costs as much as a small network's layer.
         active = [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
         step_loss = torch.stack(self._losses[-len(paths.architectures) :]).float().mean()
@@ -140,6 +152,12 @@ class NetworkModule(pl.LightningModule):
         if protocol.gradient_clip > 0:
             torch.nn.utils.clip_grad_norm_(active, protocol.gradient_clip, foreach=True)
         optimizer.step()
+
+    def slowness(self) -> Tensor:
+        """Mean squared difference of hidden states that follow one another in the network's last pass; 0 for one."""
+        states = self.network.hidden_states
+        assert states is not None, "a space without hidden_states refuses protocol.slowness"
+        return (states[:, 1:] - states[:, :-1]).square().mean() if states.shape[1] > 1 else states.new_zeros(())
 
     def scheduled_rate(self, step: int) -> float:
         """The schedule's learning rate at `step`."""
@@ -186,10 +204,15 @@ class NetworkModule(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[CHECKPOINT_KEY] = {"format": FORMAT, **self.identity, "epoch_losses": self.epoch_losses()}
+        if self._carried is not None:  # [ranks, layers, B / ranks, n]
+            gathered: Any = self.all_gather(self._carried)
+            checkpoint[CHECKPOINT_KEY]["hidden_state"] = gathered.reshape(-1, *self._carried.shape).cpu()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         losses = checkpoint[CHECKPOINT_KEY]["epoch_losses"]
         self._losses = list(losses[self.global_rank].unbind()) if losses is not None else []
+        hidden = checkpoint[CHECKPOINT_KEY].get("hidden_state")
+        self._carried = None if hidden is None else hidden[self.global_rank].to(self.device)
 
     def epoch_losses(self) -> Tensor | None:
         """The losses so far of an epoch that is not at its end, [ranks, n]: they travel in the checkpoint."""
