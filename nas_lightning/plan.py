@@ -85,6 +85,8 @@ class Mapping:
     hidden_dropout: float = 0.0
     """Recurrent networks: drop rate of the hidden state and of every node's input, one mask for all of them and for all
     steps of a chunk (variational dropout)."""
+    output_dropout: float = 0.0
+    """Recurrent networks: drop rate of the last layer's output, one mask for all steps of a chunk."""
 
     @property
     def affine_outside(self) -> bool:
@@ -109,7 +111,7 @@ class Mapping:
                 f"mapping.partial_channels={self.partial_channels} does not divide mapping.channels={self.channels}; "
                 "choose a divisor"
             )
-        for name in ("word_dropout", "input_dropout", "cell_dropout", "hidden_dropout"):
+        for name in ("word_dropout", "input_dropout", "cell_dropout", "hidden_dropout", "output_dropout"):
             _in_range(f"mapping.{name}", getattr(self, name), 0, 0.99)
 
 
@@ -325,6 +327,7 @@ LATER = (
     "mapping.input_dropout",
     "mapping.cell_dropout",
     "mapping.hidden_dropout",
+    "mapping.output_dropout",
     "protocol.slowness",
 )
 """Fields younger than the first runs that anyone kept. Every new field joins them: its default must mean what was done

@@ -114,22 +114,27 @@ def final_numbers(result: Mapping[str, Any]) -> dict[str, float | bool]:
     """The numbers of a result.json for a run's summary: those of the score that counts bear their own names.
 
     ``kendall_tau``, ``supernet_accuracy`` (``supernet_<quality>``) …, then the rest by path:
-    ``by_negative_cross_entropy/kendall_tau``,
-    ``baselines/parameters/kendall_tau``, ``ceiling/noise/tau``, ``cost/passes``.
+    ``by_negative_cross_entropy/kendall_tau``, ``baselines/parameters/kendall_tau``, ``ceiling/noise/tau``,
+    ``cost/passes``. A quality that people read as another number stands there as that one, too:
+    ``supernet_perplexity``.
     """
+    quality = quality_of(result)
     metrics, evaluation = dict(result.get("metrics") or {}), result.get("evaluation") or {}
-    quality = quality_of(result).name
-    score = str(evaluation.get("headline") or evaluation.get("score", quality))
+    score = str(evaluation.get("headline") or evaluation.get("score", quality.name))
     main = metrics.pop(score, None)
     nested: dict[str, Any] = {}
     if isinstance(main, Mapping):
         nested |= main
         nested |= {f"by_{name}": record for name, record in metrics.items() if isinstance(record, Mapping)}
-        own = metrics.get(quality)
-        if f"supernet_{quality}" not in main and isinstance(own, Mapping):
-            nested[f"supernet_{quality}"] = own.get(f"supernet_{quality}")
+        own, shared = metrics.get(quality.name), f"supernet_{quality.name}"
+        if shared not in main and isinstance(own, Mapping):
+            nested[shared] = own.get(shared)
     else:
         nested |= metrics
     nested |= {name: result[name] for name in ("baselines", "ceiling", "cost") if isinstance(result.get(name), Mapping)}
     flat = flatten(nested)
-    return {k: v for k, v in flat.items() if isinstance(v, bool | int | float)}
+    found = {k: v for k, v in flat.items() if isinstance(v, bool | int | float)}
+    if quality.shown_name:
+        shown = [k for k in found if k.endswith(quality.name) and not isinstance(found[k], bool)]
+        found |= {k.removesuffix(quality.name) + quality.shown_name: quality.show(found[k]) for k in shown}
+    return found

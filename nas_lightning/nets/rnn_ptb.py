@@ -106,7 +106,8 @@ class RecurrentNetwork(Network):
 
     Every architecture uses every matrix, so that super-net and stand-alone network have the same tensors. Masks of
     dropout are drawn once for a chunk: of words (a whole row of the embedding), of the embedded words, of a cell's
-    input, of its hidden state (which every node's input shares), and of the output (``global_dropout``).
+    input, of its hidden state (which every node's input shares), and of the output, where a super-net's
+    ``global_dropout`` has a further one.
     """
 
     carries_state: ClassVar[bool] = True
@@ -152,7 +153,8 @@ class RecurrentNetwork(Network):
         return logits.transpose(1, 2)
 
     def drop_global(self, x: Tensor) -> Tensor:
-        return self._masked(x, (len(x), 1, x.shape[-1]), self.mapping.global_dropout)
+        shape = (len(x), 1, x.shape[-1])
+        return self._masked(self._masked(x, shape, self.mapping.output_dropout), shape, self.mapping.global_dropout)
 
     def _masked(self, x: Tensor, shape: tuple[int, ...], rate: float) -> Tensor:
         mask = self._mask(shape, rate, x)

@@ -101,6 +101,8 @@ class Predictor(ABC):
     """Of ``weights`` (a trained super-net), ``images`` and ``truth`` (a few stand-alone accuracies); empty: nothing."""
     note: str = ""
     """What its scores cost, or were fitted on, for tables: ``no training``."""
+    inputs: tuple[str, ...] | None = None
+    """What networks have to read (`nas_lightning.data.task.Task.inputs`); None: anything."""
     draws: int = 1
     """Of one that needs truth: the seeds over which its row among the baselines is averaged."""
 

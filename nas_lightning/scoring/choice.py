@@ -78,6 +78,12 @@ class Choice:
                     f"{setting}={name} is fitted on true accuracies, and has no score for those; put it into "
                     "evaluation.baselines"
                 )
+        for p in (*scores.values(), *beside.values()):
+            if p.inputs is not None and task.inputs not in p.inputs:
+                raise UserError(
+                    f"predictor {p.name} looks at {' or '.join(p.inputs)}, and the networks of this task read "
+                    f"{task.inputs}; drop it"
+                )
         for name in PROBED:
             if name in scores and not probe_images:
                 raise UserError(

@@ -34,6 +34,7 @@ CAPABILITIES: Mapping[str, tuple[str, Any, str]] = {
     "input_dropout": ("input_dropout", 0.0, "its network reads no sequence of embedded words"),
     "cell_dropout": ("cell_dropout", 0.0, "its network has no recurrent cell"),
     "hidden_dropout": ("hidden_dropout", 0.0, "its network has no hidden state"),
+    "output_dropout": ("output_dropout", 0.0, "its network gives no sequence of outputs"),
 }
 """What a space can take part in: capability -> the field of the mapping that needs it, its value where the space
 lacks it (None for layers: the published depth), and why. Capabilities without a field: ``edges`` (the super-net's

@@ -74,7 +74,7 @@ class RNNSpace(Space[RecurrentCell]):
     published: ClassVar[Mapping[str, int]] = {"channels": 850, "layers": 1}
     cell_work: ClassVar[CellWork] = CellWork(9.0, 9.0, 1)
     capabilities: ClassVar[frozenset[str]] = frozenset(
-        {"layers", "word_dropout", "input_dropout", "cell_dropout", "hidden_dropout", "hidden_states"}
+        {"layers", "word_dropout", "input_dropout", "cell_dropout", "hidden_dropout", "output_dropout", "hidden_states"}
     )
     lacks: ClassVar[frozenset[str]] = frozenset({"batch_norm", "kernels", "sizes"})
     inputs: ClassVar[str] = "tokens"

@@ -39,6 +39,7 @@ class ZeroCost(Predictor):
         repeats: initial networks whose scores are averaged.
     """
 
+    inputs = ("images",)
     uses_images = True
     loss: Loss = staticmethod(F.cross_entropy)
     """Of (outputs, targets): the task's."""
