@@ -17,6 +17,7 @@ from rich.table import Table
 from nas_lightning.modes.job import Job
 from nas_lightning.ranking.terminal import render_table, words_of
 from nas_lightning.runs.quality import quality_of
+from nas_lightning.spaces import get_space
 
 LOG_WIDTH = 120
 """Columns in a log file, so that no architecture is broken."""
@@ -87,11 +88,23 @@ def _ranked(job: Job, result: dict[str, Any], console: Console) -> list[str]:
             f"Next, against the unchanged plan: {command(*_where(job))}; then uv run python -m nas_lightning.report "
             f"{job.config.runs} --out report"
         ]
-    another = command("-m", *_where(job), "heuristics/batch_norm=untracked,tracked")
+    normalises = "batch_norm" not in get_space(result["space"]).lacks
+    toggle = "heuristics/batch_norm=untracked,tracked" if normalises else "heuristics/sampling=random_a,fairnas"
+    another = command("-m", *_where(job), toggle)
     return [
         f"Next, the effect of one heuristic: {another}",
         f"      tables and figures of all runs: uv run python -m nas_lightning.report {job.config.runs} --out report",
     ]
+
+
+def quoted(text: str) -> str:
+    """A text as Hydra's grammar reads it, for a command that can be copied.
+
+    >>> print(quoted("[('tanh', 0)]"))
+    '[(\\'tanh\\', 0)]'
+    """
+    escaped = text.replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _without_truth(job: Job, result: dict[str, Any], console: Console) -> list[str]:
@@ -111,14 +124,16 @@ def _without_truth(job: Job, result: dict[str, Any], console: Console) -> list[s
         padding=(0, 1, 0, 0),
         title_style="bold",
     )
-    for heading in ("", "score", "parameters", "MACs"):
+    quality = quality_of(result)
+    is_quality = name == quality.name and quality.shown_name  # people read another number: perplexity
+    for heading in ("", quality.label if is_quality else "score", "parameters", "MACs"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("architecture", overflow="fold")
     for place, row in enumerate(best, start=1):
         costs = (f"{row['params']:,}", f"{row['macs']:,}")
-        table.add_row(str(place), f"{row[column]:.4f}", *costs, row["architecture"])
+        score = f"{quality.show(row[column]):.2f}" if is_quality else f"{row[column]:.4f}"
+        table.add_row(str(place), score, *costs, row["architecture"])
     console.print(table)
-    quality = quality_of(result)
     shared = result["metrics"].get(quality.name, {}).get(f"supernet_{quality.name}")
     if shared is not None:
         console.print(
@@ -127,7 +142,7 @@ def _without_truth(job: Job, result: dict[str, Any], console: Console) -> list[s
             highlight=False,
             style="dim",
         )
-    chosen = command("mode=standalone", *_where(job), f"architecture='{best[0]['architecture']}'")
+    chosen = command("mode=standalone", *_where(job), f"architecture={quoted(best[0]['architecture'])}")
     return [f"Next, train the best one on its own: {chosen}"]
 
 

@@ -205,7 +205,9 @@ class RNNSpace(Space[RecurrentCell]):
         """Four cells of the same inputs, in which every node has each function once."""
         orders = np.stack([rng.permutation(len(OPERATIONS)) for _ in arch.nodes])  # [node, path]
         sources = [source for _, source in arch.nodes]
-        return tuple(RecurrentCell(tuple((int(op), s) for op, s in zip(path, sources, strict=True))) for path in orders.T)
+        return tuple(
+            RecurrentCell(tuple((int(op), s) for op, s in zip(path, sources, strict=True))) for path in orders.T
+        )
 
     def structure_groups(self, arch: RecurrentCell) -> dict[str, str]:
         return {"nodes that read the first state": str(sum(source == 0 for _, source in arch.nodes))}

@@ -1,7 +1,8 @@
 """The preprocessed Penn Treebank and WikiText-2, from the files that the user has; nothing is fetched.
 
-The Penn Treebank's text is the LDC's and may not be passed on; WikiText-2 is CC BY-SA. What is checked is what the field
-publishes of them: MD5 sums (torchtext) or numbers of tokens and words (pytorch/examples; Merity et al., 1609.07843).
+The Penn Treebank's text is the LDC's and may not be passed on; WikiText-2 is CC BY-SA. What is checked is what the
+field publishes of them: MD5 sums (torchtext) or numbers of tokens and words (pytorch/examples; Merity et al.,
+arXiv 1609.07843).
 """
 
 from __future__ import annotations
@@ -44,14 +45,14 @@ class Corpus(TextTask):
             path = self._found(i)
             if self.md5 is not None and hashlib.md5(path.read_bytes()).hexdigest() != self.md5[i]:
                 raise DataError(
-                    f"{path} ({path.stat().st_size} bytes) is not the official {part} text of data={self.name} (its MD5 "
-                    f"sum is another one); take it from {self.published}, or say data=text data.path={path}"
+                    f"{path} ({path.stat().st_size} bytes) is not the official {part} text of data={self.name} (its "
+                    f"MD5 sum is another one); take it from {self.published}, or say data=text data.path={path}"
                 )
             units = units_of(read_text(path), "tokens")
             if len(units) != self.tokens[i]:
                 raise DataError(
-                    f"{path} has {len(units)} tokens, and the {part} text of data={self.name} {self.tokens[i]}; take it "
-                    f"from {self.published}, or say data=text data.path={path}"
+                    f"{path} has {len(units)} tokens, and the {part} text of data={self.name} {self.tokens[i]}; take "
+                    f"it from {self.published}, or say data=text data.path={path}"
                 )
             parts.append(units)
         found = texts_of(parts, None)

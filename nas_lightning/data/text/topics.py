@@ -41,7 +41,7 @@ class PythonTopics(TextTask):
 
     name = "topics"
 
-    def __init__(self, *, vocabulary: int | None = 1000, chunk: int = 35, short_chunks: float = 0.05) -> None:
+    def __init__(self, *, vocabulary: int | None = 500, chunk: int = 35, short_chunks: float = 0.05) -> None:
         super().__init__(chunk=chunk, short_chunks=short_chunks)
         self.vocabulary = vocabulary
 

@@ -45,16 +45,16 @@ def test_one_score_and_it_is_no_accuracy():
 def test_the_embedded_text_is_the_frozen_one():
     assert len(topics_text().split()) == 65_501  # of Python 3.11.7
     task = PythonTopics()
-    assert task.num_outputs == 1000
+    assert task.num_outputs == 500
     assert task.record() == {
         "dataset": "topics",
         "train_tokens": 101_697,
         "validation_tokens": 12_094,
         "test_tokens": 11_768,
-        "vocabulary": 1000,
+        "vocabulary": 500,
         "chunk": 35,
         "short_chunks": 0.05,
-        "content_sha256": "ec3577b5ae363a3472e86e9d8cd25919d1684dca69a7c32ae599e962f49a810a",
+        "content_sha256": "50aee392590306d6e8053484df710a702e4fd3f0e43709b3d38164532c0df17a",
     }
 
 
