@@ -28,7 +28,8 @@ def read_text(path: Path) -> str:
 def texts_of(parts: list[list[str]], size: int | None) -> Texts:
     """The units of three texts as numbers; see `vocabulary_of`."""
     vocabulary = vocabulary_of(parts, size)
-    return Texts(*(numbered(part, vocabulary) for part in parts), words=len(vocabulary))
+    train, validation, test = (numbered(part, vocabulary) for part in parts)
+    return Texts(train, validation, test, words=len(vocabulary))
 
 
 class TextFiles(TextTask):
