@@ -165,15 +165,17 @@ def test_scores_of_many_cells_are_those_of_each_alone(path):
 
 def test_a_standalone_network_learns_what_can_be_learned(path):
     """The text has period five, so that the next letter is certain: perplexity falls from three towards one."""
-    plan = PLAN.edited({"protocol.epochs": 12, "protocol.gradient_clip": 0.5, "protocol.slowness": 0.0})
+    plan = PLAN.edited(
+        {"protocol.epochs": 15, "protocol.learning_rate": 10.0, "protocol.gradient_clip": 1.0, "protocol.slowness": 0.0}
+    )
     module = StandaloneModule("rnn_ptb", plan, 3, 1, 0, arch=some_cells(1)[0], task=TextFiles)
     data = data_at(path)
     before = standalone_scores(module, data, "validation", 2)
-    quiet_trainer(max_epochs=12).fit(module, datamodule=data)
+    quiet_trainer(max_epochs=15).fit(module, datamodule=data)
     after = standalone_scores(module, data, "validation", 2)
     assert after["n_images"] == 2 * (len(data.texts.validation) // 2 - 1)
     assert TextFiles.quality.show(before["negative_log_perplexity"]) == pytest.approx(data.num_outputs, rel=0.05)
-    assert TextFiles.quality.show(after["negative_log_perplexity"]) < 2.2
+    assert TextFiles.quality.show(after["negative_log_perplexity"]) < 1.5
 
 
 def some_cells(n):
