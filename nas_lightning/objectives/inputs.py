@@ -42,6 +42,7 @@ def _choices() -> list[tuple[str, str]]:
     for file in sorted((conf_folder() / "data").iterdir(), key=lambda file: file.name):
         if file.name.endswith(".yaml"):
             section = yaml.safe_load(file.read_text())
+            section = section.get("data", section)  # of a file that also says which table goes with it
             try:
                 found.append((file.name.removesuffix(".yaml"), task_class(section).inputs))
             except UserError:
