@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from nas_lightning.data.find import task_class
 from nas_lightning.errors import UserError
 from nas_lightning.plan import Plan
 from nas_lightning.scoring.score import digest
@@ -153,4 +154,12 @@ def refuse_other_images(checkpoint: Path, trained: Mapping[str, Any], given: Map
             raise UserError(
                 f"the super-net of {checkpoint} was trained with {setting}, not {given.get(key)}: say {setting}, or "
                 "images that trained it would score it"
+            )
+    own, other = (s if isinstance(s := section.get("settings"), dict) else {} for section in (trained, given))
+    for key in sorted({*own, *other} - set(task_class(given).places), key=str):
+        if own.get(key) != other.get(key):
+            setting = f"data.{key}={'null' if own.get(key) is None else own[key]}"
+            raise UserError(
+                f"the super-net of {checkpoint} was trained with {setting}, not {other.get(key)}, which makes other "
+                f"data: say {setting}"
             )

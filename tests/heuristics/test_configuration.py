@@ -24,7 +24,7 @@ SPACES = ("nasbench101", "nasbench201", "darts_nds")
 
 
 def space_of(recipe):
-    return next((space for space in SPACES if space in recipe), "nasbench201")
+    return next((space for space in (*SPACES, "rnn_ptb") if space in recipe), "nasbench201")
 
 
 def test_every_setting_but_default_has_an_ablation_and_baseline_is_the_only_file():
@@ -69,7 +69,7 @@ def test_every_starting_point_is_taken_for_its_space_and_data_set(name):
     space, data = name.rsplit("_", 1)
     plan = yaml.safe_load((CONF / "starting_point" / f"{name}.yaml").read_text())["plan"]
     job = compose_job(composed(f"space={space}", f"data={data}", "benchmark=none"))
-    assert {part: {f: job.base.as_dict()[part][f] for f in fields} for part, fields in plan.items()} == plan
+    assert {part: {f: job.base.flat()[f"{part}.{f}"] for f in fields} for part, fields in plan.items()} == plan
 
 
 @pytest.mark.parametrize("space", SPACES)

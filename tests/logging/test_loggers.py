@@ -27,6 +27,14 @@ def test_config_is_of_plain_values(run):
     assert plain({"a": [np.int64(1), float("inf")], "b": object}) == {"a": [1, None], "b": "<class 'object'>"}
 
 
+def test_a_log_perplexity_is_told_as_perplexity_too():
+    name = "negative_log_perplexity"
+    quality = {"name": name, "unit": "", "scale": "perplexity", "shown_name": "perplexity"}
+    metrics = {name: {"kendall_tau": 0.5, f"supernet_{name}": -4.0}}
+    found = final_numbers({"metrics": metrics, "quality": quality, "evaluation": {"score": name}})
+    assert found == {"kendall_tau": 0.5, f"supernet_{name}": -4.0, "supernet_perplexity": pytest.approx(54.598)}
+
+
 def test_final_numbers_are_numbers_of_the_score_that_counts():
     found = final_numbers(RESULT)
     assert found["kendall_tau"] == 0.5

@@ -13,9 +13,13 @@ from nas_lightning.data.text.files import TextFiles
 from nas_lightning.data.text.task import PERPLEXITY, TextTask
 from nas_lightning.data.text.topics import PythonTopics, topics_text
 from nas_lightning.data.text.vocabulary import units_of, vocabulary_of
+from nas_lightning.errors import UserError
 from nas_lightning.plan import PlanError
 from nas_lightning.scoring.choice import Choice
+from nas_lightning.scoring.trained import refuse_other_images
 from tests.helpers.commands import composed
+
+TARGET = "nas_lightning.data.text.topics.PythonTopics"
 
 
 def test_a_uniform_predictors_perplexity_is_the_size_of_the_vocabulary():
@@ -40,6 +44,20 @@ def test_loss_is_the_mean_over_tokens():
 
 def test_one_score_and_it_is_no_accuracy():
     assert [p.name for p in Choice.of(task=PythonTopics, baselines=()).scores] == ["negative_log_perplexity"]
+
+
+def test_predictors_of_images_are_refused():
+    with pytest.raises(UserError, match="naswot looks at images, and the networks of this task read tokens"):
+        Choice.of(predictors=["naswot"], task=PythonTopics, baselines=())
+
+
+def test_a_super_net_is_scored_on_the_text_that_it_was_trained_on(tmp_path):
+    trained = {"name": "topics", "_target_": TARGET, "settings": {"vocabulary": 500}}
+    with pytest.raises(UserError, match="was trained with data.vocabulary=500, not 1000"):
+        refuse_other_images(tmp_path, trained, {**trained, "settings": {"vocabulary": 1000}})
+    with pytest.raises(UserError, match="was trained with data=topics, not text"):
+        refuse_other_images(tmp_path, trained, {**trained, "name": "text"})
+    refuse_other_images(tmp_path, trained, dict(trained))
 
 
 def test_the_embedded_text_is_the_frozen_one():
@@ -123,7 +141,7 @@ def test_official_texts_are_asked_for_and_checked(tmp_path):
 
 
 def test_a_setting_that_no_text_reads_is_refused():
-    section = {"name": "topics", "_target_": "nas_lightning.data.text.topics.PythonTopics", "image_size": 8}
+    section = {"name": "topics", "_target_": TARGET, "image_size": 8}
     with pytest.raises(DataError, match=r"does not read data\.image_size"):
         make_task(section, 4, 1.0, 0)
 
