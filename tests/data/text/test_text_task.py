@@ -53,7 +53,7 @@ def test_predictors_of_images_are_refused():
 
 def test_a_super_net_is_scored_on_the_text_that_it_was_trained_on(tmp_path):
     trained = {"name": "topics", "_target_": TARGET, "settings": {"vocabulary": 500}}
-    with pytest.raises(UserError, match="was trained with data.vocabulary=500, not 1000"):
+    with pytest.raises(UserError, match=r"was trained with data\.vocabulary=500, not 1000"):
         refuse_other_images(tmp_path, trained, {**trained, "settings": {"vocabulary": 1000}})
     with pytest.raises(UserError, match="was trained with data=topics, not text"):
         refuse_other_images(tmp_path, trained, {**trained, "name": "text"})
