@@ -39,7 +39,7 @@ def main() -> None:
     }
     unit = "seconds" if options.dataset == "cifar10" else "evaluations"
     budget = Budget(unit, options.seconds if unit == "seconds" else options.evaluations)
-    objective = benchmark_objective(settings, "nasbench201", unit, fidelity="none", epochs=12)
+    objective = benchmark_objective(settings, "nasbench201", unit, ("params",), fidelity="none", epochs=12)
     classes = list(objective.space.enumerate())
     guide = np.array([objective._values[objective.row(arch), 0] for arch in classes])
     truth = 100 * objective.truth(classes)

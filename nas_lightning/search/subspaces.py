@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ class SubSpace(Space[Any]):
         self.name, self.operations, self.cardinalities = whole.name, whole.operations, whole.cardinalities  # type: ignore[misc]
         self.size, self.unique_size = whole.size, None  # type: ignore[misc]
         facts = ("architecture_type", "published", "smallest_depth", "top_k", "capabilities", "network")
-        for fact in (*facts, "ordered_genes"):
+        for fact in (*facts, "ordered_genes", "zero_operation", "identity_operation"):
             if hasattr(whole, fact):
                 setattr(self, fact, getattr(whole, fact))
 
@@ -74,6 +75,28 @@ class SubSpace(Space[Any]):
 
     def open_encoding(self, columns: Columns) -> Encoding:
         return self.whole.open_encoding(columns)
+
+    def one_hot(self, arch: Any) -> np.ndarray:
+        return self.whole.one_hot(arch)
+
+    def paths(self, arch: Any) -> list[tuple[str, ...]]:
+        return self.whole.paths(arch)
+
+    def operation_graph(self, arch: Any) -> tuple[np.ndarray, np.ndarray]:
+        return self.whole.operation_graph(arch)
+
+    def smallest(self) -> list[Any]:
+        """Of the whole space: what leads to this part need not belong to it."""
+        return self.whole.smallest()
+
+    def grown(self, arch: Any) -> list[Any]:
+        return self.whole.grown(arch)
+
+    def smaller(self, arch: Any) -> list[Any]:
+        return self.whole.smaller(arch)
+
+    def grown_forms(self, arch: Any) -> list[Any]:
+        return self.whole.grown_forms(arch)
 
     def structure_groups(self, arch: Any) -> dict[str, str]:
         return self.whole.structure_groups(arch)
@@ -141,6 +164,43 @@ class ListedSpace(SubSpace):
 
     def enumerate(self) -> Iterator[Any]:
         return iter(self.architectures)
+
+    @cached_property
+    def _larger(self) -> dict[Any, list[Any]]:
+        """What the listed architectures grow from, listed or not -> one step larger, towards listed ones."""
+        todo = [arch for listed in self.architectures for arch in self.whole.grown_forms(listed)]
+        found: dict[Any, list[Any]] = {arch: [] for arch in todo}
+        while todo:
+            larger = todo.pop()
+            for arch in self.whole.smaller(larger):
+                if arch not in found:
+                    todo.append(arch)
+                found.setdefault(arch, []).append(larger)
+        return found
+
+    def smallest(self) -> list[Any]:
+        """Those of the whole space that a listed architecture grows from."""
+        if self._grows_by_genes:
+            return self.whole.smallest()
+        return [arch for arch in self.whole.smallest() if arch in self._larger]
+
+    def grown(self, arch: Any) -> list[Any]:
+        """Those of the whole space that are listed, or that a listed architecture grows from."""
+        if not self._grows_by_genes:
+            return list(self._larger.get(arch, ()))
+        genome = self.whole.encode(arch)
+        ahead = self._genomes[((self._genomes == genome) | (genome == 0)).all(axis=1)]
+        changes = [
+            (gene, int(value))
+            for gene in np.flatnonzero(genome == 0).tolist()
+            for value in np.unique(ahead[:, gene])
+            if value
+        ]
+        return self.whole._changed(genome, changes, arch)
+
+    @property
+    def _grows_by_genes(self) -> bool:
+        return type(self.whole).grown is Space.grown
 
 
 class AdmissibleSpace(SubSpace):

@@ -211,6 +211,46 @@ class Space(ABC, Generic[A]):
         """
         raise NotImplementedError(f"{self.name} has no graph with operations on vertices; choose another encoding")
 
+    # -- architectures that grow step by step, for progressive searches
+
+    def smallest(self) -> list[A]:
+        """The architectures that every other one grows from, each once, in a fixed order.
+
+        By default the one whose genes are all at their first choice: NAS-Bench-201's cell without an edge.
+        """
+        return [self.decode(np.zeros(len(self.cardinalities), np.int64))]
+
+    def grown(self, arch: A) -> list[A]:
+        """All architectures one step larger than `arch`, each once, in a fixed order; empty where it is complete.
+
+        By default one more gene leaves its first choice: in NAS-Bench-201 an edge gets an operation.
+        """
+        genome = self.encode(arch)
+        changes = [(i, new) for i in np.flatnonzero(genome == 0).tolist() for new in range(1, self.cardinalities[i])]
+        return self._changed(genome, changes, arch)
+
+    def smaller(self, arch: A) -> list[A]:
+        """All architectures that `arch` is one step larger than: the inverse of `grown`, in a fixed order."""
+        genome = self.encode(arch)
+        return self._changed(genome, [(i, 0) for i in np.flatnonzero(genome).tolist()], arch)
+
+    def grown_forms(self, arch: A) -> list[A]:
+        """The members of the class of `arch` that growing leads to, where `arch` itself need not be one."""
+        return [arch]
+
+    def _changed(self, genome: np.ndarray, changes: Sequence[tuple[int, int]], arch: A) -> list[A]:
+        """The valid architectures after each change of one gene, without `arch`."""
+        found: dict[A, None] = {}
+        for gene, value in changes:
+            changed = genome.copy()
+            changed[gene] = value
+            try:
+                found[self.decode(changed)] = None
+            except ArchitectureError:
+                continue
+        found.pop(arch, None)
+        return list(found)
+
     def enumerate(self) -> Iterator[A]:
         """All canonical representatives in the benchmark's own order. Raises NotImplementedError where not finite."""
         raise NotImplementedError(f"{self.name} is too large to enumerate; draw from it with sample or sample_unique")

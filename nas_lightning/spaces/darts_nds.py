@@ -129,6 +129,15 @@ def _cell(value: object, name: str) -> Cell:
     return tuple(zip(indexed[::2], indexed[1::2], strict=True))  # type: ignore[return-value]
 
 
+_EMPTY: Cell = (((0, 0), (0, 1)),) * 4
+"""A cell whose nodes read nothing: ``none`` on either input."""
+
+
+def _filled(cell: Cell) -> int:
+    """How many nodes, from the first on, read something."""
+    return next((i for i, node in enumerate(cell) if all(op == 0 for op, _ in node)), 4)
+
+
 class DartsRelaxation(Relaxation):
     """Fourteen edges of either cell with eight operations. A node keeps its two edges of largest weight, each with its
     strongest operation, ``none`` apart (Liu et al., section 2.4): a node is a group."""
@@ -309,6 +318,41 @@ class DartsSpace(Space[DartsArchitecture]):
     def mutate(self, arch: DartsArchitecture, rng: np.random.Generator) -> DartsArchitecture:
         changes = self._changes(arch)
         return self._apply(arch, changes[int(rng.integers(len(changes)))])
+
+    def smallest(self) -> list[DartsArchitecture]:
+        """One node in either cell, the others reading nothing."""
+        nodes = self._nodes_at(0)
+        return [DartsArchitecture((first, *_EMPTY[1:]), (second, *_EMPTY[1:])) for first in nodes for second in nodes]
+
+    def grown(self, arch: DartsArchitecture) -> list[DartsArchitecture]:
+        """One node more: in the normal cell, where both have equally many, else in the reduction cell."""
+        normal, reduce = _filled(arch.normal), _filled(arch.reduce)
+        if normal == reduce == 4 or not 0 <= normal - reduce <= 1 or not reduce:
+            return []
+        if normal == reduce:
+            cells = [(self._with(arch.normal, normal, node), arch.reduce) for node in self._nodes_at(normal)]
+        else:
+            cells = [(arch.normal, self._with(arch.reduce, reduce, node)) for node in self._nodes_at(reduce)]
+        return [DartsArchitecture(*both) for both in cells]
+
+    def smaller(self, arch: DartsArchitecture) -> list[DartsArchitecture]:
+        """Without the node that came last; empty where `grown` never leads."""
+        normal, reduce = _filled(arch.normal), _filled(arch.reduce)
+        if not 0 <= normal - reduce <= 1 or normal + reduce <= 2:
+            return []
+        if normal > reduce:
+            return [DartsArchitecture(self._with(arch.normal, normal - 1, _EMPTY[normal - 1]), arch.reduce)]
+        return [DartsArchitecture(arch.normal, self._with(arch.reduce, reduce - 1, _EMPTY[reduce - 1]))]
+
+    def _nodes_at(self, i: int) -> list[Node]:
+        """All nodes that can stand in place i: a pair of inputs, an operation on either."""
+        return [
+            self._node(i, pair, low, high) for pair in range(len(_PAIRS[i])) for low in range(7) for high in range(7)
+        ]
+
+    @staticmethod
+    def _with(cell: Cell, place: int, node: Node) -> Cell:
+        return (*cell[:place], node, *cell[place + 1 :])  # type: ignore[return-value]
 
     def encode(self, arch: DartsArchitecture) -> np.ndarray:
         """Raises ArchitectureError for ``none`` and for a node that reads one input twice: they have no genome."""

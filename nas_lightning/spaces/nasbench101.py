@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import product
 from typing import Any, ClassVar
 
 import numpy as np
@@ -373,6 +374,56 @@ class NB101Space(Space[NB101Architecture]):
         if graph.prune(n, bits) is None:
             return None
         return self.canonical(NB101Architecture(n, bits, tuple(operations[v - 1] for v in order[1:-1])))
+
+    def smallest(self) -> list[NB101Architecture]:
+        """The cell of two vertices."""
+        return [NB101Architecture(2, 1, ())]
+
+    def grown(self, arch: NB101Architecture) -> list[NB101Architecture]:
+        """The canonical cells with one vertex more that `smaller` leads back from.
+
+        The new vertex stands last: any of the vertices wired to the output are wired to it instead, or to both.
+        """
+        cell = self.canonical(arch)
+        n, last = cell.n_vertices, cell.n_vertices - 1
+        if n == 7:
+            return []
+        wired = [x for x, y in cell.edges if y == last]
+        kept = [edge for edge in cell.edges if edge[1] != last]
+        found: dict[NB101Architecture, None] = {}
+        for choice in product(("output", "vertex", "both"), repeat=len(wired)):
+            pairs = list(zip(wired, choice, strict=True))
+            edges = [
+                *kept,
+                *((x, n - 1) for x, way in pairs if way != "output"),
+                *((x, n) for x, way in pairs if way != "vertex"),
+                (n - 1, n),
+            ]
+            if all(way == "output" for way in choice) or len(edges) > graph.MAX_EDGES:
+                continue
+            bits = sum(1 << (x + y * (y - 1) // 2) for x, y in edges)
+            for op in range(3):
+                found[self.canonical(NB101Architecture(n + 1, bits, (*cell.operations, op)))] = None
+        return list(found)
+
+    def grown_forms(self, arch: NB101Architecture) -> list[NB101Architecture]:
+        return [self.canonical(arch)]
+
+    def smaller(self, arch: NB101Architecture) -> list[NB101Architecture]:
+        """The canonical cells without one of the vertices that only the output reads, whose inputs it reads then."""
+        cell = self.canonical(arch)
+        last = cell.n_vertices - 1
+        found: dict[NB101Architecture, None] = {}
+        for vertex in range(1, last):
+            if any(x == vertex and y != last for x, y in cell.edges):
+                continue
+            edges = {(x, last if y == vertex else y) for x, y in cell.edges if x != vertex}
+            # Vertices behind the one that is gone move up.
+            moved = {(x - (x > vertex), y - (y > vertex)) for x, y in edges}
+            bits = sum(1 << (x + y * (y - 1) // 2) for x, y in moved)
+            operations = (*cell.operations[: vertex - 1], *cell.operations[vertex:])
+            found[self.canonical(NB101Architecture(cell.n_vertices - 1, bits, operations))] = None
+        return list(found)
 
     def encode(self, arch: NB101Architecture) -> np.ndarray:
         n = arch.n_vertices

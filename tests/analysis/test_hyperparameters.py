@@ -121,7 +121,8 @@ def perceptrons(open_shared):
 
 
 NICHES: dict[str, Any] = {"minimise": ["units"], "bounds": ["64", "256"]}
-OWN = {"nsga2": {"minimise": ["units"]}, "bop_elites": NICHES, "bop_elites_hb": NICHES, "qdhb": NICHES}
+MEASURED = {"minimise": ["units"]}
+OWN = {"nsga2": MEASURED, "popnas": MEASURED, "bop_elites": NICHES, "bop_elites_hb": NICHES, "qdhb": NICHES}
 
 
 @pytest.mark.slow
