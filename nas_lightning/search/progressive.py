@@ -22,7 +22,7 @@ from nas_lightning.spaces.base import Space
 
 BEAM = 16
 """Where nothing says how many trials there will be."""
-POOL = 2_000
+POOL = 1_000
 """How many architectures of a level are looked at, drawn where there are more; ten beams at least."""
 
 
@@ -68,6 +68,7 @@ class ProgressiveSearch(Algorithm):
         self._was_cut = False
         self._finished = False
         self.level_sizes: list[int] = []  # classes of every level since the last start
+        self.restarts = 0
 
     def fit_budget(self, budget: Budget) -> None:
         """Share a budget of evaluations over the levels."""
@@ -134,6 +135,7 @@ class ProgressiveSearch(Algorithm):
                 self._enqueue(self.keep(rest, self.beam, True))
             elif self._was_cut:
                 self.beam, self._was_cut, self.level_sizes = 2 * self.beam, False, []
+                self.restarts += 1
                 self._open(self.space.smallest())
             else:
                 self._finished = True

@@ -181,7 +181,7 @@ class ListedSpace(SubSpace):
     def smallest(self) -> list[Any]:
         """Those of the whole space that a listed architecture grows from."""
         if self._grows_by_genes:
-            return self.whole.smallest()
+            return self._of_genome(np.zeros(len(self.cardinalities), np.int64))
         return [arch for arch in self.whole.smallest() if arch in self._larger]
 
     def grown(self, arch: Any) -> list[Any]:
@@ -190,13 +190,30 @@ class ListedSpace(SubSpace):
             return list(self._larger.get(arch, ()))
         genome = self.whole.encode(arch)
         ahead = self._genomes[((self._genomes == genome) | (genome == 0)).all(axis=1)]
-        changes = [
-            (gene, int(value))
-            for gene in np.flatnonzero(genome == 0).tolist()
-            for value in np.unique(ahead[:, gene])
-            if value
-        ]
-        return self.whole._changed(genome, changes, arch)
+        found: dict[Any, None] = {}
+        for gene in np.flatnonzero(genome == 0).tolist():
+            for value in np.unique(ahead[:, gene]).tolist():
+                changed = genome.copy()
+                changed[gene] = value
+                found.update(dict.fromkeys(self._of_genome(changed) if value else ()))
+        return list(found)
+
+    def _of_genome(self, genome: np.ndarray) -> list[Any]:
+        """The listed architectures of a genome, of which a scale that is coarser than theirs has several; where none
+        is listed the one that it decodes to, if it is valid."""
+        if listed := self._by_genome.get(genome.astype(np.int16).tobytes()):
+            return listed
+        try:
+            return [self.whole.decode(genome)]
+        except ArchitectureError:
+            return []
+
+    @cached_property
+    def _by_genome(self) -> dict[bytes, list[Any]]:
+        found: dict[bytes, list[Any]] = {}
+        for arch, genome in zip(self.architectures, self._genomes, strict=True):
+            found.setdefault(genome.tobytes(), []).append(arch)
+        return found
 
     @property
     def _grows_by_genes(self) -> bool:

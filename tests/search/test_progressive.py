@@ -160,3 +160,10 @@ def test_failed_evaluations_are_learned_from(single):
     for i in range(20):
         trial = algorithm.ask()
         algorithm.tell(trial, Measurement(-np.inf if i % 2 else toy_value(trial.architecture), 1.0))
+
+
+def test_popnas_measures_a_whole_space_in_the_end():
+    objective = make_objective(requested=("params",))
+    algorithm, records = run("popnas", objective, 200, beam=2)
+    assert len({r.trial.architecture for r in records}) == len(records) == len(ALL)
+    assert algorithm.restarts > 0

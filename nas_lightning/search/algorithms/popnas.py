@@ -22,7 +22,8 @@ class POPNAS(ProgressiveSearch):
 
     The best predicted of the front come first, `beam` of them at most. Before the last level up to `exploration` more
     are kept that have an operation which the front uses less than a fifth of the mean operation; POPNASv3 looks at
-    rare inputs too. Of two architectures with equal predictions both stay: the released code drops both.
+    rare inputs too. Of two architectures with equal predictions both stay: the released code drops both. Once
+    everything has started again the best behind the front follow it, up to the beam.
 
     ranker: a file of nas_lightning/predictors/rankers, or the dotted path of a class.
     encoding: names of nas_lightning/predictors/encodings.py; empty takes path counts where the space names its paths,
@@ -63,7 +64,10 @@ class POPNAS(ProgressiveSearch):
         points = np.round(np.stack(columns, axis=1), 9)
         is_best = moocore.is_nondominated(points, keep_weakly=True)
         order = np.argsort(points[:, 0], kind="stable").tolist()
-        front = [i for i in order if is_best[i]][:n]
+        front = [i for i in order if is_best[i]]
+        if self.restarts:  # the fronts have been measured: what stands behind them is next
+            front += [i for i in order if not is_best[i]]
+        front = front[:n]
         if is_last:
             return [classes[i] for i in front]
         rare = self._rare([classes[i] for i in front])
