@@ -181,7 +181,7 @@ class ListedSpace(SubSpace):
     def smallest(self) -> list[Any]:
         """Those of the whole space that a listed architecture grows from."""
         if self._grows_by_genes:
-            return self._of_genome(np.zeros(len(self.cardinalities), np.int64))
+            return [arch for first in self.whole.smallest() for arch in self._of_genome(self.whole.encode(first))]
         return [arch for arch in self.whole.smallest() if arch in self._larger]
 
     def grown(self, arch: Any) -> list[Any]:

@@ -227,18 +227,18 @@ class Space(ABC, Generic[A]):
         """
         genome = self.encode(arch)
         changes = [(i, new) for i in np.flatnonzero(genome == 0).tolist() for new in range(1, self.cardinalities[i])]
-        return self._changed(genome, changes, arch)
+        return self._with_genes(genome, changes, arch)
 
     def smaller(self, arch: A) -> list[A]:
         """All architectures that `arch` is one step larger than: the inverse of `grown`, in a fixed order."""
         genome = self.encode(arch)
-        return self._changed(genome, [(i, 0) for i in np.flatnonzero(genome).tolist()], arch)
+        return self._with_genes(genome, [(i, 0) for i in np.flatnonzero(genome).tolist()], arch)
 
     def grown_forms(self, arch: A) -> list[A]:
         """The members of the class of `arch` that growing leads to, where `arch` itself need not be one."""
         return [arch]
 
-    def _changed(self, genome: np.ndarray, changes: Sequence[tuple[int, int]], arch: A) -> list[A]:
+    def _with_genes(self, genome: np.ndarray, changes: Sequence[tuple[int, int]], arch: A) -> list[A]:
         """The valid architectures after each change of one gene, without `arch`."""
         found: dict[A, None] = {}
         for gene, value in changes:

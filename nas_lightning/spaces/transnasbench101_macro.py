@@ -108,6 +108,10 @@ class TransMacroSpace(Space[Stack]):
             modules.pop()
         return Stack(tuple(modules))
 
+    def smallest(self) -> list[Stack]:
+        """The stacks that are none without their last module; all others grow from them, module by module."""
+        return [stack for stack in _all() if _valid(stack.modules[:-1]) is None]
+
     def operation_counts(self, arch: Stack) -> np.ndarray:
         return np.bincount(arch.modules, minlength=5)[1:].astype(np.int64)
 

@@ -44,7 +44,9 @@ def test_darts_grows_by_nodes_in_either_cell_in_turn():
     assert space.decode(space.encode(arch)) == space.decode(space.encode(space.parse(str(arch))))
 
 
-@pytest.mark.parametrize("name", ["nasbench101", "nasbench201", "darts_nds", "nasbench_macro", "fcnet"])
+@pytest.mark.parametrize(
+    "name", ["nasbench101", "nasbench201", "darts_nds", "nasbench_macro", "fcnet", "transnasbench101_macro", "rnn_ptb"]
+)
 def test_smaller_is_the_inverse_of_grown(name):
     space, rng = get_space(name), np.random.default_rng(0)
     for _ in range(5):
