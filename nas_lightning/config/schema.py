@@ -39,7 +39,7 @@ class PlanSchema:
 @dataclass
 class SpaceSchema:
     name: str = MISSING
-    """nasbench101, nasbench201, darts_nds, nasbench_macro, or the name of one's own space."""
+    """nasbench101, nasbench201, darts_nds, nasbench_macro, rnn_ptb, or the name of one's own space."""
     _target_: str | None = None
     """Dotted path of the space's class; null looks the name up."""
 
@@ -47,7 +47,7 @@ class SpaceSchema:
 @dataclass
 class DataSchema:
     name: str = MISSING
-    """digits, cifar10, cifar100, imagenet16_120, or what tables call one's own data set."""
+    """digits, cifar10, cifar100, imagenet16_120, topics, ptb, or what tables call one's own data set."""
     _target_: str | None = None
     """Dotted path of a source of images with classes, or of a whole task; null looks the name up."""
     settings: dict[str, Any] = field(default_factory=dict)

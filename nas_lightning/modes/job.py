@@ -37,7 +37,7 @@ from nas_lightning.ranking.architecture_sets import identity
 from nas_lightning.runs.folder import run_hash
 from nas_lightning.runs.packaged import heuristic_target
 from nas_lightning.scoring.trained import Trained, find_trained
-from nas_lightning.spaces import configured
+from nas_lightning.spaces import configured, get_space
 
 MODES = ("supernet", "standalone", "table", "evaluate")
 
@@ -139,6 +139,10 @@ def check_ranks(config: TrainConfig, plan: Plan) -> int:
     if trainer.sync_batchnorm and size == 1:
         raise PlanError(
             "trainer.sync_batchnorm=true has no effect on one process; drop it, or say trainer=ddp trainer.devices=2"
+        )
+    if trainer.sync_batchnorm and "batch_norm" in get_space(config.space.name).lacks:
+        raise PlanError(
+            f"trainer.sync_batchnorm=true has no effect on space={config.space.name}, where nothing normalises; drop it"
         )
     if trainer.sync_batchnorm and plan.mapping.wsbn != "off":
         raise PlanError(

@@ -66,14 +66,16 @@ class Network(nn.Module):
         self.draw: tuple[int, int] = (0, 0)
         self._generators: dict[torch.device, torch.Generator] = {}
         self.state: Tensor | None = None
-        """Where the next pass starts, and after it where it ended, without a gradient; None: at the beginning. For the
-        networks that carry one (`carries_state`); whoever calls them says what follows what."""
+        """Where every pass starts until another one is set; None: at the beginning. For the networks that carry one
+        (`carries_state`); whoever calls them says what follows what."""
+        self.end_state: Tensor | None = None
+        """Where the last pass ended, without a gradient."""
         self.hidden_states: Tensor | None = None
         """Hidden states [B, T, n] of the last pass in training, of a space that is capable of ``hidden_states``."""
         self.prefix: Prefix | None = None  # set by the evaluator, while it scores many architectures on one batch
 
     carries_state: ClassVar[bool] = False
-    """Whether inputs are chunks of sequences, and `state` goes from one to the next."""
+    """Whether inputs are chunks of sequences, and one starts from the `end_state` of the one before."""
     shares_relu: ClassVar[bool] = False
     """Whether one ReLU serves all convolutions that read a node, where the published network gives each its own."""
     classifier: nn.Module

@@ -130,7 +130,7 @@ class RecurrentNetwork(Network):
         return torch.zeros(batch, size, dtype=torch.int64, device=device)
 
     def features(self, x: Tensor, arch: Any = None, stages: list[Tensor] | None = None) -> Tensor:
-        """Words [B, T] -> hidden states of the last layer [B, T, n]; `state` moves on to the chunk's end."""
+        """Words [B, T] -> hidden states of the last layer [B, T, n], from `state` to `end_state`."""
         nodes = self.architecture(arch).nodes
         rates, batch, width = self.mapping, len(x), self.mapping.channels
         table = self.embedding.weight
@@ -143,7 +143,7 @@ class RecurrentNetwork(Network):
             y = self._masked(y, (batch, 1, width), rates.cell_dropout)
             y, last = layer(y, h, nodes, self._mask((batch, width), rates.hidden_dropout, y))
             after.append(last)
-        self.state = torch.stack(after).detach()
+        self.end_state = torch.stack(after).detach()
         self.hidden_states = y if self.training else None
         return y
 

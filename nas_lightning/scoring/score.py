@@ -180,7 +180,7 @@ def score(
         stages: list[Tensor] | None = [] if with_stages else None
         network.state = ends.get(same[0])
         features = network.features(images, architectures[same[0]], stages)
-        ends[same[0]] = network.state
+        ends[same[0]] = network.end_state
         logits = network.classify(features, architectures[same[0]]).float()
         seen = Seen(same[0], [*(stages or ()), features], logits, labels, held_out=True)
         for meter in meters.values():

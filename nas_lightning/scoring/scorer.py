@@ -81,6 +81,11 @@ class Scorer:
                 "evaluation.batch_norm=tracked needs running statistics, which this super-net did not keep "
                 "(track_running_stats=false); choose batch or recalibrate"
             )
+        if self.conditions.statistics and "batch_norm" in self.subjects.space.lacks:
+            raise UserError(
+                f"evaluation.batch_norm={self.batch_norm} does not apply to {self.subjects.space.name}, in whose "
+                "network nothing normalises; leave it at null"
+            )
         self.scored_images = 0
 
     def __call__(self, module: Any, progress: Callable[[int], None] | None = None, every_score: bool = True) -> Scores:

@@ -101,6 +101,7 @@ class NetworkModule(pl.LightningModule):
 
     def on_fit_end(self) -> None:
         full(self.trainer)
+        self.network.state = None
 
     def paths(self, step: int) -> StepPaths:
         """The architectures that step `step` trains."""
@@ -128,8 +129,8 @@ class NetworkModule(pl.LightningModule):
         targets, smoothing = labels, protocol.label_smoothing
         if self.network.carries_state and step % int(self.trainer.num_training_batches) == 0:
             self._carried = None  # an epoch starts at the beginning of the text
+        self.network.state = self._carried  # for all passes of the step, which read the same chunk
         for arch in paths.architectures:
-            self.network.state = self._carried  # all paths of a step read the same chunk
             logits = self.network(images, arch)
             loss = self.task.loss(logits, targets, smoothing)
             if protocol.distillation and targets is labels:  # the first path, the largest, teaches the others
@@ -138,9 +139,8 @@ class NetworkModule(pl.LightningModule):
             if protocol.slowness:
                 loss = loss + protocol.slowness * self.slowness()
             self.manual_backward(loss if paths.weight == 1.0 else loss * paths.weight)
-        ended = self.network.state
+        ended = self.network.end_state
         for term in self.terms:
-            self.network.state = self._carried
             self.manual_backward(term(images, labels, step))
         self._carried = ended
         # From the optimizer's list: walking the modules of a super-net costs as much as a small network's layer.

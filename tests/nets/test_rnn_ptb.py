@@ -53,7 +53,6 @@ def by_hand(net, words, cell):
 def test_logits_are_those_computed_by_hand():
     net, words = network(), text()
     for cell in cells(6):
-        net.state = None
         torch.testing.assert_close(net(words, cell), by_hand(net, words, cell), rtol=0, atol=1e-12)
 
 
@@ -75,7 +74,6 @@ def test_zero_weights_and_a_chain(operation, added):
 def test_subnet_equals_standalone_in_double_precision(layers):
     net, words = network(mapping__layers=layers), text()
     for cell in cells(6, seed=1):
-        net.state = None
         torch.testing.assert_close(net.standalone(cell)(words), net(words, cell), rtol=0, atol=1e-10)
     assert {n: p.shape for n, p in net.named_parameters()} == {
         n: p.shape for n, p in net.standalone(cells(1)[0]).named_parameters()
@@ -104,10 +102,13 @@ def test_starts_uniform_in_the_sources_range():
 def test_chunks_with_a_carried_state_equal_one_long_pass():
     net, words, cell = network(mapping__layers=2), text(), cells(1, seed=2)[0]
     whole = net(words, cell)
-    end, net.state = net.state, None
-    parts = [net(part, cell) for part in words.split([5, 4, 3], 1)]
+    assert torch.equal(net(words, cell), whole), "every pass starts from the same state until another one is set"
+    end, parts = net.end_state, []
+    for part in words.split([5, 4, 3], 1):
+        parts.append(net(part, cell))
+        net.state = net.end_state
     torch.testing.assert_close(torch.cat(parts, 2), whole, rtol=0, atol=1e-13)
-    torch.testing.assert_close(net.state, end, rtol=0, atol=1e-13)
+    torch.testing.assert_close(net.end_state, end, rtol=0, atol=1e-13)
     net.state = None
     assert (net(words[:, 5:], cell) - whole[:, :, 5:]).abs().max() > 1e-3, "the state matters"
 
@@ -116,7 +117,7 @@ def test_gradients_go_back_to_the_cut_and_no_further():
     """Of the second chunk's loss: those of one long pass whose state is cut there by hand."""
     net, words, cell = network(), text(), cells(1, seed=3)[0]
     net(words[:, :7], cell)
-    start = net.state
+    net.state = start = net.end_state
     assert not start.requires_grad
     net(words[:, 7:], cell).square().mean().backward()
     found = net.layers[0].first.grad.clone()
@@ -155,13 +156,11 @@ def test_a_dropped_word_is_dropped_wherever_it_occurs():
     cell = cells(1)[0]
     for step in range(20):  # a dropped word reads as zeros: what zeros in the embedding give
         net.set_draw(0, step)
-        net.state = None
         seen = net.features(words, cell)
         assert (seen[0] == seen[2]).all()
     rows = {round(float(seen[0].sum()), 9)}
     for step in range(20):
         net.set_draw(0, step)
-        net.state = None
         rows.add(round(float(net.features(words, cell)[0].sum()), 9))
     assert len(rows) == 2, "kept or dropped"
 
@@ -171,7 +170,6 @@ def test_every_rate_acts_in_training_alone(name):
     net, words, cell = network(**{f"mapping__{name}": 0.5}), text(), cells(1)[0]
     plain = net(words, cell)
     net.train()
-    net.state = None
     net.set_draw(0, 0)
     assert (net(words, cell) - plain).abs().max() > 1e-3
     torch.testing.assert_close(net.standalone(cell).eval()(words), plain, rtol=0, atol=1e-12)

@@ -38,6 +38,8 @@ DROPPING = PLAN.edited(
 )
 SPACE = get_space("rnn_ptb")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
@@ -88,7 +90,7 @@ def test_steps_are_those_computed_by_hand(path):
         network.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 0.1)
-        state = network.state
+        state = network.end_state
         with torch.no_grad():
             for p in network.parameters():
                 p -= 2.0 * inputs.shape[1] / 7 * (p.grad + 1e-3 * p)
@@ -126,7 +128,7 @@ def test_two_ranks_equal_one(path):
                     network.state = states[world, rank]
                     network.zero_grad()
                     TextFiles.loss(network(inputs, hand.paths(step).architectures[0]), targets).backward()
-                    states[world, rank] = network.state
+                    states[world, rank] = network.end_state
                 own = torch.cat([p.grad.flatten() for p in network.parameters()]) / world
                 total = own if total is None else total + own
             gradients[world] = total
