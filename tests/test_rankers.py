@@ -7,6 +7,8 @@ from nas_lightning.predictors.augmentation import augmented, copies, encode_grap
 from nas_lightning.predictors.encodings import Encoder, EncodingError, rank_gauss
 from nas_lightning.predictors.ranker import Committee, RankerError, emphasise_top, make_ranker, ranker_names, relevance
 from nas_lightning.ranking.correlation import kendall_tau
+from nas_lightning.search.algorithm import make_algorithm
+from nas_lightning.search.trial import Fidelities, SearchError
 from nas_lightning.spaces import get_space
 
 NB201, NB101, DARTS = (get_space(name) for name in ("nasbench201", "nasbench101", "darts_nds"))
@@ -172,3 +174,19 @@ def test_rankers_without_deviation_come_as_a_committee_and_unknown_ones_are_refu
         make_ranker("pathlib.Route", 0)
     with pytest.raises(RankerError, match="no subclass"):
         make_ranker("pathlib.Path", 0)
+
+
+def test_a_committee_learns_from_no_fewer_labels_than_its_members():
+    features, labels = table(3)
+    committee = make_ranker("lambdarank", 0, deviation=True)
+    with pytest.raises(RankerError, match="learns from 4 labels or more and got 3"):
+        committee.fit(features, labels)
+    assert committee.minimum == 4
+    with pytest.raises(SearchError, match=r"learns from 4 labels or more and algorithm\.initial=2 measures"):
+        make_algorithm(
+            "predictor_guided",
+            get_space("nasbench201"),
+            Fidelities("epochs", (1,)),
+            0,
+            {"ranker": "lambdarank", "initial": 2},
+        )

@@ -100,7 +100,9 @@ def _beside(result: Mapping[str, Any], words: Words) -> list[str]:
             f"Top {performance['k']}: {words.value(performance['mean'])}{words.spread(performance['std'])} (known for "
             f"{performance['known']}), best {words.value(performance['best'])}"
         )
-    if beats is not None:
+    if beats is not None and beats["probability"] is None:
+        lines.append(f"P > R: undefined, since all {beats['table_size']} accuracies of the table are equal")
+    elif beats is not None:
         lines.append(
             f"P > R: {beats['probability']:.3f} (n = {beats['n']} draws; {beats['better']} of {beats['table_size']} "
             "are better)"

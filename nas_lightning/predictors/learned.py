@@ -11,7 +11,7 @@ import numpy as np
 
 from nas_lightning.predictors.base import Context, Predictor, PredictorError
 from nas_lightning.predictors.encodings import Encoder, default_encoding, rank_gauss
-from nas_lightning.predictors.ranker import make_ranker
+from nas_lightning.predictors.ranker import RankerError, make_ranker
 
 
 class Learned(Predictor):
@@ -60,5 +60,8 @@ class Learned(Predictor):
         features = np.concatenate([Encoder(space, names)(archs), *beside], axis=1)
         is_drawn = np.isin(keys, drawn)
         fitted = [int(np.flatnonzero((keys == key) & ~np.isnan(truth))[0]) for key in drawn.tolist()]
-        model = make_ranker(self.ranker, context.seed).fit(features[fitted], truth[fitted])
+        try:
+            model = make_ranker(self.ranker, context.seed).fit(features[fitted], truth[fitted])
+        except RankerError as error:
+            raise PredictorError(f"{self.name}: {error}") from None
         return np.where(is_drawn, np.nan, model.predict(features)[0])

@@ -92,6 +92,7 @@ class Committee(Ranker):
     def __init__(self, make: Any, *, members: int = 5, seed: int = 0):
         super().__init__(seed=seed)
         self.members = [make(seed * members + i) for i in range(members)]
+        self.minimum = self.members[0].minimum  # type: ignore[misc]  # a committee learns from no fewer than one does
 
     def _fit(self, features: np.ndarray, labels: np.ndarray, weights: np.ndarray) -> None:
         for i, member in enumerate(self.members):

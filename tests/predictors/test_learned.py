@@ -1,5 +1,6 @@
 """A ranker as a predictor: what it learns from is never judged, twins included."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -55,3 +56,9 @@ def test_columns_stand_beside_the_encoding():
 def test_wrong_settings_are_a_sentence(settings, error, sentence):
     with pytest.raises(error, match=sentence):
         Learned(**settings)(context(100))
+
+
+def test_equal_labels_teach_nothing_and_are_a_sentence_of_the_predictor():
+    equal = replace(context(100), table=SimpleNamespace(accuracies=lambda archs: np.full(len(archs), 0.5)))
+    with pytest.raises(PredictorError, match=r"learned: all 10 labels equal 0\.5"):
+        Learned(labels=10, ranker="ridge")(equal)

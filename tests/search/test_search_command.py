@@ -90,6 +90,16 @@ def test_one_search_prints_what_it_found(folder):
     assert again.stdout.splitlines()[1:] == done.stdout.splitlines()
 
 
+def test_a_table_of_equal_accuracies_is_searched_to_the_end(tmp_path):
+    space = get_space("nasbench201")
+    archs = [space.from_index(i) for i in range(30)]
+    columns = {"test_accuracy": np.full(30, 0.5)}
+    write_table(tmp_path / "equal.arrow", space="nasbench201", dataset="digits", architectures=archs, columns=columns)
+    done = command(tmp_path, "benchmark.name=./equal.arrow", "budget.amount=5", "baseline_seeds=0")
+    assert done.returncode == 0, done.stderr
+    assert "P > R: undefined, since all 30 accuracies of the table are equal" in done.stdout
+
+
 def test_kills_leave_no_trace_in_the_result(folder):
     """SIGKILL at several moments of a search of some seconds; the last run ends with the undisturbed run's bytes."""
     long = ("algorithm=regularized_evolution", "seed=3", *SMALL, "budget.amount=6000", "baseline_seeds=0")
