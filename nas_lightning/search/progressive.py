@@ -82,7 +82,18 @@ class ProgressiveSearch(Algorithm):
 
     @abstractmethod
     def keep(self, classes: list[str], n: int, is_last: bool) -> list[str]:
-        """Which n classes of the level at most are kept and measured, the best first."""
+        """Which classes of the level are kept, the best first, n at most of them not measured yet; see `first`."""
+
+    def first(self, classes: Sequence[str], n: int) -> list[str]:
+        """The first classes up to the n-th that was not measured yet: those measured at an earlier level cost nothing
+        and would crowd the others out, as cells with an edge that leads nowhere do."""
+        kept: list[str] = []
+        for key in classes:
+            if n == 0:
+                break
+            kept.append(key)
+            n -= key not in self._asked
+        return kept
 
     # --- levels -----------------------------------------------------------------------------------------------------
 

@@ -136,8 +136,8 @@ def test_rare_operations_are_explored_before_the_last_level():
 
 
 def test_popnas_learns_from_what_it_is_told(counted):
-    _, records = run("popnas", counted, 40)
-    assert len(records) == 40
+    _, records = run("popnas", counted, 80)
+    assert len(records) == 80
     assert max(r.measurement.value for r in records) >= 4
 
 
@@ -167,3 +167,10 @@ def test_popnas_measures_a_whole_space_in_the_end():
     algorithm, records = run("popnas", objective, 200, beam=2)
     assert len({r.trial.architecture for r in records}) == len(records) == len(ALL)
     assert algorithm.restarts > 0
+
+
+def test_classes_of_an_earlier_level_crowd_nothing_out(counted):
+    """A dangling edge adds nothing: without this the levels of three and four edges measured nothing."""
+    _, records = run("pnas", counted, 90, beam=10)
+    sizes = [sum(op > 0 for op in r.trial.architecture.operations) for r in records]
+    assert all(sizes.count(n) == 10 for n in range(2, 6))

@@ -42,4 +42,4 @@ class PNAS(ProgressiveSearch):
     def keep(self, classes: list[str], n: int, is_last: bool) -> list[str]:
         scores = self.predicted(classes, self.values()) if len(classes) > n else None  # all are kept
         order = self.rng.permutation(len(classes)).tolist() if scores is None else best_first(scores, len(classes))
-        return [classes[i] for i in order[:n]]
+        return self.first([classes[i] for i in order], n)

@@ -54,7 +54,7 @@ class POPNAS(ProgressiveSearch):
     def keep(self, classes: list[str], n: int, is_last: bool) -> list[str]:
         values = self.predicted(classes, self.values())
         if values is None:
-            return [classes[i] for i in self.rng.permutation(len(classes)).tolist()[:n]]
+            return self.first([classes[i] for i in self.rng.permutation(len(classes)).tolist()], n)
         columns = [-values]
         for name in self.measures:
             told = np.array([measurement.measures[name] for _, measurement in self._told.values()])
@@ -67,12 +67,12 @@ class POPNAS(ProgressiveSearch):
         front = [i for i in order if is_best[i]]
         if self.restarts:  # the fronts have been measured: what stands behind them is next
             front += [i for i in order if not is_best[i]]
-        front = front[:n]
+        kept = self.first([classes[i] for i in front], n)
         if is_last:
-            return [classes[i] for i in front]
-        rare = self._rare([classes[i] for i in front])
-        others = [i for i in order if i not in set(front) and self._counts(classes[i])[rare].any()]
-        return [classes[i] for i in (*front, *others[: self.exploration])]
+            return kept
+        rare, known = self._rare(kept), set(kept)
+        others = [classes[i] for i in order if classes[i] not in known and self._counts(classes[i])[rare].any()]
+        return [*kept, *others[: self.exploration]]
 
     def _counts(self, key: str) -> np.ndarray:
         return self.space.operation_counts(self._level[key][0])
