@@ -1,12 +1,16 @@
 """A result never answers for other inputs: files count in a run's name by content, not by name or path."""
 
+import json
 import os
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 
-from nas_lightning.benchmarks import write_table
+from nas_lightning.benchmarks import Benchmark, write_table
 from nas_lightning.benchmarks.errors import BenchmarkError
+from nas_lightning.errors import UserError
 from nas_lightning.modes.job import compose
 from nas_lightning.spaces import get_space
 from tests.helpers.commands import composed
@@ -106,8 +110,6 @@ def test_weak_labels_count_by_content(tmp_path):
 
 
 def test_checkpoints_count_by_their_weights(tmp_path):
-    import torch
-
     from nas_lightning.scoring.trained import find_trained
     from nas_lightning.training.checkpoint_file import CHECKPOINT_KEY, FORMAT, write_checkpoint
     from nas_lightning.training.module import SuperNetModule
@@ -123,3 +125,120 @@ def test_checkpoints_count_by_their_weights(tmp_path):
     torch.manual_seed(0)
     assert weights(0) == weights(0)
     assert weights(0) != weights(1)
+
+
+def images(path, seed):
+    rng = np.random.default_rng(seed)
+    pixels = rng.integers(0, 256, (240, 8, 8), dtype=np.uint8)
+    labels = np.arange(240) % 3
+    np.savez(path, x_train=pixels[:180], y_train=labels[:180], x_test=pixels[180:], y_test=labels[180:])
+    return path
+
+
+def test_images_count_by_their_content(tmp_path):
+    given = ("data=npz", f"data.path={images(tmp_path / 'mine.npz', 0)}", "benchmark=none")
+    first = job(*given)
+    copy = images(tmp_path / "copy.npz", 0)
+    assert job(given[0], f"data.path={copy}", given[2]).hash == first.hash
+    images(tmp_path / "mine.npz", 1)
+    assert job(*given).hash != first.hash
+
+
+@pytest.fixture
+def super_net(tmp_path):
+    """The checkpoint of a super-net of one's own images, in a run folder, and how the images are named."""
+    from nas_lightning.objectives.candidate import task_of
+    from nas_lightning.training.checkpoint_file import write_checkpoint
+    from nas_lightning.training.module import SuperNetModule
+
+    given = ("data=npz", f"data.path={images(tmp_path / 'mine.npz', 0)}", "benchmark=none")
+    run = job(*given)
+    task = task_of(run.config.data, run.plan, 0)
+    module = SuperNetModule("nasbench201", run.plan, 3, 1, 0)
+    module._trainer = SimpleNamespace(datamodule=task)
+    content = {"state_dict": module.state_dict()}
+    module.on_save_checkpoint(content)
+    file = tmp_path / "run" / "checkpoints" / "final.ckpt"
+    file.parent.mkdir(parents=True)
+    write_checkpoint(file, content)
+    return file, given, content
+
+
+def evaluated(file, given):
+    return compose(composed("space=nasbench201", "mode=evaluate", f"checkpoint={file}", *given))
+
+
+def test_images_changed_under_their_name_do_not_score_the_super_net_that_others_trained(tmp_path, super_net):
+    from nas_lightning.training.checkpoint_file import CHECKPOINT_KEY, write_checkpoint
+
+    file, given, content = super_net
+    assert content[CHECKPOINT_KEY]["data"]["dataset"] == "npz"
+    first = evaluated(file, given).hash
+    images(tmp_path / "mine.npz", 1)
+    with pytest.raises(
+        UserError, match=r"data=npz is not what trained .*final\.ckpt \(its hash was .*bring the old"
+    ) as no:
+        evaluated(file, given)
+    assert len(str(no.value)) < 300 + len(str(file))
+    images(tmp_path / "mine.npz", 0)
+    assert evaluated(file, given).hash == first
+    # a checkpoint of an earlier version says nothing: its run folder's environment.json does
+    sha256 = content[CHECKPOINT_KEY].pop("data")["content_sha256"]
+    write_checkpoint(file, content)
+    images(tmp_path / "mine.npz", 1)
+    assert evaluated(file, given)
+    (tmp_path / "run" / "environment.json").write_text(json.dumps({"data": {"content_sha256": sha256}}))
+    with pytest.raises(UserError, match="is not what trained"):
+        evaluated(file, given)
+
+
+def test_a_search_guided_by_a_super_net_refuses_changed_images_too(tmp_path, super_net):
+    from hydra import compose as compose_with_hydra
+    from hydra import initialize_config_dir
+
+    from nas_lightning.config.schema import register
+    from nas_lightning.config.search_schema import typed
+    from nas_lightning.modes.search import make_objective, plan_of
+    from tests.helpers.commands import CONF
+
+    file, given, _ = super_net
+
+    def objective():
+        register()
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            overrides = ["objective=supernet", f"checkpoint={file}", "objective.batch_size=16", "trainer=cpu", *given]
+            config = typed(compose_with_hydra("search", overrides))
+        return make_objective(config, plan_of(config))
+
+    first = objective().identity()
+    assert objective().identity() == first
+    images(tmp_path / "mine.npz", 1)
+    with pytest.raises(UserError, match="data=npz is not what trained"):
+        objective()
+
+
+def test_a_search_counts_its_table_by_content(tmp_path):
+    from nas_lightning.search.benchmark_objective import benchmark_objective
+
+    def identity(path):
+        settings = {"name": str(path), "root": None, "dataset": None}
+        return benchmark_objective(settings, space="nasbench201", cost_unit="evaluations", fidelity="none").identity()
+
+    path = table(tmp_path / "mine.arrow", 0)
+    first = identity(path)
+    (tmp_path / "copy.arrow").write_bytes(path.read_bytes())
+    assert identity(tmp_path / "copy.arrow") == first
+    table(path, 1)
+    assert identity(path) != first
+
+
+def test_a_report_of_score_files_counts_them_by_content(tmp_path):
+    from nas_lightning.report.scores import digest_of
+
+    path, truth = tmp_path / "scores.csv", Benchmark.open("digits_nasbench201")
+    path.write_text("arch,score\na,1\n")
+    first = digest_of(truth, [path])
+    path.write_text("arch,score\na,2\n")
+    assert digest_of(truth, [path]) != first
+    path.write_text("arch,score\na,1\n")
+    assert digest_of(truth, [path]) == first

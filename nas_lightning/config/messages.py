@@ -1,7 +1,7 @@
 """What a user sees when a command line is wrong: one sentence, the valid names beneath it, and an exit code.
 
 Exit codes: 0 done, 1 a bug or a crash (with its traceback), 2 wrong input or a disk that refuses (one sentence), 75
-ended by SIGTERM and 130 by Ctrl-C: the same command goes on.
+ended by SIGTERM or by another process that does not answer and 130 by Ctrl-C: the same command goes on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nas_lightning.config.check import ELSEWHERE
 from nas_lightning.config.shorthand import written_out
 from nas_lightning.errors import UserError, one_sentence
-from nas_lightning.processes.launch import is_started_by_rank_0
+from nas_lightning.processes.launch import RankSilentError, is_started_by_rank_0
 from nas_lightning.processes.output import forgiving_output
 from nas_lightning.processes.signals import INTERRUPTED, Stopped, stoppable
 
@@ -96,6 +96,9 @@ def run_main(main: Callable[[], Any]) -> None:
         if not getattr(error, "was_printed", False):
             print(f"error: {error}", file=sys.stderr)
         sys.exit(INPUT_ERROR)
+    except RankSilentError as silent:
+        print(f"error: {silent}", file=sys.stderr)
+        sys.exit(silent.exit_code)
     except Stopped as stop:
         if not is_started_by_rank_0():  # which says it
             print(stop, file=sys.stderr)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.runs.labels import change
+from nas_lightning.runs.labels import change, folder_part, short
 from nas_lightning.runs.quality import quality_of
 
 
@@ -38,7 +38,8 @@ class RunFacts:
         """For people: what was varied, the space and the seed."""
         if self.kind == "search":
             return f"{self.space} {self.algorithm} seed{self.seed}"
-        varied = f"{self.ablation['factor']}-{self.ablation['setting']}" if self.ablation else "-".join(self.heuristics)
+        changes = {factor: short(settings, factor) for factor, settings in self.heuristics.items()}
+        varied = f"{self.ablation['factor']}-{self.ablation['setting']}" if self.ablation else folder_part(changes)
         return f"{self.space} {varied or 'baseline'} seed{self.seed}"
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from dataclasses import asdict
 from typing import Any, cast
 
@@ -97,6 +98,8 @@ def fit(job: Job, module: NetworkModule, data: Task, callbacks: list[pl.Callback
         point = None
         if current().is_first:
             point = resume_point(job.folder / FOLDER, weights=module.state_dict())
+            if point is not None and point.name == FINAL:
+                print("its training is complete: what comes after it goes on", file=sys.stderr, flush=True)
         point = connect(trainer, point)
         trainer.fit(module, datamodule=data, ckpt_path=point, weights_only=True)
         if not job.plan.protocol.epochs:  # no epoch has saved its end

@@ -34,7 +34,8 @@ from nas_lightning.plan import Plan, PlanError
 from nas_lightning.predictors import CHEAP
 from nas_lightning.processes.launch import world_size
 from nas_lightning.ranking.architecture_sets import identity
-from nas_lightning.runs.folder import run_hash
+from nas_lightning.runs.folder import folder_of, run_hash
+from nas_lightning.runs.labels import file_name, folder_part, short
 from nas_lightning.runs.packaged import heuristic_target
 from nas_lightning.scoring.trained import Trained, find_trained
 from nas_lightning.spaces import configured, get_space
@@ -277,20 +278,25 @@ def compose(cfg: DictConfig) -> Job:
     }
     if config.mode == "table":
         determining["table"] = {k: v for k, v in asdict(config.table).items() if k not in ("workers", "out", "seeds")}
-    label = "_".join(
-        filter(
-            None,
-            [
-                config.mode if config.mode != "supernet" else "",
-                space,
-                config.data.name,
-                f"{config.ablation.factor}-{config.ablation.setting}" if config.ablation else "",
-                f"seed{config.seed}",
-            ],
-        )
-    )
-    folder = Path(config.runs) / (config.study or "") / f"{label}_{run_hash(determining)}"
+    label = "_".join(filter(None, _label(config, space, changes=_changes(config, base, heuristics))))
+    folder = folder_of(Path(config.runs) / (config.study or ""), label, run_hash(determining))
     return Job(config, base, plan, heuristics=heuristics, determining=determining, folder=folder)
+
+
+def _changes(config: TrainConfig, base: Plan, heuristics: list[Heuristic]) -> dict[str, str]:
+    """What the heuristics change of the starting point, by factor; an ablation's own under the name that it gives."""
+    before = base.flat()
+    settings = {h.factor: h.settings(base) for h in heuristics if h.active}
+    changed = {f: {k: v for k, v in s.items() if k not in before or before[k] != v} for f, s in settings.items()}
+    found = {factor: short(values, factor) for factor, values in changed.items() if values}
+    return found | ({config.ablation.factor: str(config.ablation.setting)} if config.ablation else {})
+
+
+def _label(config: TrainConfig, space: str, changes: dict[str, str]) -> list[str]:
+    """The parts of a folder's name: what the run is, for people."""
+    recipe = file_name((config.recipe or "").removeprefix(f"{space}_"))
+    mode = config.mode if config.mode != "supernet" else ""
+    return [mode, space, config.data.name, recipe, folder_part(changes), f"seed{config.seed}"]
 
 
 def compose_evaluation(config: TrainConfig, overrides: list[str]) -> Job:
@@ -305,7 +311,8 @@ def compose_evaluation(config: TrainConfig, overrides: list[str]) -> Job:
         if trained.identity["space"] != space:
             held = trained.identity["space"]
             raise PlanError(f"{trained.path} holds a super-net of {held}, not of {space}: say space={held}")
-        trained.scored_on(asdict(config.data))  # refuses other images than its run's
+        images = trained.scored_on(asdict(config.data))  # refuses other images than its run's
+        trained.refuse_other_content(task_of(replace(config.data, **images), trained.plan, trained.seed))
     determining = {
         "mode": "evaluate",
         "space": space,
@@ -316,7 +323,7 @@ def compose_evaluation(config: TrainConfig, overrides: list[str]) -> Job:
         "checkpoints": [[t.weights_sha256, t.plan.as_dict(), t.seed] for t in found],
     }
     label = "_".join(["evaluate", space, config.data.name, *(t.label for t in found[:4])])
-    folder = Path(config.runs) / (config.study or "") / f"{label}_{run_hash(determining)}"
+    folder = folder_of(Path(config.runs) / (config.study or ""), label, run_hash(determining))
     return Job(
         config, found[0].plan, found[0].plan, heuristics=[], determining=determining, folder=folder, checkpoints=found
     )

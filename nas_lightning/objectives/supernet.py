@@ -19,7 +19,7 @@ from nas_lightning.objectives.candidate import CostMeasures, StandaloneTrainer, 
 from nas_lightning.objectives.truth import ScoreObjective, standalone_trainer
 from nas_lightning.plan import Plan
 from nas_lightning.scoring.score import Batches, check_score, score
-from nas_lightning.scoring.trained import check_same_images
+from nas_lightning.scoring.trained import check_same_images, refuse_other_content
 from nas_lightning.search.objective import check_cost_unit
 from nas_lightning.search.subspaces import AdmissibleSpace, ListedSpace
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
@@ -63,6 +63,7 @@ class SupernetObjective(ScoreObjective):
             raise SearchError(f"{checkpoint} holds a super-net of {held}, not of {space}: say space={held}")
         self.plan = Plan.from_dict(about["plan"])
         self.data = data(self.plan)
+        refuse_other_content(checkpoint, about, self.data)
         self.score = settings.score or self.data.quality.name
         try:
             check_score(self.score, settings.probe_images, type(self.data))

@@ -31,6 +31,14 @@ class RankFailedError(RuntimeError):
     """Another rank of this run has died."""
 
 
+class RankSilentError(RankFailedError):
+    """Another rank of this run does not answer: it is stopped, it hangs, or its machine is gone. Nothing is wrong with
+    the run, and the same command goes on."""
+
+    exit_code = 75
+    """EX_TEMPFAIL: not done, try again."""
+
+
 def device_count(trainer: TrainerSettings) -> int:
     """Processes per node that ``trainer.devices`` asks for: ``4``, or a list of GPUs such as ``[0,2]``.
 
@@ -65,6 +73,8 @@ def world_size(trainer: TrainerSettings) -> int:
         )
     if str(trainer.devices).startswith("[") and trainer.accelerator == "cpu":
         raise UserError(f"trainer.devices={trainer.devices} lists GPUs, but trainer.accelerator=cpu; give a number")
+    if size > 1:
+        check_port(os.environ.get("MASTER_PORT"))
     started = started_outside(strategy)
     if started is not None and started != size:
         who = "SLURM" if launcher(strategy) == "slurm" else "torchrun"
@@ -74,6 +84,19 @@ def world_size(trainer: TrainerSettings) -> int:
             "trainer.num_nodes whose product is the number of processes"
         )
     return size
+
+
+def check_port(text: str | None) -> None:
+    """Refuse a MASTER_PORT that is none.
+
+    Args:
+        text: what the environment says; None where it says nothing, and a free port is taken.
+
+    Raises:
+        UserError: in one sentence.
+    """
+    if text is not None and not (text.isascii() and text.isdigit() and 0 < int(text[:6]) < 65536):
+        raise UserError(f"MASTER_PORT={text[:40]} is no port; set a number from 1 to 65535, or unset it")
 
 
 def launcher(strategy: str = "ddp") -> Literal["torchrun", "slurm", "lightning"]:

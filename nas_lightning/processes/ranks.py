@@ -16,6 +16,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, suppress
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -23,6 +24,7 @@ from nas_lightning.processes.launch import (
     LAUNCH_VARIABLES,
     PARENT,
     RankFailedError,
+    RankSilentError,
     TrainerSettings,
     device_count,
     is_started_by_rank_0,
@@ -34,6 +36,8 @@ from nas_lightning.processes.signals import SIGNALS, Stopped
 
 TIDY_S, NOTICE_S, HARD_S = 2.0, 25.0, 20.0
 """Seconds: for a rank to end when asked; for a dying rank to be gone; for rank 0 to leave after a rank has died."""
+STOPPED_S = 60.0
+"""Seconds that a rank may be stopped (SIGSTOP) while rank 0 runs; Ctrl-Z stops all of them, and counts for nothing."""
 
 
 class Ranks:
@@ -44,6 +48,7 @@ class Ranks:
         self.others: list[subprocess.Popen[bytes]] = []
         """Ranks 1, 2, … of this machine, where this process has started them."""
         self.is_connected = False
+        self._stopped_since: dict[int, float] = {}
         self._leaving = threading.Event()
         self._interruptible = False
 
@@ -60,6 +65,11 @@ class Ranks:
         """What the end of another rank means for this one, None while all are well."""
         for place, process in enumerate(self.others, 1):
             code = process.poll()
+            if code is None and self._stopped(process.pid) > STOPPED_S:
+                return RankSilentError(
+                    f"rank {self.rank + place} has been stopped (SIGSTOP) for {STOPPED_S:.0f} seconds, and the others "
+                    "wait for it: the run ends here, and the same command goes on from its last checkpoint"
+                )
             if not code:
                 continue
             for number, exit_code in SIGNALS.items():
@@ -68,6 +78,13 @@ class Ranks:
             how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
             return RankFailedError(f"rank {self.rank + place} {how}; what it said is above")
         return None
+
+    def _stopped(self, pid: int) -> float:
+        """Seconds for which a process has been seen stopped, 0 for one that runs."""
+        if not is_stopped(pid):
+            self._stopped_since.pop(pid, None)
+            return 0.0
+        return time.monotonic() - self._stopped_since.setdefault(pid, time.monotonic())
 
     def _watch(self) -> None:
         while self.failure() is None:
@@ -82,7 +99,7 @@ class Ranks:
             failure = self.failure()
             print(failure, file=sys.stderr, flush=True)
             self.end()
-            os._exit(failure.exit_code if isinstance(failure, Stopped) else 1)
+            os._exit(failure.exit_code if isinstance(failure, Stopped | RankSilentError) else 1)
 
     def interrupt(self, signum: int, frame: FrameType | None) -> None:
         """Signal handler: leave whatever is under way, since another rank has died."""
@@ -161,6 +178,12 @@ def ranks_of(trainer: TrainerSettings, job: str) -> Iterator[Ranks]:
         except Exception as error:
             ranks.leave()
             failure = ranks.died() if _is_lost_connection(error) else None
+            if failure is None and _is_lost_connection(error) and re.search("timed? ?out", str(error), re.IGNORECASE):
+                said = str(error).splitlines()[0][:100]
+                failure = RankSilentError(
+                    f"rank {ranks.rank} has waited for the others without an answer ({said}): one of them hangs or its "
+                    "machine is gone; the same command goes on from the last checkpoint"
+                )
             if failure is not None:
                 raise failure from None
             raise
@@ -169,6 +192,15 @@ def ranks_of(trainer: TrainerSettings, job: str) -> Iterator[Ranks]:
             _current = before
             ranks.end()
             _disconnect(ranks)
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a process is stopped by a signal; of systems without /proc nothing is known, and the answer is no."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (OSError, UnicodeDecodeError):
+        return False
+    return stat.rpartition(")")[2].split()[:1] == ["T"]
 
 
 def _is_lost_connection(error: Exception) -> bool:

@@ -348,6 +348,14 @@ def _top_table(scores: Scores, truth: np.ndarray, k: int, quality: Quality) -> s
     )
 
 
+def digest_of(table: Benchmark, files: Sequence[str | Path]) -> str:
+    """SHA-256 over the content of the table and of the score files, which names the report's run."""
+    content = hashlib.sha256(table.sha256.encode())
+    for file in files:
+        content.update(hashlib.sha256(Path(file).read_bytes()).digest())
+    return content.hexdigest()
+
+
 def main(arguments: Sequence[str]) -> int:
     """Returns the exit status: 0, or 2 with one sentence on standard error where the input is wrong."""
     from nas_lightning.ranking.terminal import render_table
@@ -375,12 +383,8 @@ def main(arguments: Sequence[str]) -> int:
         table = Benchmark.open(given.benchmark, dataset=given.dataset, root=given.root)
         if table.space != space.name:
             raise UserError(f"{given.benchmark} is a table of {table.space}, not of {space.name}; name another")
-        content = hashlib.sha256(table.sha256.encode())
-        for file in given.files:
-            content.update(hashlib.sha256(Path(file).read_bytes()).digest())
-        result = write_report(
-            Path(given.out), scores, table, digest=content.hexdigest(), title=given.title, top_k=given.top_k
-        )
+        digest = digest_of(table, given.files)
+        result = write_report(Path(given.out), scores, table, digest=digest, title=given.title, top_k=given.top_k)
     except OSError as error:
         print(
             f"report: {given.out} cannot be written ({error.strerror or error}); choose another --out", file=sys.stderr

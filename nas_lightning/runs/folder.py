@@ -19,6 +19,22 @@ SCHEMA_VERSION = 1
 RESULT = "result.json"
 
 
+def folder_of(parent: Path, label: str, digest: str) -> Path:
+    """The folder of a run: the one that is there, whatever its label says, else ``<label>_<digest>``.
+
+    Labels are for people, and have said less in earlier versions; the hash alone tells runs apart.
+
+    Args:
+        parent: the folder of the run folders.
+        label: what the run is, in the characters of a file name.
+        digest: of `run_hash`.
+    """
+    folder = parent / f"{label}_{digest}"
+    if folder.exists():
+        return folder
+    return next((path for path in sorted(parent.glob(f"*_{digest}")) if path.is_dir()), folder)
+
+
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Keep a run folder to this process while the block runs; the end of the process, a kill too, gives it back.

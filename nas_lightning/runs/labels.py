@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,6 +39,35 @@ def combined(changes: Mapping[str, str]) -> str:
     'batch_norm: tracked + sampling: fairnas'
     """
     return " + ".join(f"{factor}: {setting}" for factor, setting in changes.items())
+
+
+LONGEST = 100
+"""Characters of the part of a folder's name that says what was changed."""
+
+
+def file_name(text: str) -> str:
+    """A text in the characters that every file system and shell takes: letters, digits and ``._-``.
+
+    >>> file_name("../a b/c")
+    'a-b-c'
+    """
+    return re.sub(r"[^\w.]+", "-", text, flags=re.ASCII).strip("-.")
+
+
+def folder_part(changes: Mapping[str, str]) -> str:
+    """What a run changes as a part of its folder's name; empty for the unchanged plan.
+
+    Args:
+        changes: the setting of every factor that is changed, in words.
+
+    Returns:
+        Letters, digits and ``.+-_`` alone, at most `LONGEST`.
+
+    >>> folder_part({"sampling": "fairnas, paths_per_step=5", "channels": "16"})
+    'channels-16+sampling-fairnas-paths_per_step-5'
+    """
+    text = "+".join(sorted(file_name(f"{factor}-{setting}") for factor, setting in changes.items()))
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - 4].rstrip('-.+')}-etc"
 
 
 def change(heuristics: Mapping[str, Any]) -> tuple[str, str]:

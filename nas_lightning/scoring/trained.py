@@ -12,8 +12,10 @@ from typing import Any
 import yaml
 
 from nas_lightning.data.find import task_class
+from nas_lightning.data.task import Task
 from nas_lightning.errors import UserError
 from nas_lightning.plan import Plan
+from nas_lightning.runs.files import parse_json
 from nas_lightning.scoring.score import digest
 from nas_lightning.training.checkpoint_file import checkpoint_at
 from nas_lightning.training.module import load_network
@@ -32,6 +34,10 @@ class Trained:
     identity: Mapping[str, Any]
     weights_sha256: str
     data: Mapping[str, Any] | None
+
+    def refuse_other_content(self, task: Task) -> None:
+        """See `refuse_other_content`."""
+        refuse_other_content(self.path, self.identity, task)
 
     @property
     def plan(self) -> Plan:
@@ -141,6 +147,38 @@ def check_same_images(checkpoint: Path, given: Mapping[str, Any]) -> None:
     trained = data_of(checkpoint, run_config(checkpoint)) if checkpoint.is_file() else None
     if trained is not None:
         refuse_other_images(checkpoint, trained, given)
+
+
+def refuse_other_content(checkpoint: Path, identity: Mapping[str, Any], task: Task) -> None:
+    """Refuse data whose content is no longer what trained a super-net, whatever it is called.
+
+    Args:
+        checkpoint: the file of the super-net.
+        identity: what is read in it (`nas_lightning.training.module.load_network`); one of an earlier version does not
+            say what it was trained on, its run folder's environment.json does.
+        task: the data that would score it.
+
+    Raises:
+        UserError: in one sentence. Data that is known by its name has one content, and is never refused here.
+    """
+    recorded = identity.get("data") or _data_on_record(checkpoint)
+    before = recorded.get("content_sha256") if isinstance(recorded, Mapping) else None
+    if not isinstance(before, str) or task.identity() is None:
+        return
+    if (now := task.content_sha256()) != before:
+        raise UserError(
+            f"the data of data={task.name} is not what trained the super-net of {checkpoint} (its hash was "
+            f"{before[:12]} and is {now[:12]}): bring the old data back or train anew, or what trained it would "
+            "score it"
+        )
+
+
+def _data_on_record(checkpoint: Path) -> Any:
+    try:
+        recorded = parse_json((checkpoint.resolve().parent.parent / "environment.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return recorded.get("data") if isinstance(recorded, dict) else {}
 
 
 def refuse_other_images(checkpoint: Path, trained: Mapping[str, Any], given: Mapping[str, Any]) -> None:

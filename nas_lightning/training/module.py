@@ -78,6 +78,7 @@ class NetworkModule(pl.LightningModule):
         self._losses: list[Tensor] = []
         self._carried: Tensor | None = None
         """Of a network that carries one: the hidden state where this rank's last chunks ended."""
+        self._data: dict[str, str] | None = None  # what it is trained on, once a checkpoint has asked
         self.terms: list[Callable[[Tensor, Tensor, int], Tensor]] = []
         """More losses of a step, of (images, labels, step), which callbacks add; the same paths on every rank."""
 
@@ -203,10 +204,19 @@ class NetworkModule(pl.LightningModule):
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint[CHECKPOINT_KEY] = {"format": FORMAT, **self.identity, "epoch_losses": self.epoch_losses()}
+        losses = self.epoch_losses()
+        checkpoint[CHECKPOINT_KEY] = {"format": FORMAT, **self.identity, **self._trained_on(), "epoch_losses": losses}
         if self._carried is not None:  # [ranks, layers, B / ranks, n]
             gathered: Any = self.all_gather(self._carried)
             checkpoint[CHECKPOINT_KEY]["hidden_state"] = gathered.reshape(-1, *self._carried.shape).cpu()
+
+    def _trained_on(self) -> dict[str, Any]:
+        """The data's name, and of one's own data the hash of its content, which the name does not say."""
+        data = getattr(self.trainer, "datamodule", None)
+        if self._data is None and isinstance(data, Task):
+            content = (data.identity() or {}).get("content_sha256")
+            self._data = {"dataset": data.name, **({} if content is None else {"content_sha256": content})}
+        return {} if self._data is None else {"data": self._data}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         losses = checkpoint[CHECKPOINT_KEY]["epoch_losses"]

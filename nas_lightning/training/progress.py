@@ -64,7 +64,7 @@ class RunProgress(ProgressBar):
     """One bar over all optimizer steps of the fit, so that the time left is the run's and not the epoch's.
 
     Fires: start and end of fit, after every batch and epoch. On a terminal the bar moves; elsewhere (log files) one
-    line is printed at every tenth of the run.
+    line is printed at every tenth of the run. A run that goes on says from where, bar or none.
     """
 
     def __init__(self) -> None:
@@ -92,6 +92,9 @@ class RunProgress(ProgressBar):
         if self._progress is not None:
             total = int(trainer.num_training_batches) * int(trainer.max_epochs or 0)
             self._task = self._progress.add_task("Training", total=total, completed=trainer.global_step, note="")
+        if trainer.ckpt_path is not None and trainer.is_global_zero:
+            told = f"goes on from epoch {trainer.current_epoch + 1} of {trainer.max_epochs}, step {trainer.global_step}"
+            print(told, file=sys.stderr, flush=True)  # beside a bar, which takes what is printed above itself
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         if self._progress is not None:

@@ -1,0 +1,72 @@
+"""What a run is called: a folder says recipe and changes for people, the hash alone tells runs apart."""
+
+import doctest
+from types import SimpleNamespace
+
+import pytest
+
+from nas_lightning.modes.job import compose
+from nas_lightning.runs import labels
+from nas_lightning.training.progress import RunProgress
+from tests.helpers.commands import composed
+
+
+def folder(tmp_path, *overrides):
+    return compose(composed("recipe=nasbench201_quick", f"runs={tmp_path}", *overrides)).folder
+
+
+def test_examples_in_the_docstrings():
+    assert not doctest.testmod(labels).failed
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ([], "nasbench201_digits_quick_seed0_"),
+        (["ablation=sampling_fairnas"], "nasbench201_digits_quick_sampling-fairnas_seed0_"),
+        (
+            ["heuristics/sampling=fairnas", "heuristics.learning_rate.value=0.5"],
+            "nasbench201_digits_quick_learning_rate-0.5+sampling-fairnas_seed0_",
+        ),
+        (["ablation=sampling_fairnas", "heuristics.learning_rate.value=0.5"], "learning_rate-0.5+sampling-fairnas_"),
+        (["mode=standalone", "architecture=1"], "standalone_nasbench201_digits_quick_seed0_"),
+    ],
+)
+def test_folders_say_what_was_changed(tmp_path, typed, said):
+    assert said in folder(tmp_path, *typed).name
+
+
+def test_what_the_plan_has_anyway_is_no_change(tmp_path):
+    job = compose(composed("recipe=nasbench201_quick", f"runs={tmp_path}"))
+    rate = job.base.protocol.learning_rate
+    assert "learning_rate" not in folder(tmp_path, f"heuristics.learning_rate.value={rate}").name
+
+
+def test_a_run_of_an_earlier_version_keeps_its_folder(tmp_path):
+    new = folder(tmp_path)
+    old = tmp_path / f"nasbench201_digits_seed0_{new.name.rsplit('_', 1)[1]}"
+    old.mkdir()
+    assert folder(tmp_path) == old
+    assert folder(tmp_path, "seed=1") != old
+
+
+def test_names_stay_short_and_plain():
+    many = {f"factor{i}": "a/b c" for i in range(30)}
+    assert len(labels.folder_part(many)) <= labels.LONGEST
+    assert labels.folder_part({"x": "../../y"}) == "x-..-..-y"
+    assert "/" not in labels.file_name("../../y")
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_run_that_goes_on_says_from_which_epoch(capsys, shown):
+    bar = RunProgress()
+    if not shown:
+        bar.disable()
+    trainer = SimpleNamespace(
+        ckpt_path="step-00000120.ckpt", is_global_zero=True, current_epoch=2, max_epochs=12, global_step=120
+    )
+    bar.on_train_start(trainer, None)
+    assert capsys.readouterr().err == "goes on from epoch 3 of 12, step 120\n"
+    trainer.ckpt_path = None
+    bar.on_train_start(trainer, None)
+    assert capsys.readouterr().err == ""
