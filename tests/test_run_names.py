@@ -62,11 +62,10 @@ def test_a_run_that_goes_on_says_from_which_epoch(capsys, shown):
     bar = RunProgress()
     if not shown:
         bar.disable()
-    trainer = SimpleNamespace(
-        ckpt_path="step-00000120.ckpt", is_global_zero=True, current_epoch=2, max_epochs=12, global_step=120
-    )
+    trainer = SimpleNamespace(is_global_zero=True, current_epoch=2, max_epochs=12, global_step=120)
+    bar.goes_on = True
     bar.on_train_start(trainer, None)
     assert capsys.readouterr().err == "goes on from epoch 3 of 12, step 120\n"
-    trainer.ckpt_path = None
+    bar.goes_on = False
     bar.on_train_start(trainer, None)
     assert capsys.readouterr().err == ""

@@ -101,6 +101,7 @@ def fit(job: Job, module: NetworkModule, data: Task, callbacks: list[pl.Callback
             if point is not None and point.name == FINAL:
                 print("its training is complete: what comes after it goes on", file=sys.stderr, flush=True)
         point = connect(trainer, point)
+        progress.goes_on = point is not None
         trainer.fit(module, datamodule=data, ckpt_path=point, weights_only=True)
         if not job.plan.protocol.epochs:  # no epoch has saved its end
             trainer.save_checkpoint(job.folder / FOLDER / FINAL)

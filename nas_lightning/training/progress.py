@@ -74,6 +74,8 @@ class RunProgress(ProgressBar):
         self._task: Any = None
         self._note = ""
         self._printed = -1
+        self.goes_on = False
+        """Whether the training begins at a checkpoint; whoever fits sets it."""
         self.ranked: tuple[int, float] | None = None
         """The last epoch that ranked, counted from 1, and its tau; whoever ranks sets it."""
 
@@ -92,7 +94,7 @@ class RunProgress(ProgressBar):
         if self._progress is not None:
             total = int(trainer.num_training_batches) * int(trainer.max_epochs or 0)
             self._task = self._progress.add_task("Training", total=total, completed=trainer.global_step, note="")
-        if trainer.ckpt_path is not None and trainer.is_global_zero:
+        if self.goes_on and trainer.is_global_zero:
             told = f"goes on from epoch {trainer.current_epoch + 1} of {trainer.max_epochs}, step {trainer.global_step}"
             print(told, file=sys.stderr, flush=True)  # beside a bar, which takes what is printed above itself
 

@@ -56,9 +56,10 @@ def test_a_stopped_rank_is_a_failure_after_a_time_and_one_that_goes_on_is_none(s
 
 
 def test_an_exchange_that_times_out_is_one_sentence():
-    with pytest.raises(RankSilentError, match=r"rank 0 has waited .* the same command goes on") as failure:
-        with ranks_of(TrainerSchema(strategy="ddp", devices="2", accelerator="cpu"), "job"):
-            raise RuntimeError("[gloo/transport/tcp/unbound_buffer.cc:78] Timed out waiting 1800000ms for recv\nmore")
+    run = ranks_of(TrainerSchema(strategy="ddp", devices="2", accelerator="cpu"), "job")
+    said = r"rank 0 has waited .* the same command goes on"
+    with pytest.raises(RankSilentError, match=said) as failure, run:
+        raise RuntimeError("[gloo/transport/tcp/unbound_buffer.cc:78] Timed out waiting 1800000ms for recv\nmore")
     assert "\n" not in str(failure.value)
 
 
