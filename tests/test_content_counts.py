@@ -196,7 +196,8 @@ def test_a_search_guided_by_a_super_net_refuses_changed_images_too(tmp_path, sup
     from hydra import compose as compose_with_hydra
     from hydra import initialize_config_dir
 
-    from nas_lightning.config.schema import register, typed
+    from nas_lightning.config.schema import typed
+    from nas_lightning.config.search_schema import register
     from nas_lightning.modes.search import make_objective, plan_of
     from tests.helpers.commands import CONF
 

@@ -179,7 +179,7 @@ def start(mode):
 
 
 def folder_of(mode, name=None, value=None):
-    """The run folder of the mode's job with one setting changed; a UserError where that is refused."""
+    """The run hash of the mode's job with one setting changed; a UserError where that is refused."""
     cfg: DictConfig = start(mode).copy()
     OmegaConf.set_readonly(cfg, False)
     if name is not None:
@@ -196,7 +196,7 @@ def folder_of(mode, name=None, value=None):
             if found.refusal is not None:
                 raise UserError(found.refusal)
             return found.folder.name
-        return compose_job(cfg).folder.name
+        return compose_job(cfg).hash
     finally:
         HydraConfig.instance().cfg = before
 

@@ -64,7 +64,7 @@ def test_the_four_commands_of_the_how_to_do_what_it_says(images):
     assert "super-net accuracy" in ran(images, *rank, *SMALL, *QUIET)
     assert "2 complete" in ran(images, *ablation, *SMALL, *QUIET)
     assert "Found: |" in ran(images, *search)
-    (ranked,) = (json.loads(p.read_text()) for p in images.glob("runs/nasbench201_folder_seed0_*/result.json"))
+    (ranked,) = (json.loads(p.read_text()) for p in images.glob("runs/nasbench201_folder_*seed0_*/result.json"))
     assert ranked["data"]["classes"] == 2
     assert len(ranked["data"]["content_sha256"]) == 64
     again = ran(images, *rank, *SMALL, *QUIET, f"data.path={images / 'my_images'}")
