@@ -54,15 +54,22 @@ def test_every_checkpoint_is_loaded(file):
 
 @pytest.mark.parametrize("file", RESULTS, ids=lambda file: file.parent.name)
 def test_the_same_command_finds_the_same_folder(file, tmp_path):
-    """What was never hashed by content, or was hashed so already, keeps its name."""
+    """What was never hashed by content, or was hashed so already, keeps its hash, and a folder that is there is found
+    by it, though labels say more today."""
     script, overrides = overrides_of(file.parent, tmp_path)
     kind = json.loads(file.read_text())["kind"]
     if kind == "evaluation":
         trained = OLD / "nasbench201_digits_seed0_78c89297274e"
         overrides.append(f"checkpoint='{trained / 'checkpoints' / 'final.ckpt'}'")
     cfg = composed(script, overrides)
-    folder = describe_search(typed(cfg)) if kind == "search" else compose_job(cfg).folder
-    assert folder.name == file.parent.name
+
+    def folder():
+        return describe_search(typed(cfg)) if kind == "search" else compose_job(cfg.copy()).folder
+
+    before = folder()
+    assert re.split("[_-]", before.name)[-1] == re.split("[_-]", file.parent.name)[-1]
+    (before.parent / file.parent.name).mkdir(parents=True)
+    assert folder() == before.parent / file.parent.name
 
 
 def test_a_complete_run_is_not_repeated(tmp_path):
