@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nas_lightning.nets.transfer import brought
+
 
 @dataclass(frozen=True)
 class ChannelCut:
@@ -40,7 +42,7 @@ class ChannelCut:
         if self.mode in ("fixed", "chunk"):
             return tensor.narrow(dim, self.start, self.width)
         if self.mode == "shuffle":
-            return tensor.index_select(dim, torch.tensor(self.index, device=tensor.device))
+            return tensor.index_select(dim, brought(self.index, torch.int64, tensor.device))
         moved = tensor.movedim(dim, -1)
         pooled = F.adaptive_avg_pool1d(moved.reshape(1, -1, self.full), self.width)
         return pooled.reshape(*moved.shape[:-1], self.width).movedim(-1, dim)
@@ -50,7 +52,7 @@ class ChannelCut:
         if self.mode in ("fixed", "chunk"):
             buffer.narrow(0, self.start, self.width).copy_(values)
         elif self.mode == "shuffle":
-            buffer.index_copy_(0, torch.tensor(self.index, device=buffer.device), values)
+            buffer.index_copy_(0, brought(self.index, torch.int64, buffer.device), values)
         else:
             bins = torch.arange(self.full, device=buffer.device) * self.width // self.full
             buffer.copy_(values[bins])

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from nas_lightning.nets.channels import ChannelCut
+from nas_lightning.nets.transfer import brought
 from nas_lightning.processes.exchange import gathered
 
 EPSILON = 1e-5
@@ -145,7 +146,7 @@ class BatchNorm(nn.Module):
         if len(self.pool) > 1:
             counts, means, variances = zip(*self.pool, strict=True)
             total = sum(counts)
-            shares = torch.tensor([n / total for n in counts], dtype=torch.float64, device=means[0].device)[:, None]
+            shares = brought([n / total for n in counts], torch.float64, means[0].device)[:, None]
             each = torch.stack(means).double()  # [batch, width]
             mean = (shares * each).sum(0)
             variance = (shares * (torch.stack(variances).double() + (each - mean).square())).sum(0)
