@@ -50,7 +50,7 @@ UNSEEN = "all-random1000raw_seed0"
 SCORING = ("evaluation.images=1000", "evaluation.batch_size=250", "evaluation.probe_images=2000",
            "evaluation.score=class_separation")  # fmt: skip
 TOY = ("plan.mapping.channels=4", "plan.mapping.layers=1", "plan.protocol.epochs=1", "plan.protocol.batch_size=32",
-       "evaluation.architectures=random10_seed0", "evaluation.every=null", "evaluation.snapshots=0")  # fmt: skip
+       "evaluation.architectures=random10_seed0", "evaluation.every=0", "evaluation.snapshots=0")  # fmt: skip
 TOY_SCORING = ("evaluation.images=100", "evaluation.batch_size=50", "evaluation.probe_images=100",
                "evaluation.score=class_separation")  # fmt: skip
 QUOTED = ("n", "kendall_tau", "kendall_tau_interval", "kendall_tau_top10pct", "spearman", "final_search_performance",
@@ -206,8 +206,8 @@ def ranked(run: Path) -> dict[str, Any]:
     known = [i for i, accuracy in enumerate(truth) if accuracy is not None and not math.isnan(accuracy)]
     picks = {}
     for name, values in columns.items():
-        usable = [i for i in known if isinstance(values[i], float)]
-        if usable and not name.startswith("standalone_"):
+        usable = [i for i in known if isinstance(values[i], int | float)]
+        if usable and not name.startswith(("standalone_", "optimization_gap")):  # which know the truth
             picks[name] = truth[max(usable, key=lambda i: values[i])]
     quoted = {name: {key: own[key] for key in QUOTED if key in own} for name, own in metrics.items()}
     return {"run": run.name, "metrics": quoted, "top_picks": picks}

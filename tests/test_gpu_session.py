@@ -5,6 +5,7 @@ import sys
 import time
 
 import pytest
+from pyarrow import parquet
 
 from perf import gpu_session
 
@@ -23,14 +24,14 @@ def test_a_session_trains_ranks_and_goes_on_where_it_was(tmp_path, monkeypatch):
 
     def execute(command, log, seconds, environ=None):
         assert 0 < seconds <= 600
-        begun.append(log.stem)
+        begun.append(command)
         train(composed(*command[2:], "trainer.threads=1"), quiet=True)
         return 0
 
     monkeypatch.setattr(gpu_session, "execute", execute)
     tiny = ["--out", str(tmp_path), "--only", "quality", "--device", "cpu", "--tiny", "--seeds", "1", "--minutes", "10"]
     assert gpu_session.main([*tiny, "--arms", "tied stages", "--", "plan.protocol.learning_rate=0.07"]) == 0
-    assert begun == ["tied_stages-seed0", "tied_stages-seed0-unseen"]
+    assert [command[-1].rsplit("/", 1)[1] for command in begun] == ["tied_stages-seed0", "tied_stages-seed0-unseen"]
     first, trained, unseen = lines(tmp_path)
     assert first["environment"]["torch"]
     assert (trained["outcome"], unseen["outcome"]) == ("done", "done")
@@ -38,10 +39,16 @@ def test_a_session_trains_ranks_and_goes_on_where_it_was(tmp_path, monkeypatch):
     assert result["heuristics"]["sharing_curriculum"] == {"extent": "stage", "until": 1.0}
     assert result["plan"]["protocol"]["learning_rate"] == 0.07
     assert trained["metrics"]["class_separation"]["n"] == 10
-    assert 0 < unseen["top_picks"]["params"] <= 1
-    stamp = next(tmp_path.rglob("final.ckpt")).stat().st_mtime_ns
+    table = parquet.read_table(tmp_path / "runs" / "tied_stages-seed0-unseen" / unseen["run"] / "ranking.parquet")
+    rows = table.sort_by("supernet_accuracy").to_pylist()
+    best = [row["standalone_accuracy"] for row in rows if row["supernet_accuracy"] == rows[-1]["supernet_accuracy"]]
+    assert unseen["top_picks"]["supernet_accuracy"] in best
+    assert unseen["top_picks"]["params"] == max(rows, key=lambda row: row["params"])["standalone_accuracy"]
+    assert not {"standalone_accuracy", "optimization_gap"} & set(unseen["top_picks"])
+    again = []
+    monkeypatch.setattr(gpu_session, "execute", lambda command, *_: again.append(command) or 0)
     assert gpu_session.main([*tiny, "--arms", "tied stages", "--", "plan.protocol.learning_rate=0.07"]) == 0
-    assert next(tmp_path.rglob("final.ckpt")).stat().st_mtime_ns == stamp
+    assert again == begun, "the same jobs in the same folders, which train.py does not repeat"
     assert len(lines(tmp_path)) == 6
 
 
