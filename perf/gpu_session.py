@@ -31,7 +31,7 @@ from typing import Any
 
 from pyarrow import parquet
 
-from nas_lightning.processes.signals import handled_by, raise_stopped
+from nas_lightning.processes.signals import Stopped, handled_by, raise_stopped
 from perf.run import environment
 
 ROOT = Path(__file__).parents[1]
@@ -265,6 +265,17 @@ def gpu_name() -> str | None:
     return said.stdout.strip() or None
 
 
+def work(session: Session, card: str | None) -> None:
+    """All parts that were asked for, the first line saying on what."""
+    session.save("session", "begins", gpu=card, environment=environment(), arguments=vars(session.args))
+    for part in session.args.only:
+        session.begin(part)
+        try:
+            PARTS[part](session)
+        except Exception as error:  # the next part may still be measured
+            session.save(part, "ended early", outcome=FAILED, reason=f"{type(error).__name__}: {error}")
+
+
 def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
     args.data = str(Path(args.data).resolve())  # commands start in the repository's root
@@ -273,14 +284,12 @@ def main(arguments: list[str] | None = None) -> int:
         print("no CUDA device is there; --device cpu --tiny checks that everything runs", file=sys.stderr)
         return 2
     session = Session(args)
-    with handled_by(raise_stopped):
-        session.save("session", "begins", gpu=card, environment=environment(), arguments=vars(args))
-        for part in args.only:
-            session.begin(part)
-            try:
-                PARTS[part](session)
-            except Exception as error:  # the next part may still be measured
-                session.save(part, "ended early", outcome=FAILED, reason=f"{type(error).__name__}: {error}")
+    try:
+        with handled_by(raise_stopped):
+            work(session, card)
+    except Stopped as stop:  # the command under way has been told to end, and has
+        print(stop, file=sys.stderr)
+        return stop.exit_code
     return 1 if FAILED in session.outcomes else 75 if TIMED_OUT in session.outcomes else 0
 
 

@@ -1,6 +1,8 @@
 """The unattended session of a GPU, at toy size on the CPU: what it runs, what it saves, what stops it."""
 
 import json
+import os
+import signal
 import sys
 import time
 
@@ -136,6 +138,12 @@ def test_a_command_that_outlasts_its_time_is_told_to_end(tmp_path):
     assert gpu_session.execute([sys.executable, "-c", "import os; print(os.environ['A'])"], log, 60.0, {"A": "b"}) == 0
     assert log.read_text().endswith("saved\nb\n")
     assert gpu_session.outcome(75) == "out of time"
+
+
+def test_a_session_that_is_told_to_end_says_so(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(gpu_session, "execute", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    assert gpu_session.main(["--out", str(tmp_path), "--only", "quality", "--device", "cpu", "--tiny"]) == 75
+    assert capsys.readouterr().err == "terminated: the same command goes on from here\n"
 
 
 def test_what_cannot_be_done_is_refused(tmp_path, capsys):

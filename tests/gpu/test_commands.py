@@ -11,9 +11,9 @@ pytestmark = pytest.mark.gpu
 
 SMALL = (
     "trainer.progress_bar=false", "plan.mapping.channels=4", "plan.mapping.layers=1", "plan.protocol.epochs=1",
-    "plan.protocol.batch_size=32", "plan.protocol.train_portion=0.3", "evaluation.images=100", "trainer.threads=1",
-    "evaluation.architectures=random10_seed0",
+    "plan.protocol.batch_size=32", "plan.protocol.train_portion=0.3",
 )  # fmt: skip
+RANKED = (*SMALL, "evaluation.images=100", "evaluation.architectures=random10_seed0", "trainer.threads=1")
 
 
 def named(device):
@@ -32,7 +32,7 @@ def device_of(run):
 def test_train_py_trains_and_ranks_on_the_device(by_name, device, tmp_path):
     """Named, it is also deterministic: the command itself then sets what cuBLAS reads."""
     typed = (f"trainer.accelerator={named(device)}", "trainer.deterministic=true") if by_name else ()
-    done = command(*SMALL, *typed, f"runs={tmp_path}")
+    done = command(*RANKED, *typed, f"runs={tmp_path}")
     assert done.returncode == 0, done.stderr
     run = only_folder(tmp_path)
     assert json.loads((run / "result.json").read_text())["evaluated"]["n"] == 10
@@ -51,7 +51,7 @@ def test_joblib_jobs_share_one_device(device, tmp_path):
     """Each process sees one GPU, around: with one, two jobs share it at the same time, and none queues or fails."""
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     launcher = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=2")
-    done = command("-m", "seed=0,1", *launcher, *SMALL, f"trainer.accelerator={named(device)}", f"runs={tmp_path}")
+    done = command("-m", "seed=0,1", *launcher, *RANKED, f"trainer.accelerator={named(device)}", f"runs={tmp_path}")
     assert done.returncode == 0, done.stderr
     assert "2 jobs: 2 complete" in done.stdout
     runs = [path.parent for path in tmp_path.rglob("result.json")]
