@@ -17,6 +17,12 @@ OTHER = {
     "protocol.nesterov": True,
     "protocol.distribution": "darts",
     "protocol.selection_portion": 0.5,
+    "mapping.word_dropout": 0.1,
+    "mapping.input_dropout": 0.2,
+    "mapping.cell_dropout": 0.75,
+    "mapping.hidden_dropout": 0.25,
+    "mapping.output_dropout": 0.75,
+    "protocol.slowness": 1e-3,
 }
 NEEDS = {"protocol.selection_portion": {"protocol.distribution": "darts"}}
 

@@ -139,7 +139,7 @@ class Task(pl.LightningDataModule, ABC):
         """Sums over the items of a batch: (quality, −loss), float64 [2]. Nothing in it waits for the device."""
 
     @staticmethod
-    def items(targets: Tensor) -> int:
+    def count_items(targets: Tensor) -> int:
         """How many items a batch of these targets has: over so many `sums` goes."""
         return len(targets)
 

@@ -73,7 +73,7 @@ class SupernetObjective(ScoreObjective):
         size = settings.batch_size
         self.batches = self.data.evaluation_batches(size, settings.images, device)
         low = min(max(1, settings.screening_batches), len(self.batches))
-        self._size = self.data.items(self.batches[0][1])
+        self._size = self.data.count_items(self.batches[0][1])
         self.fidelities = Fidelities(
             self.data.items_name, tuple(self._size * n for n in range(low, len(self.batches) + 1))
         )

@@ -143,20 +143,24 @@ def _conditions(summary: Mapping[str, Any], evaluation: Mapping[str, Any], seeds
 
 
 def words_of(summary: Mapping[str, Any], small: bool = False) -> list[str]:
-    """What the first score's tau means, in sentences: against guessing, the ceiling, and what ranks for free.
+    """What a tau means, in sentences: against guessing, the ceiling, and what ranks for free.
+
+    It is that of the fused score where scores are fused, and of the first one otherwise.
 
     Args:
         summary: of `summarize`.
         small: whether the task is the package's own small one, which explains why size alone ranks well there.
     """
-    name, record = next(iter(summary["metrics"].items()))
+    metrics = summary["metrics"]
+    name = next((n for n in metrics if n.startswith(FUSION)), next(iter(metrics)))
+    record, which = metrics[name], "fused score" if name.startswith(FUSION) else "score"
     tau, low, high = record["kendall_tau"], *(record["kendall_tau_interval"][end] for end in ("low", "high"))
     if tau is None:
         return [f"tau is not defined: {name.replace('_', ' ')} or the stand-alone truth is all alike."]
     ceiling = summary["ceiling"]["noise"].get("tau")
     room = "" if ceiling is None else f", and the table's own noise leaves room for {_right(ceiling)}"
     lines = [
-        f"tau {tau:.2f}: of two architectures, the score puts the better one first in {_right(tau)} of 100 cases; "
+        f"tau {tau:.2f}: of two architectures, the {which} puts the better one first in {_right(tau)} of 100 cases; "
         f"guessing does in 50{room}."
     ]
     if low is not None and low <= 0 <= high:

@@ -216,7 +216,7 @@ def score(
     finally:
         network.train(was_training)
         network.state = state
-    images = sum(task.items(labels) for _, labels in batches)
+    images = sum(task.count_items(labels) for _, labels in batches)
     columns = [predictor.read(meters[predictor.meter], images) for predictor in predictors]
     found = torch.stack(columns, 1).cpu().numpy() if columns else np.empty((len(architectures), 0))
     for same in order:

@@ -102,7 +102,7 @@ class Scorer:
         """
         device, given = module.device, self.conditions
         batches = self.batches(device)
-        self.scored_images = sum(self.data.items(labels) for _, labels in batches)
+        self.scored_images = sum(self.data.count_items(labels) for _, labels in batches)
         calibration = []
         if self.batch_norm == "recalibrate":
             loader = self.data.loader(device)

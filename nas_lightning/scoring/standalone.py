@@ -32,5 +32,5 @@ def standalone_scores(module: NetworkModule, data: Task, split: str, batch_size:
     )
     return {
         **{name: float(values[0]) for name, values in scores.items()},
-        "n_images": sum(data.items(targets) for _, targets in batches),
+        "n_images": sum(data.count_items(targets) for _, targets in batches),
     }

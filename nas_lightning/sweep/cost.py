@@ -10,7 +10,13 @@ from nas_lightning.spaces import get_space
 from nas_lightning.sweep.gpus import visible_gpus
 from nas_lightning.sweep.step_time import CPU_CORE, H100, estimate_seconds
 
-IMAGES = {"digits": (1000, 8), "cifar10": (50_000, 32), "cifar100": (50_000, 32), "imagenet16_120": (151_700, 16)}
+IMAGES = {
+    "digits": (1000, 8),
+    "overlaid_digits": (3900, 8),
+    "cifar10": (50_000, 32),
+    "cifar100": (50_000, 32),
+    "imagenet16_120": (151_700, 16),
+}
 """Official training images, and their side in pixels."""
 LISTED = 20_000
 """Encodings of the largest space whose evaluation.architectures=all is estimated by all of them; beyond, the table

@@ -212,7 +212,7 @@ class NetworkModule(pl.LightningModule):
 
     def _trained_on(self) -> dict[str, Any]:
         """The data's name, and of one's own data the hash of its content, which the name does not say."""
-        data = getattr(self.trainer, "datamodule", None)
+        data = getattr(self._trainer, "datamodule", None)  # no trainer where one saves by hand
         if self._data is None and isinstance(data, Task):
             content = (data.identity() or {}).get("content_sha256")
             self._data = {"dataset": data.name, **({} if content is None else {"content_sha256": content})}

@@ -158,7 +158,7 @@ class TextTask(Task):
         return torch.stack([total, total])
 
     @staticmethod
-    def items(targets: Tensor) -> int:
+    def count_items(targets: Tensor) -> int:
         return targets.numel()
 
     @staticmethod

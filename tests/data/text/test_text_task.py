@@ -26,7 +26,7 @@ def test_a_uniform_predictors_perplexity_is_the_size_of_the_vocabulary():
     words = 37
     targets = torch.randint(0, words, (4, 9))
     sums = TextTask.sums(torch.full((4, words, 9), 2.5), targets)
-    assert PERPLEXITY.show(float(sums[0]) / TextTask.items(targets)) == pytest.approx(words)
+    assert PERPLEXITY.show(float(sums[0]) / TextTask.count_items(targets)) == pytest.approx(words)
     assert PERPLEXITY.label == "perplexity"
     assert not PERPLEXITY.shown_higher_is_better
     assert math.exp(TextTask.guess_loss(words)) == pytest.approx(words)
