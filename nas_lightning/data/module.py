@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from nas_lightning.data.images import Augment, DataError, ImageSet, Normalize, Policy, settled_augment
+from nas_lightning.data.loader import StepLoader
 from nas_lightning.data.source import Source, checked, facts
 from nas_lightning.data.task import Task
 from nas_lightning.runs.quality import ACCURACY
@@ -24,7 +25,7 @@ SELECTION_STREAMS = (3, 4)
 """The same two of the images that train a learned distribution."""
 
 
-class KeyedLoader:
+class KeyedLoader(StepLoader):
     """Training batches as a function of the global step alone, so that a resumed run sees the same ones.
 
     Batch s holds the images at position s mod steps of epoch ⌊s / steps⌋'s permutation, augmented by draws keyed by
@@ -52,14 +53,10 @@ class KeyedLoader:
                 f"the {part} part has {len(data)} images, fewer than one batch of {batch_size}; lower "
                 f"protocol.batch_size or {instead}"
             )
-        if batch_size % world_size:
-            raise DataError(
-                f"protocol.batch_size={batch_size} is global and does not divide by {world_size} ranks; choose "
-                "a multiple"
-            )
-        self.data, self.batch_size, self.seed = data, batch_size, seed
+        super().__init__(batch_size, start, world_size)
+        self.data, self.seed = data, seed
         self.augment, self.normalize = augment, normalize
-        self.start, self.rank, self.world_size, self.streams = start, rank, world_size, streams
+        self.rank, self.streams = rank, streams
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
 
     def __len__(self) -> int:
@@ -81,18 +78,6 @@ class KeyedLoader:
         images = self.augment(self.data.images[index], generator)
         shard = slice(self.rank, None, self.world_size)
         return self.normalize(images[shard]), self.data.labels[index][shard]
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        first = self.start()
-        for step in range(first, (first // len(self) + 1) * len(self)):
-            yield self.batch(step)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing: the position is the trainer's global step. Tells Lightning that a mid-epoch resume is sound."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """See `state_dict`."""
 
 
 def full_batches(items: int, batch_size: int, n: int | None = None, skip: int = 0) -> list[slice]:

@@ -167,9 +167,12 @@ def test_scores_of_many_cells_are_those_of_each_alone(path):
 
 
 def test_a_standalone_network_learns_what_can_be_learned(path):
-    """The text has period five, so that the next letter is certain: perplexity falls from three towards one."""
+    """The text has period five, so that the next letter is certain: perplexity falls from three towards one.
+
+    At a rate of 10 the rounding decides (1.1 with one thread, 4.2 with two); at 3 both end at 1.20.
+    """
     plan = PLAN.edited(
-        {"protocol.epochs": 15, "protocol.learning_rate": 10.0, "protocol.gradient_clip": 1.0, "protocol.slowness": 0.0}
+        {"protocol.epochs": 15, "protocol.learning_rate": 3.0, "protocol.gradient_clip": 1.0, "protocol.slowness": 0.0}
     )
     module = StandaloneModule("rnn_ptb", plan, 3, 1, 0, arch=some_cells(1)[0], task=TextFiles)
     data = data_at(path)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 from torch import Tensor
 
 from nas_lightning.data.images import DataError
+from nas_lightning.data.loader import StepLoader
 
 LENGTH_STREAM = 5
 """Of the draw of an epoch's short chunks; see `nas_lightning.data.module` for the others."""
@@ -50,7 +50,7 @@ def chunk_lengths(tokens: int, length: int, short_share: float, key: tuple[int, 
     return found
 
 
-class ChunkLoader:
+class ChunkLoader(StepLoader):
     """Training chunks as a function of the global step alone, so that a resumed run reads the same ones.
 
     The text is one epoch: `batch_size` streams from its start to its end, of W ranks rank r reads streams r, r + W, ….
@@ -68,13 +68,9 @@ class ChunkLoader:
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        if batch_size % world_size:
-            raise DataError(
-                f"protocol.batch_size={batch_size} is global and does not divide by {world_size} ranks; choose "
-                "a multiple"
-            )
+        super().__init__(batch_size, start, world_size)
         self.text = streams(tokens, batch_size)[rank::world_size]
-        self.length, self.short_share, self.seed, self.start = length, short_share, seed, start
+        self.length, self.short_share, self.seed = length, short_share, seed
         self.steps = len(self._lengths(0))
         self._ends: tuple[int, np.ndarray] = (-1, np.empty(0, np.int64))
 
@@ -93,18 +89,6 @@ class ChunkLoader:
             self._ends = epoch, np.concatenate([[0], self._lengths(epoch).cumsum()])
         first, end = self._ends[1][position : position + 2].tolist()
         return self.text[:, first:end], self.text[:, first + 1 : end + 1]
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        first = self.start()
-        for step in range(first, (first // len(self) + 1) * len(self)):
-            yield self.batch(step)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Nothing: the position is the trainer's global step. Tells Lightning that a mid-epoch resume is sound."""
-        return {}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """See `state_dict`."""
 
 
 def in_order(tokens: Tensor, count: int, length: int) -> list[tuple[Tensor, Tensor]]:
