@@ -4,15 +4,18 @@ import io
 import shlex
 
 import pytest
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
 from rich.console import Console
 
 from nas_lightning.config.search_schema import as_dict
 from nas_lightning.modes import main
-from nas_lightning.modes.ending import command
+from nas_lightning.modes.ending import SAME_TRAINING, _where, command
+from nas_lightning.modes.job import compose as compose_job
 from nas_lightning.modes.main import train
 from nas_lightning.modes.search import search
 from nas_lightning.ranking.terminal import words_of
-from tests.helpers.commands import CONF, job, only_folder
+from tests.helpers.commands import CONF, composed, job, only_folder
 
 ARCH = "|nor_conv_3x3~0|+|skip_connect~0|nor_conv_3x3~1|+|none~0|none~1|nor_conv_1x1~2|"
 
@@ -45,6 +48,36 @@ def test_the_words_follow_the_numbers():
     assert "a task this small" in behind[3]
     assert len(words_of(summary(0.1, -0.1, 0.3, parameters=0.4))) == 3  # a large task is not called small
     assert "not defined" in words_of(summary(None, None, None, parameters=0.4))[0]
+
+
+def test_the_words_are_of_the_fused_score_where_there_is_one():
+    found = summary(0.1, -0.1, 0.3, parameters=0.4)
+    fused = {"kendall_tau": 0.6, "kendall_tau_interval": {"low": 0.5, "high": 0.7}}
+    found["metrics"]["fusion(accuracy + negative_cross_entropy)"] = fused
+    first, second = words_of(found)
+    assert "the fused score puts the better one first in 80 of 100" in first
+    assert "ahead" in second
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept", "expected"),
+    [
+        (["recipe=nasbench201_first"], (*SAME_TRAINING, "benchmark"), ["recipe=nasbench201_first"]),
+        (["recipe=nasbench201_first"], ("data",), ["data=overlaid_digits"]),
+        (
+            ["data=overlaid_digits", "data.augment=none", "benchmark=none", "seed=3"],
+            (*SAME_TRAINING, "benchmark"),
+            ["data=overlaid_digits", "data.augment=none", "benchmark=none"],
+        ),
+        (["data=overlaid_digits", "benchmark=none"], SAME_TRAINING, ["data=overlaid_digits"]),
+    ],
+)
+def test_a_further_command_stays_on_recipe_data_and_table(typed, kept, expected, monkeypatch, tmp_path):
+    one = compose_job(composed(*typed, f"runs={tmp_path}"))
+    hydra = OmegaConf.create({"overrides": {"task": typed}})
+    monkeypatch.setattr(HydraConfig, "initialized", staticmethod(lambda: True))
+    monkeypatch.setattr(HydraConfig, "get", staticmethod(lambda: hydra))
+    assert _where(one, kept) == expected
 
 
 def test_a_printed_command_is_typed_as_it_is():

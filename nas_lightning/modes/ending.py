@@ -59,14 +59,25 @@ def render(job: Job, result: dict[str, Any], console: Console) -> None:
         console.print(step, highlight=False, soft_wrap=True, markup=False)
 
 
-def _where(job: Job) -> list[str]:
-    """What a further command has to say to stay on this space and these images."""
+SAME_TRAINING = ("data", "recipe", "starting_point")
+"""Groups that a further command repeats to train on the same images from the same plan."""
+
+
+def _where(job: Job, kept: tuple[str, ...] = SAME_TRAINING) -> list[str]:
+    """What a further command has to say to stay on this space, and of what was typed the groups `kept`.
+
+    A recipe that is left out may have chosen the data: then they are named.
+    """
     config = job.config
     said = [] if config.space.name == "nasbench201" else [f"space={config.space.name}"]
-    if HydraConfig.initialized():  # data=folder data.path=…, with everything else of that section
-        overrides = HydraConfig.get().overrides.task
-        return said + [o for o in overrides if re.split("[=.]", o.lstrip("+"))[0] == "data"]
-    return said + ([] if config.data.name == "digits" else [f"data={config.data.name}"])
+    data = [] if config.data.name == "digits" else [f"data={config.data.name}"]
+    if not HydraConfig.initialized():
+        return said + data
+    typed: dict[str, list[str]] = {}  # data=folder data.path=…, with everything else of that section
+    for override in HydraConfig.get().overrides.task:
+        typed.setdefault(re.split("[=.]", override.lstrip("+"))[0], []).append(override)
+    unsaid = "recipe" in typed and "recipe" not in kept and "data" not in typed
+    return said + (data if unsaid else []) + [o for group in kept for o in typed.get(group, [])]
 
 
 def _ranked(job: Job, result: dict[str, Any], console: Console) -> list[str]:
@@ -83,14 +94,15 @@ def _ranked(job: Job, result: dict[str, Any], console: Console) -> list[str]:
         console.print(line, highlight=False, soft_wrap=True)
     if result["kind"] == "evaluation":
         return [f"Next: uv run python -m nas_lightning.report {job.config.runs} --out report"]
+    where = _where(job, (*SAME_TRAINING, "benchmark"))
     if any(h.active for h in job.heuristics):
         return [
-            f"Next, against the unchanged plan: {command(*_where(job))}; then uv run python -m nas_lightning.report "
+            f"Next, against the unchanged plan: {command(*where)}; then uv run python -m nas_lightning.report "
             f"{job.config.runs} --out report"
         ]
     normalises = "batch_norm" not in get_space(result["space"]).lacks
     toggle = "heuristics/batch_norm=untracked,tracked" if normalises else "heuristics/sampling=random_a,fairnas"
-    another = command("-m", *_where(job), toggle)
+    another = command("-m", *where, toggle)
     return [
         f"Next, the effect of one heuristic: {another}",
         f"      tables and figures of all runs: uv run python -m nas_lightning.report {job.config.runs} --out report",
@@ -204,4 +216,7 @@ def _table(job: Job, result: dict[str, Any], console: Console) -> list[str]:
             style="dim",
         )
     out = Path(wanted.out or job.folder / found["table"])
-    return [f"Table: {out}", f"Next, rank a super-net against it: {command(*_where(job), f'benchmark.name={out}')}"]
+    return [
+        f"Table: {out}",
+        f"Next, rank a super-net against it: {command(*_where(job, ('data',)), f'benchmark.name={out}')}",
+    ]
