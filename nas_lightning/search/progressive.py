@@ -44,9 +44,9 @@ class ProgressiveSearch(Algorithm):
         rng: np.random.Generator,
         fidelities: Fidelities,
         *,
-        ranker: str,
-        encoding: Sequence[str],
-        beam: int | None,
+        ranker: str = "gaussian_process",
+        encoding: Sequence[str] = (),
+        beam: int | None = None,
     ):
         super().__init__(space, rng, fidelities)
         if beam is not None and beam < 1:

@@ -7,14 +7,8 @@ what is kept, and the space says what a step is.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
-
 from nas_lightning.search.predictor_search import best_first
 from nas_lightning.search.progressive import ProgressiveSearch
-from nas_lightning.search.trial import Fidelities
-from nas_lightning.spaces.base import Space
 
 
 class PNAS(ProgressiveSearch):
@@ -26,18 +20,6 @@ class PNAS(ProgressiveSearch):
     beam: classes measured and grown a level; null shares a budget of evaluations evenly over the levels, and takes 16
     under budgets of other units.
     """
-
-    def __init__(
-        self,
-        space: Space,
-        rng: np.random.Generator,
-        fidelities: Fidelities,
-        *,
-        ranker: str = "gaussian_process",
-        encoding: Sequence[str] = (),
-        beam: int | None = None,
-    ):
-        super().__init__(space, rng, fidelities, ranker=ranker, encoding=encoding, beam=beam)
 
     def keep(self, classes: list[str], n: int, is_last: bool) -> list[str]:
         scores = self.predicted(classes, self.values()) if len(classes) > n else None  # all are kept
