@@ -5,6 +5,7 @@ from typing import Any
 import hydra
 from omegaconf import DictConfig
 
+from nas_lightning.config.first_run import with_first_recipe
 from nas_lightning.config.messages import run_main
 from nas_lightning.config.schema import register
 from nas_lightning.processes.launch import silence_other_ranks
@@ -21,4 +22,4 @@ def main(cfg: DictConfig) -> Any:
 
 if __name__ == "__main__":
     silence_other_ranks()
-    run_main(main)
+    run_main(main, with_first_recipe)

@@ -1,4 +1,4 @@
-"""How `uv run train.py` ranks, on the half of its table that choices looked at and on the other half.
+"""How the first run (`uv run train.py`) ranks, on the half of its table that choices looked at and on the other half.
 
     uv run train.py -m 'seed=range(5)' study=first        # and whatever else is compared
     uv run python -m perf.first_run 'runs/first/*'        # tau of every column of ranking.parquet

@@ -14,6 +14,7 @@ import nas_lightning as nas
 
 NAMES = [name for name in nas.__all__ if name != "__version__"]
 WITH_EXAMPLES = (
+    "config.first_run",
     "modes.configure",
     "modes.ending",
     "ranking.terminal",

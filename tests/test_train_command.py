@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from nas_lightning.config.first_run import with_first_recipe
 from nas_lightning.modes.main import train
 from tests.helpers.commands import ROOT, TINY, command, job, only_folder
 
@@ -176,6 +177,19 @@ def test_help_answers_without_torch():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=ROOT, timeout=120)
     assert done.stderr == "clean"
     assert "heuristics/sampling" in done.stdout
+
+
+def test_the_bare_command_runs_the_first_recipe_and_a_choice_replaces_it():
+    said = command("--cfg", "job", "seed=1")
+    assert "\nrecipe: nasbench201_first\n" in f"\n{said.stdout}"
+    assert "overlaid_digits" in said.stdout
+    chosen = command("--cfg", "job", "space=nasbench101")
+    assert "\nrecipe: null\n" in f"\n{chosen.stdout}"
+
+
+@pytest.mark.parametrize("typed", ["space.name=mine", "+data=folder", "benchmark=none", "-cn=mine", "mode=table"])
+def test_whoever_says_what_to_run_gets_no_recipe(typed):
+    assert with_first_recipe(["seed=1", typed]) == ["seed=1", typed]
 
 
 def test_a_multirun_ranks_every_space(tmp_path):

@@ -8,12 +8,14 @@ from collections.abc import Iterator, Mapping
 from omegaconf import OmegaConf
 
 from nas_lightning.config.fields import documented, heuristics
+from nas_lightning.config.first_run import CHOOSES, RECIPE
 from nas_lightning.runs.packaged import conf_folder
 
 WIDTH = 110
 TITLES = {
     "train": "Train one super-net and rank it (mode=supernet), train one network (mode=standalone), build a table of\n"
-    "stand-alone accuracies (mode=table), or score with trained super-nets (mode=evaluate).",
+    "stand-alone accuracies (mode=table), or score with trained super-nets (mode=evaluate). Where nothing says what\n"
+    f"to run ({', '.join(sorted(CHOOSES))}), {RECIPE} does.",
     "search": "Search an architecture on a table, on a trained super-net, or by real training.",
 }
 

@@ -75,15 +75,19 @@ def describe(error: BaseException) -> str:
     return "\n".join(dict.fromkeys([*parts, *([names] if names else [])]))
 
 
-def run_main(main: Callable[[], Any]) -> None:
+def run_main(main: Callable[[], Any], complete: Callable[[list[str]], list[str]] = list) -> None:
     """Call a Hydra main; turn wrong input (`UserError`) into one sentence on stderr and exit code 2.
 
     Everything else keeps its traceback. Must be called before Hydra handles errors by itself, which is why it asks for
     full errors.
+
+    Args:
+        main: The function that `hydra.main` decorates.
+        complete: What makes of the arguments that were typed those that Hydra reads.
     """
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     forgiving_output()
-    sys.argv[1:] = written_out(sys.argv[1:])
+    sys.argv[1:] = complete(written_out(sys.argv[1:]))
     if os.getcwd() not in sys.path:  # classes of the user's own folder, behind everything that is installed
         sys.path.append(os.getcwd())
     try:

@@ -49,13 +49,14 @@ def _search(cfg: DictConfig) -> Any:
 
 def train() -> None:
     """nas-train."""
+    from nas_lightning.config.first_run import with_first_recipe
     from nas_lightning.config.messages import run_main
     from nas_lightning.config.schema import register
     from nas_lightning.processes.launch import silence_other_ranks
 
     register()
     silence_other_ranks()
-    run_main(_train)
+    run_main(_train, with_first_recipe)
 
 
 def search() -> None:
