@@ -1,8 +1,6 @@
 """What composition lets through and nothing reads, does not exist or is out of range is refused in one sentence."""
 
 import copy
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,6 +11,7 @@ from nas_lightning.config.check import LARGEST_SEED, RANGES, check_configuration
 from nas_lightning.config.schema import register
 from nas_lightning.config.search_schema import register as register_search
 from nas_lightning.errors import UserError
+from tests.helpers.commands import command
 
 ROOT = Path(__file__).parents[1]
 
@@ -69,25 +68,23 @@ def test_seeds_that_pytorch_cannot_hold_are_refused(seed):
 
 
 def test_no_advice_that_does_not_work(tmp_path):
-    command = [sys.executable, "train.py", "trainer.max_epochs=3", f"runs={tmp_path}"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = command("trainer.max_epochs=3", f"runs={tmp_path}")
     assert done.returncode == 2
     assert "plan.protocol.epochs" in done.stderr
     assert "+trainer" not in done.stderr
 
 
 def test_a_dry_run_of_a_sweep_with_a_job_that_would_fail_says_so_by_its_exit_code(tmp_path):
-    command = [sys.executable, "train.py", "-m", "recipe=nasbench201_quick", "dry_run=true"]
+    sweep = ("-m", "recipe=nasbench201_quick", "dry_run=true")
     for last, expected in (("ablation=baseline,sampling_fairnass", 2), ("ablation=baseline,sampling_fairnas", 0)):
-        done = subprocess.run([*command, last, f"runs={tmp_path}"], cwd=ROOT, capture_output=True, text=True)
+        done = command(*sweep, last, f"runs={tmp_path}")
         assert done.returncode == expected, done.stderr
 
 
 @pytest.mark.parametrize("typed", ["ablation=sampling_fairnass", "starting_point=nasbench201_digit"])
 @pytest.mark.parametrize("dry", [True, False])
 def test_a_misspelt_choice_is_refused_with_the_nearest(typed, dry, tmp_path):
-    command = [sys.executable, "train.py", typed, f"runs={tmp_path}", *(["dry_run=true"] if dry else [])]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    done = command(typed, f"runs={tmp_path}", *(["dry_run=true"] if dry else []))
     assert done.returncode == 2
     said = done.stdout + done.stderr
     assert "does not exist" in said

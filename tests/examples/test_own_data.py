@@ -2,13 +2,13 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests.helpers import process
 
 ROOT = Path(__file__).parents[2]
 HOWTO = (ROOT / "docs" / "howto" / "own_data.md").read_text(encoding="utf-8")
@@ -43,15 +43,8 @@ def commands():
 
 
 def ran(images, script, *arguments):
-    done = subprocess.run(
-        [sys.executable, str(ROOT / script), *arguments],
-        cwd=images,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-        env={"PATH": "/usr/bin:/bin", "NAS_LIGHTNING_CACHE": str(images / "cache"), "HOME": str(images)},
-    )
+    alone = {"PATH": "/usr/bin:/bin", "NAS_LIGHTNING_CACHE": str(images / "cache"), "HOME": str(images)}
+    done = process.run([ROOT / script, *arguments], cwd=images, env=alone, timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -1,8 +1,6 @@
 """A space of one's own, outside the package: a table is built, a super-net ranked against it, searched, reported."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +10,7 @@ import torch
 from nas_lightning.nets.build import build_network
 from nas_lightning.plan import Plan
 from nas_lightning.spaces import get_space
+from tests.helpers import process
 
 ROOT = Path(__file__).parents[2]
 TARGET = "examples.own_space.space.ToySpace"
@@ -19,9 +18,7 @@ OWN = ("--config-dir", "examples/own_space/conf", "space=toy", "trainer=cpu", "t
 
 
 def ran(script, *arguments):
-    done = subprocess.run(
-        [sys.executable, *script, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
-    )
+    done = process.run([*script, *arguments], timeout=600)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

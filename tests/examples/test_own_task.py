@@ -1,8 +1,6 @@
 """A task of one's own, outside the package: regression, trained, ranked against a table of its own, searched."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,6 +9,7 @@ import pytest
 from nas_lightning.benchmarks import Benchmark
 from nas_lightning.data.find import make_task
 from nas_lightning.data.images import DataError
+from tests.helpers import process
 
 ROOT = Path(__file__).parents[2]
 TARGET = "examples.own_task.task.Spots"
@@ -19,9 +18,7 @@ SMALL = ("plan.mapping.channels=2", "plan.mapping.layers=1", "plan.protocol.epoc
 
 
 def ran(script, *arguments, code=0):
-    done = subprocess.run(
-        [sys.executable, *script, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=600, check=False
-    )
+    done = process.run([*script, *arguments], timeout=600)
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout + done.stderr
 

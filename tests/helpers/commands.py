@@ -1,13 +1,13 @@
 """The configuration of a job as the command line composes it, and train.py in a process of its own."""
 
 import subprocess
-import sys
 from pathlib import Path
 
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
 from nas_lightning.config.schema import register
+from tests.helpers import process
 
 ROOT = Path(__file__).parents[2]
 CONF = ROOT / "conf"
@@ -34,9 +34,7 @@ def job(folder: Path, *overrides: str) -> DictConfig:
 
 def command(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """train.py as a user starts it."""
-    return subprocess.run(
-        [sys.executable, str(ROOT / "train.py"), *arguments], capture_output=True, text=True, cwd=cwd, timeout=280
-    )
+    return process.run([ROOT / "train.py", *arguments], cwd=cwd)
 
 
 def only_folder(folder: Path) -> Path:

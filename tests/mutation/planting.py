@@ -20,13 +20,13 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from tests.mutation.mutants import Mutant, source_with
-from tests.mutation.suites import suite_of
+from tests.mutation.suites import options_of, suite_of
 
 ROOT = Path(__file__).parents[2]
 CPU_LIMIT = 10
 """A fault may take so many times the processor time of the tests without one, and 20 s: it hangs otherwise."""
-OPTIONS = ("-o", "addopts=", "--import-mode=importlib", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:timeout",
-           "-m", "not command and not slow")  # fmt: skip
+OPTIONS = ("-o", "addopts=", "--import-mode=importlib", "-q", "-x", "-p", "no:cacheprovider",
+           "-p", "no:timeout", "-p", "no:xdist")  # fmt: skip
 
 
 def source_of(module: str) -> Path:
@@ -163,11 +163,11 @@ def anew(mutant: Mutant) -> int:
     for name in [n for n in sys.modules if n.split(".")[0] in ("nas_lightning", "callbacks", "tests")]:
         del sys.modules[name]
     sys.meta_path.insert(0, Planted(mutant, str(source_of(mutant.module))))
-    return int(pytest.main([*OPTIONS, *suite_of(mutant.module)]))
+    return int(pytest.main([*OPTIONS, *options_of(mutant.module), *suite_of(mutant.module)]))
 
 
 def run(module: str, faults: list[Mutant], out: Path) -> int:
     """The faults of one module; 0 where its tests pass without one. The outcomes are appended to `out`."""
     loop = Pass(module, faults, out)
-    pytest.main([*OPTIONS, *suite_of(module)], plugins=[loop])
+    pytest.main([*OPTIONS, *options_of(module), *suite_of(module)], plugins=[loop])
     return 0 if loop.is_sound else 1

@@ -59,6 +59,16 @@ def test_the_map_names_modules_and_tests_that_exist(module):
     assert all((ROOT / path).exists() for path in suite_of(module))
 
 
+def test_the_map_holds_every_module_of_the_rooms_that_computes():
+    rooms = (
+        "callbacks",
+        *(f"nas_lightning/{room}" for room in ("training", "scoring", "ranking", "search/algorithms")),
+    )
+    for file in (file for room in rooms for file in (ROOT / room).rglob("*.py")):
+        name = ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+        assert name in MODULES or not mutants(name, file.read_text()), f"{name} is not in suites.py"
+
+
 @pytest.mark.slow
 def test_an_equivalent_fault_is_named_with_its_reason_and_still_exists():
     keys = {m.key for module in MODULES for m in mutants(module, source_of(module).read_text())}

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 from nas_lightning.config.search_schema import typed_algorithm
 from nas_lightning.search import algorithm as registry
 from nas_lightning.search.trial import SearchError
+from tests.helpers import process
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "own_algorithm.py"
@@ -22,14 +21,8 @@ EXAMPLE = ROOT / "examples" / "own_algorithm.py"
 def command(folder, *arguments):
     path = f"{ROOT / 'examples'}{os.pathsep}{ROOT}"
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(
-        [sys.executable, str(ROOT / "search.py"), "--config-dir", "own", "budget.amount=30", *arguments],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    typed = [ROOT / "search.py", "--config-dir", "own", "budget.amount=30", *arguments]
+    return process.run(typed, cwd=folder, env=environment)
 
 
 @pytest.fixture

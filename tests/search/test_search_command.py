@@ -15,16 +15,15 @@ from nas_lightning.benchmarks import write_table
 from nas_lightning.config.messages import run_main
 from nas_lightning.search.algorithm import packaged_algorithms
 from nas_lightning.spaces import get_space
+from tests.helpers import process
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def command(folder, *arguments, script="search.py"):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    target = [str(ROOT / script)] if script.endswith(".py") else ["-m", script]
-    return subprocess.run(
-        [sys.executable, *target, *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=280
-    )
+    target = [ROOT / script] if script.endswith(".py") else ["-m", script]
+    return process.run([*target, *arguments], cwd=folder, env=environment)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ import pytest
 
 from nas_lightning.benchmarks import write_table
 from nas_lightning.spaces import get_space
+from tests.helpers import process
 
 ROOT = Path(__file__).resolve().parents[2]
 SMALL = ("benchmark.name=./small.arrow", "budget.amount=12", "baseline_seeds=0", "algorithm=random_search")
@@ -49,17 +50,17 @@ def environment():
     return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
-def command(folder, *arguments, script="accidents.py", **more):
-    target = ["-m", script] if "nas_lightning" in script else [str(folder / script)]
+def command(folder, *arguments, script="accidents.py"):
+    target = ["-m", script] if "nas_lightning" in script else [folder / script]
+    return process.run([*target, *arguments], cwd=folder, env=environment())
+
+
+def launched(folder, *arguments):
+    """The sweep in a Python of its own: the processes of its launcher are started from that."""
     return subprocess.run(
-        [sys.executable, *target, *arguments],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        timeout=280,
-        **more,
-    )
+        [sys.executable, "accidents.py", *arguments],
+        cwd=folder, env=environment(), capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_a_failed_job_stops_nothing_and_a_second_call_runs_only_what_is_left(fol
 
 
 def test_joblib_loses_only_the_job_whose_process_dies(folder):
-    done = command(folder, "-m", "seed=13,14,1,2,3,4", *joblib(), *SMALL)
+    done = launched(folder, "-m", "seed=13,14,1,2,3,4", *joblib(), *SMALL)
     assert done.returncode == 1, done.stderr
     assert results(folder) == {1, 2, 3, 4}
     assert "6 jobs: 4 complete, 2 failed." in done.stdout
@@ -141,7 +142,7 @@ def test_submitit_runs_jobs_in_processes_of_their_own(folder):
     if importlib.util.find_spec("hydra_plugins.hydra_submitit_launcher") is None:
         pytest.skip("needs the extra sweeps")
     launcher = ("hydra/launcher=submitit_local", "hydra.launcher.timeout_min=3")
-    done = command(folder, "-m", "seed=13,1,14", *launcher, *SMALL)
+    done = launched(folder, "-m", "seed=13,1,14", *launcher, *SMALL)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert results(folder) == {1}

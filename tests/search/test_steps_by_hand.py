@@ -1,0 +1,215 @@
+"""Single steps of search algorithms, worked out beside them."""
+
+import math
+
+import numpy as np
+import pytest
+
+from nas_lightning.search.algorithm import make_algorithm
+from nas_lightning.search.algorithms.dehb import _Population
+from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
+from tests.helpers.toy_space import GENES, ToySpace, make_objective, toy_value
+
+FULL = Fidelities("epochs", (9,))
+
+
+def made(name, fidelities=FULL, seed=0, **settings):
+    return make_algorithm(name, ToySpace(), fidelities, seed, settings)
+
+
+def tell(algorithm, genome, value):
+    algorithm.tell(Trial(tuple(genome), 9, 0, tuple(genome)), Measurement(value, 1.0))
+
+
+def test_asng_takes_its_first_step_by_hand():
+    """θ = 1/3 everywhere; the better genome is 0000, the worse 1111: the gradient is +1 at choice 0, −1 at choice 1."""
+    algorithm = made("asng", initial_step=0.3)
+    np.testing.assert_allclose(algorithm.theta, 1 / 3)
+    tell(algorithm, (0,) * 4, 0.9)
+    np.testing.assert_allclose(algorithm.theta, 1 / 3)  # one sample of two is no step
+    tell(algorithm, (1,) * 4, 0.1)
+    norm = math.sqrt(GENES * (1 + 1) * 3)  # sum of d² / θ
+    moved = 0.3 / norm
+    np.testing.assert_allclose(algorithm.theta, np.tile([1 / 3 + moved, 1 / 3 - moved, 1 / 3], (GENES, 1)))
+    beta = 0.3 / math.sqrt(GENES * 2)
+    direction = math.sqrt(beta * (2 - beta)) * np.tile([1, -1, 0], (GENES, 1)) * math.sqrt(3) / norm
+    np.testing.assert_allclose(algorithm._direction, direction)
+    gamma = beta * (2 - beta)
+    assert algorithm._gamma == pytest.approx(gamma)
+    growth = beta * (gamma - float((direction**2).sum()) / 1.5)
+    assert algorithm._delta == pytest.approx(0.3 * math.exp(-growth))
+    before, delta = algorithm.theta.copy(), algorithm._delta
+    tell(algorithm, (1,) * 4, 0.9)  # the opposite direction: the step shrinks
+    tell(algorithm, (0,) * 4, 0.1)
+    assert (algorithm.theta[:, 0] < before[:, 0]).all()
+    beta2 = delta / math.sqrt(GENES * 2)
+    assert algorithm._gamma == pytest.approx((1 - beta2) ** 2 * gamma + beta2 * (2 - beta2))
+    assert algorithm._delta < delta
+
+
+def test_asng_ranks_the_quarters_and_stands_still_where_all_are_equal():
+    algorithm = made("asng", samples=8)
+    genomes = [(i % 3, (i + 1) % 3, i // 3, 0) for i in range(8)]
+    for genome in genomes:
+        tell(algorithm, genome, 0.5)
+    np.testing.assert_allclose(algorithm.theta, 1 / 3)
+    values = [0.8, 0.7, 0.5, 0.5, 0.5, 0.5, 0.2, 0.1]
+    for genome, value in zip(genomes, values, strict=True):
+        tell(algorithm, genome, value)
+    gradient = np.zeros((GENES, 3))
+    for sign, two in ((1, genomes[:2]), (-1, genomes[6:])):
+        for genome in two:
+            gradient[np.arange(GENES), genome] += sign / 2
+    norm = math.sqrt(float((gradient**2 * 3).sum()))
+    expected = 1 / 3 + gradient / norm
+    np.testing.assert_allclose(algorithm.theta, algorithm._bounded(expected))
+    assert (algorithm.theta[gradient > 0] > 1 / 3).all()
+    tell(algorithm, genomes[0], 0.8)
+    assert algorithm._asked == 0
+    assert len(algorithm._told) == 1
+
+
+def test_asng_keeps_every_probability_above_its_floor():
+    algorithm = made("asng")
+    floor = 1 / (GENES * 2)
+    bounded = algorithm._bounded(np.tile([1.2, -0.1, -0.1], (GENES, 1)))
+    np.testing.assert_allclose(bounded, np.tile([1 - 2 * floor, floor, floor], (GENES, 1)))
+    np.testing.assert_allclose(algorithm._bounded(np.full((GENES, 3), 1 / 3)), 1 / 3)
+    for _ in range(200):
+        trials = [algorithm.ask(), algorithm.ask()]
+        assert algorithm.ask() is None  # both have to be told first
+        for trial in trials:
+            algorithm.tell(trial, Measurement(toy_value(trial.architecture), 1.0))
+    np.testing.assert_allclose(algorithm.theta.sum(axis=1), 1)
+    assert algorithm.theta.min() == pytest.approx(floor)
+    assert (algorithm.theta.argmax(axis=1) == 1).all()
+
+
+@pytest.mark.parametrize("wrong", [{"samples": 1}, {"alpha": 0}, {"initial_step": 0}])
+def test_settings_of_asng_that_make_no_sense_are_refused(wrong):
+    made("asng", samples=2, alpha=0.1, initial_step=0.1)
+    with pytest.raises(SearchError, match="asng needs"):
+        made("asng", **wrong)
+
+
+def test_pairwise_evolution_kills_the_worse_of_a_pair_and_mutates_the_better():
+    algorithm = made("pairwise_evolution", population=3)
+    first = [algorithm.ask().architecture for _ in range(3)]
+    assert len(algorithm._living) == 0
+    for arch, value in zip(first, (0.1, 0.9, 0.5), strict=True):
+        algorithm.tell(Trial(arch, 9), Measurement(value, 1.0))
+    child = algorithm.ask().architecture
+    assert len(algorithm._living) == 2
+    assert (0.9, first[1]) in algorithm._living  # the best loses against nobody
+    left = {value for value, _ in algorithm._living}
+    worse = ({0.1, 0.5} - left).pop()
+    parents = [first[1]] if worse == 0.5 else [first[1], first[2]]
+    assert any(child in ToySpace().neighbours(parent) for parent in parents)
+
+
+def test_pairwise_evolution_draws_while_fewer_than_two_live_and_ends_at_the_top():
+    algorithm = made("pairwise_evolution", population=2)
+    assert len({algorithm.ask().architecture for _ in range(40)}) > 20  # nothing is told yet: random draws
+    algorithm = made("pairwise_evolution", population=10, seed=1)
+    for _ in range(300):
+        trial = algorithm.ask()
+        algorithm.tell(trial, Measurement(toy_value(trial.architecture), 1.0))
+    values = [value for value, _ in algorithm._living]
+    assert len(values) == 10
+    assert np.mean(values) > 0.6  # of random draws 0.33
+    with pytest.raises(SearchError, match=r"pairwise_evolution needs population >= 2"):
+        made("pairwise_evolution", population=1)
+
+
+def test_optuna_is_told_values_failures_and_what_else_is_minimised():
+    pytest.importorskip("optuna")
+    algorithm = made("optuna", sampler="nsga2", minimise=["params"])
+    first, second = algorithm.ask(), algorithm.ask()
+    algorithm.tell(second, Measurement(-np.inf, 1.0))
+    algorithm.tell(first, Measurement(0.5, 1.0, {"params": 7.0}))
+    trials = algorithm._study.get_trials()
+    assert trials[0].values == [0.5, 7.0]
+    assert tuple(trials[0].params.values()) == first.architecture
+    assert trials[1].state.name == "FAIL"
+    assert [d.name for d in algorithm._study.directions] == ["MAXIMIZE", "MINIMIZE"]
+    assert made("optuna").measures == ()
+    with pytest.raises(SearchError, match="choose one of tpe, gp, nsga2, nsga3"):
+        made("optuna", sampler="random")
+
+
+def test_optuna_learns_what_is_good():
+    pytest.importorskip("optuna")
+    algorithm = made("optuna")
+    values = []
+    for _ in range(60):
+        trial = algorithm.ask()
+        values.append(toy_value(trial.architecture))
+        algorithm.tell(trial, Measurement(values[-1], 1.0))
+    assert np.mean(values[-20:]) > np.mean(values[:10]) + 0.2
+    assert algorithm.ask().fidelity == 9
+
+
+def test_dehb_keeps_the_better_of_target_and_mutant():
+    algorithm = made("dehb", make_objective().fidelities)
+    population = algorithm._populations[0]
+    for _ in range(9 + 3 + 1 + 5 + 1 + 3):  # the first round: 9 at 1, 3 at 3, 1 at 9; then brackets of 3 and 9
+        trial = algorithm.ask()
+        algorithm.tell(trial, Measurement(0.5, 1.0))
+    assert len(population.values) == 9
+    assert population.next == 0
+    trial = algorithm.ask()
+    assert (trial.fidelity, algorithm._pending[trial.tag][1]) == (1, 0)
+    target = population.vectors[0].copy()
+    algorithm.tell(trial, Measurement(0.4, 1.0))
+    np.testing.assert_array_equal(population.vectors[0], target)  # worse: the target stays
+    trial = algorithm.ask()
+    vector = algorithm._pending[trial.tag][0]
+    algorithm.tell(trial, Measurement(0.5, 1.0))  # equal: the mutant takes its place
+    np.testing.assert_array_equal(population.vectors[1], vector)
+    assert population.next == 2
+
+
+def test_dehb_promotes_the_best_of_a_rung_in_its_first_round():
+    algorithm = made("dehb", make_objective().fidelities)
+    trials = [algorithm.ask() for _ in range(9)]
+    assert algorithm.ask() is None
+    assert {t.fidelity for t in trials} == {1}
+    for i, trial in enumerate(trials):
+        algorithm.tell(trial, Measurement(0.1 * ((i * 4) % 9), 1.0))
+    best = sorted(range(9), key=lambda i: -((i * 4) % 9))[:3]
+    promoted = [algorithm.ask() for _ in range(3)]
+    assert [t.architecture for t in promoted] == [trials[i].architecture for i in best]
+    assert {(t.fidelity, t.resumed_from) for t in promoted} == {(3, 1)}
+
+
+def test_dehbs_mutant_is_a_plus_half_the_difference_and_keeps_genes_of_its_target():
+    algorithm = made("dehb", make_objective().fidelities, crossover=0.0, differential_weight=0.5)
+    parents = [np.full(GENES, 0.2), np.full(GENES, 0.5), np.full(GENES, 0.6)]
+    target = np.full(GENES, 0.9)
+    possible = {round(float((a + 0.5 * (b - c))[0]), 12) for a in parents for b in parents for c in parents}
+    for _ in range(50):
+        mutant = algorithm._mutant(target, parents)
+        changed = mutant != target
+        assert changed.sum() == 1  # crossover 0: the one gene that always comes from the mutant
+        assert round(float(mutant[changed][0]), 12) in possible
+    algorithm = made("dehb", make_objective().fidelities, crossover=1.0)
+    assert all((algorithm._mutant(target, parents) != target).all() for _ in range(20))
+    assert all((algorithm._mutant(target, [np.full(GENES, 0.99)]) < 1).all() for _ in range(50))
+
+
+def test_dehbs_best_are_the_highest_the_first_of_equals():
+    population = _Population([np.array([i]) for i in range(4)], [0.1, 0.9, 0.9, 0.3])
+    assert [int(v[0]) for v in population.best(3)] == [1, 2, 3]
+
+
+def test_dehb_reads_a_gene_from_the_part_of_the_unit_interval_that_its_number_lies_in():
+    algorithm = made("dehb", make_objective().fidelities)
+    assert algorithm._architecture(np.array([0.0, 0.34, 0.67, 0.3])) == (0, 1, 2, 0)
+    assert algorithm._architecture(np.array([0.999999, 0.5, 0.1, 1.0])) == (2, 1, 0, 2)
+    assert algorithm._architecture(np.full(4, 0.9)) is None  # (2, 2, 2, 2) is not valid
+    drawn = algorithm._valid(lambda: np.full(4, 0.9))
+    assert algorithm._architecture(drawn) is not None
+    with pytest.raises(SearchError, match="dehb needs"):
+        made("dehb", make_objective().fidelities, crossover=1.1)
+    with pytest.raises(SearchError, match="dehb needs"):
+        made("dehb", make_objective().fidelities, differential_weight=0)
