@@ -15,6 +15,7 @@ from tests.helpers import weight
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items):
     weight.mark(items)
+    weight.spread(items)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -159,7 +159,7 @@ from nas_lightning.benchmarks.convert.restricted import load
 
 resource.setrlimit(resource.RLIMIT_AS, (2**30, 2**30))
 for content in (b"Nr\\xff\\xff\\xff\\xff.", b"\\x8e" + b"\\xff" * 8, b"B\\xff\\xff\\xff\\x7f.",
-                b"\\x8f" * 30_000_000, b")" + b"\\x85" * 30_000_000, b"(" * 30_000_000):
+                b"\\x8f" * 6_000_000, b")" + b"\\x85" * 6_000_000, b"(" * 6_000_000):
     try:
         load(bz2.BZ2File(io.BytesIO(bz2.compress(content))), "x", memory=2**28)
     except ValueError as error:

@@ -1,9 +1,5 @@
 """NAS-Bench-360's signals and fields: made-up arrays of the official shapes, read, and a super-net trained on each."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
@@ -11,8 +7,8 @@ import torch
 from nas_lightning.data.find import make_task
 from nas_lightning.data.images import DataError
 from nas_lightning.data.nasbench360 import DarcyFlow, NinaPro
+from tests.helpers.commands import command
 
-ROOT = Path(__file__).parents[2]
 TARGETS = {"ninapro": "NinaPro", "darcy_flow": "DarcyFlow"}
 
 
@@ -101,8 +97,6 @@ def test_a_super_net_trains_on_it(tmp_path, name):
     ]
     words = [f"data={name}", f"data.root={tmp_path / 'data'}", "benchmark=none", "trainer=cpu", *small]
     words += ["evaluation.architectures=random6_seed0", "evaluation.batch_size=16", f"runs={tmp_path / 'runs'}"]
-    done = subprocess.run(
-        [sys.executable, "train.py", *words], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
-    )
+    done = command(*words)
     assert done.returncode == 0, done.stdout + done.stderr
     assert list((tmp_path / "runs").rglob("ranking.parquet"))

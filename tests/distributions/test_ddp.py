@@ -1,33 +1,21 @@
 """Two ranks learn weights and α as one process does on the global batch."""
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from lightning_fabric.plugins.environments.lightning import find_free_network_port
 
 from tests.distributions import ddp_worker
 from tests.distributions.ddp_worker import METHODS, WORLD
-
-ROOT = Path(__file__).parents[2]
+from tests.helpers import process
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     folder, port = tmp_path_factory.mktemp("ddp"), find_free_network_port()
-    command = [sys.executable, "-m", "tests.distributions.ddp_worker"]
-    ranks = [
-        subprocess.Popen([*command, str(r), str(port), str(folder)], cwd=ROOT, stderr=subprocess.PIPE)
-        for r in range(WORLD)
-    ]
-    try:
-        errors = [process.communicate(timeout=400)[1].decode() for process in ranks]
-    finally:
-        for process in ranks:
-            process.kill()
-    assert [process.returncode for process in ranks] == [0] * WORLD, errors
+    command = ["-m", "tests.distributions.ddp_worker"]
+    ranks = [process.Running([*command, r, port, folder]) for r in range(WORLD)]
+    ended = [rank.end(800) for rank in ranks]
+    assert [rank.returncode for rank in ended] == [0] * WORLD, [rank.stderr for rank in ended]
     return {name: [torch.load(folder / f"{name} {r}.pt", weights_only=True) for r in range(WORLD)] for name in METHODS}
 
 

@@ -11,14 +11,20 @@ from nas_lightning.heuristic import NotApplicableError, fold
 from nas_lightning.modes.main import train
 from nas_lightning.plan import PlanError
 from tests.helpers.commands import CONF, job, only_folder
-from tests.helpers.learned_paths import LEARNED, METHODS, SPACES, fit, heuristic, plan_for
+from tests.helpers.learned_paths import LEARNED, METHODS, fit, heuristic, plan_for
 from tests.helpers.small_plans import SETTINGS, build, small_plan
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("name", [m for m in METHODS if m != "robust_darts"])
+ON_DARTS = ("darts", "enas", "gdas", "pc_darts")
+"""One of a kind: mixtures, a controller, hard draws, weights of edges; DARTS-PT there is in test_draws.py."""
+
+
+@pytest.mark.parametrize(
+    ("space", "name"),
+    [("nasbench201", m) for m in METHODS if m != "robust_darts"] + [("darts_nds", m) for m in ON_DARTS],
+)
 def test_every_method_trains(space, name):
     method = heuristic(name)
     module = fit(space, method)

@@ -1,5 +1,6 @@
 """The configuration of a job as the command line composes it, and train.py in a process of its own."""
 
+import functools
 import subprocess
 from pathlib import Path
 
@@ -15,14 +16,19 @@ TINY = [
     "plan.protocol.epochs=2",
     "plan.protocol.train_portion=0.3",
     "evaluation.architectures=random20_seed0",
+    "evaluation.images=250",
     "trainer=cpu",
     "trainer.progress_bar=false",
 ]
 
 
+once = functools.cache(register)
+"""The schemas are the same for all compositions of a process."""
+
+
 def composed(*overrides: str, conf: Path = CONF) -> DictConfig:
     """The configuration of one job on a CPU."""
-    register()
+    once()
     with initialize_config_dir(str(conf), version_base="1.3"):
         return compose("train", ["trainer=cpu", "trainer.progress_bar=false", *overrides])
 

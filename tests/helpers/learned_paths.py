@@ -11,7 +11,6 @@ from tests.helpers.small_plans import build, quiet_trainer, small_plan
 
 METHODS = sorted(p.stem for p in (CONF / "distribution").glob("*.yaml") if p.stem != "none")
 LEARNED = [name for name in METHODS if name != "one_shot"]
-SPACES = ("nasbench201", "darts_nds")
 FEWER = {"candidates": 3, "steps": 2, "samples": 2, "batches": 1, "batch_size": 40}
 
 

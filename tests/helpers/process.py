@@ -30,43 +30,60 @@ AT_START = ("OMP_NUM_THREADS", "PYTHONHASHSEED", "PYTHONIOENCODING", "PYTHONUTF8
 """Variables that a process reads once, when it starts: they must be those of this one."""
 
 
+class Running:
+    """A process at work, and what it has printed."""
+
+    def __init__(self, arguments: list[Any], cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> None:
+        env = dict(os.environ if env is None else env)
+        changed = [name for name in AT_START if name in env and env[name] != os.environ.get(name)]
+        changed = [name for name in changed if name != "OMP_NUM_THREADS" or "OMP_NUM_THREADS" in os.environ]
+        assert not changed, f"a forked process cannot take {changed} on: start a real one"
+        self.arguments = [str(argument) for argument in arguments]
+        self.folder = tempfile.TemporaryDirectory()
+        self.out, self.err = (Path(self.folder.name) / name for name in ("out", "err"))
+        given = (self.arguments, str(cwd), env, str(self.out), str(self.err), _search_path())
+        self.process = _server().Process(target=_child, args=given)
+        self.process.start()
+
+    def end(self, timeout: float = 280) -> subprocess.CompletedProcess[str]:
+        """Wait for its end.
+
+        Args:
+            timeout: Seconds after which it is killed.
+
+        Returns:
+            Its exit code (minus the signal's number where one ended it), standard output and standard error.
+
+        Raises:
+            subprocess.TimeoutExpired: It took longer.
+        """
+        with self.folder:
+            self.process.join(timeout)
+            if is_late := self.process.is_alive():
+                self.process.kill()
+                self.process.join()
+            said = [path.read_text(errors="replace") if path.exists() else "" for path in (self.out, self.err)]
+        if is_late:
+            raise subprocess.TimeoutExpired(self.arguments, timeout, *said)
+        assert self.process.exitcode is not None
+        return subprocess.CompletedProcess(self.arguments, self.process.exitcode, *said)
+
+
 def run(
-    arguments: list[Any],
-    cwd: Path = ROOT,
-    env: Mapping[str, str] | None = None,
-    timeout: float = 280,
+    arguments: list[Any], cwd: Path = ROOT, env: Mapping[str, str] | None = None, timeout: float = 280
 ) -> subprocess.CompletedProcess[str]:
-    """``python`` with `arguments` (a script, ``-c`` code or ``-m`` module, and more), as `subprocess.run` does it.
+    """``python`` with `arguments`, as `subprocess.run` does it with captured text.
 
     Args:
-        arguments: After the interpreter's name.
+        arguments: After the interpreter's name: a script, ``-c`` and code, or ``-m`` and a module; and what follows.
         cwd: Where it runs.
         env: All of its environment; that of this process where none is given.
         timeout: Seconds after which it is killed.
 
     Returns:
-        Its exit code (minus the signal's number where one ended it), standard output and standard error.
-
-    Raises:
-        subprocess.TimeoutExpired: It took longer.
+        Exit code, standard output and standard error.
     """
-    env = dict(os.environ if env is None else env)
-    changed = [name for name in AT_START if name in env and env[name] != os.environ.get(name)]
-    changed = [name for name in changed if name != "OMP_NUM_THREADS" or "OMP_NUM_THREADS" in os.environ]
-    assert not changed, f"a forked process cannot take {changed} on: start a real one"
-    arguments = [str(argument) for argument in arguments]
-    with tempfile.TemporaryDirectory() as folder:
-        out, err = (Path(folder) / name for name in ("out", "err"))
-        process = _server().Process(target=_child, args=(arguments, str(cwd), env, str(out), str(err), _search_path()))
-        process.start()
-        process.join(timeout)
-        if process.is_alive():
-            process.kill()
-            process.join()
-            raise subprocess.TimeoutExpired(arguments, timeout, out.read_bytes(), err.read_bytes())
-        said, complained = out.read_text(errors="replace"), err.read_text(errors="replace")
-        assert process.exitcode is not None
-        return subprocess.CompletedProcess(arguments, process.exitcode, said, complained)
+    return Running(arguments, cwd, env).end(timeout)
 
 
 @functools.cache

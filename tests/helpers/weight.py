@@ -1,6 +1,7 @@
 """Which tests are quick: those that start no process, run no whole job, and are not marked slow by hand.
 
-Found by following what a test, its fixtures and the helpers they call refer to, so that no list has to be kept.
+Found by following what a test, its fixtures and the helpers they call refer to, so that no list has to be kept. And in
+which order the files are given to the workers.
 """
 
 from __future__ import annotations
@@ -67,3 +68,23 @@ def mark(items: list[pytest.Item]) -> None:
             item.add_marker("command")
         if not any(item.get_closest_marker(name) for name in LEFT_OUT):
             item.add_marker("quick")
+
+
+TOGETHER = ("tests/report/",)
+"""Folders whose files share fixtures that take seconds to make: one worker runs them all."""
+SECONDS = {"command": 3.0, "slow": 0.5}
+"""About what a test with such a mark takes; others take next to nothing."""
+
+
+def spread(items: list[pytest.Item]) -> None:
+    """Name the part of the suite that one worker runs without a break, a file mostly; the longest parts come first, so
+    that no worker is left alone with one at the end."""
+    costs: dict[str, float] = {}
+    for item in items:
+        file = item.nodeid.partition("::")[0]
+        part = next((folder for folder in TOGETHER if file.startswith(folder)), file)
+        item.add_marker(pytest.mark.xdist_group(part))
+        costs[part] = costs.get(part, 0) + max(
+            (s for name, s in SECONDS.items() if item.get_closest_marker(name)), default=0.02
+        )
+    items.sort(key=lambda item: -costs[item.get_closest_marker("xdist_group").args[0]])  # type: ignore[union-attr]

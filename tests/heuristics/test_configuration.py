@@ -76,7 +76,8 @@ def test_every_starting_point_is_taken_for_its_space_and_data_set(name):
 @pytest.mark.parametrize("space", SPACES)
 def test_the_quick_recipe_runs(tmp_path, space):
     overrides = [f"recipe={space}_quick", f"space={space}", "plan.protocol.epochs=1", f"runs={tmp_path}"]
-    result = train(composed(*overrides, "evaluation.architectures=random20_seed0"))
+    few = ("evaluation.architectures=random20_seed0", "evaluation.images=250")
+    result = train(composed(*overrides, *few))
     assert result["status"] == "complete"
     assert result["recipe"] == f"{space}_quick"
     assert result["evaluated"]["n"] == 20
@@ -119,7 +120,7 @@ def test_a_heuristics_state_survives_an_interruption_and_its_options_name_the_ru
     overrides = [
         "+heuristics.counter={_target_: user_heuristic.Counter, period: 3}",
         "plan.protocol.epochs=2", "plan.protocol.train_portion=0.3", "trainer.checkpoint_every=1", "benchmark=none",
-        "evaluation.architectures=random2_seed0", f"runs={tmp_path}",
+        "evaluation.architectures=random2_seed0", "evaluation.images=250", f"runs={tmp_path}",
     ]  # fmt: skip
     cfg = composed(*overrides)
     assert compose_job(cfg).hash != compose_job(composed(*overrides, "heuristics.counter.period=4")).hash
@@ -182,7 +183,7 @@ def test_the_readmes_fifteenth_heuristic_is_one_file_and_one_config(tmp_path, mo
     setting.write_text(blocks["yaml"])
     chosen = re.search(r"\+heuristics/\S+", blocks["bash"])[0]
     tiny = ["plan.protocol.epochs=1", "plan.protocol.train_portion=0.3", "benchmark=none", f"runs={tmp_path / 'runs'}",
-            "evaluation.architectures=random2_seed0"]  # fmt: skip
+            "evaluation.architectures=random2_seed0", "evaluation.images=250"]  # fmt: skip
     results = {}
     for overrides in ((chosen,), (chosen, "heuristics.gradient_noise.sigma=10"), ()):
         results[overrides] = train(composed(*tiny, *overrides, conf=tmp_path / "conf"))

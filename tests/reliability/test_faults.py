@@ -1,8 +1,6 @@
 """Kills, signals and refusing disks: a short version always, the whole one with ``pytest -m faults`` (minutes)."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +9,7 @@ from hydra import compose, initialize_config_dir
 from nas_lightning.config.schema import register
 from nas_lightning.heuristic import NotApplicableError
 from nas_lightning.modes.job import compose as compose_job
+from tests.helpers import process
 from tests.reliability.scenarios import MOST, TINY
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -19,9 +18,7 @@ SCRIPT = Path(__file__).with_name("faults.py")
 
 def run(tmp_path, *arguments, timeout):
     out = tmp_path / "outcomes.json"
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--out", str(out), *arguments], capture_output=True, text=True, timeout=timeout
-    )
+    done = process.run([SCRIPT, "--out", out, *arguments], timeout=timeout)
     assert out.exists(), done.stderr
     return json.loads(out.read_text())
 

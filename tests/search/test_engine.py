@@ -20,7 +20,15 @@ from tests.helpers.toy_space import make_objective
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = {"random_search_ws": {"set_size": 20, "keep": 3}, "nsga2": {"population": 6}}
+FEW = {"startup": 5, "candidates": 20, "trees": 5}
+SETTINGS = {
+    "random_search_ws": {"set_size": 20, "keep": 3},
+    "nsga2": {"population": 6},
+    "bop_elites": FEW,
+    "bop_elites_hb": FEW,
+}
+KINDS = ("regularized_evolution", "hyperband", "bohb", "reinforce")
+"""A population, brackets, brackets with a model, and what waits for its whole batch."""
 
 
 class Counting:
@@ -71,8 +79,9 @@ def test_a_full_evaluation_counts_one_and_a_partial_one_its_share(objective):
     assert build(objective, "random_search", amount=7).run()[-1].spent == 7
 
 
-@pytest.mark.parametrize("name", packaged_algorithms())
-@pytest.mark.parametrize("parallel", [1, 3])
+@pytest.mark.parametrize(
+    ("parallel", "name"), [(3, name) for name in packaged_algorithms()] + [(1, name) for name in KINDS]
+)
 def test_a_none_answer_leaves_the_algorithm_as_it_was(objective, name, parallel):
     """Ask far too often: what is asked, and when, must not change."""
     search = build(objective, name, parallel=parallel)
@@ -97,8 +106,9 @@ def test_batches_do_not_change_the_deterministic_schedule(name):
     assert plain(build(one_by_one, name, parallel=4).run()) == plain(build(batched, name, parallel=4).run())
 
 
-@pytest.mark.parametrize("name", packaged_algorithms())
-@pytest.mark.parametrize("deterministic", [True, False])
+@pytest.mark.parametrize(
+    ("deterministic", "name"), [(True, name) for name in packaged_algorithms()] + [(False, name) for name in KINDS]
+)
 def test_resuming_equals_not_being_interrupted(objective, tmp_path, name, deterministic):
     expected = plain(build(objective, name, deterministic=deterministic).run())
     total = Counting(objective)

@@ -1,7 +1,5 @@
 """Two ranks train what one process trains that runs the ranks' shards in turn and averages their gradients."""
 
-import subprocess
-import sys
 from pathlib import Path
 from unittest.mock import patch
 
@@ -13,10 +11,9 @@ from torch.nn import functional as F
 from nas_lightning.data.module import KeyedLoader
 from nas_lightning.nets.norm import running_statistics
 from nas_lightning.training.schedule import learning_rate
+from tests.helpers import process
 from tests.training import ddp_worker
 from tests.training.ddp_worker import CASES, EPOCHS, WORLD
-
-ROOT = Path(__file__).parents[2]
 
 pytestmark = pytest.mark.timeout(860)
 
@@ -25,17 +22,10 @@ pytestmark = pytest.mark.timeout(860)
 def found(tmp_path_factory):
     """What either rank has ended with, by case."""
     folder, port = tmp_path_factory.mktemp("ddp"), find_free_network_port()
-    command = [sys.executable, str(Path(__file__).parent / "ddp_worker.py")]
-    ranks = [
-        subprocess.Popen([*command, str(r), str(port), str(folder)], cwd=ROOT, env=None, stderr=subprocess.PIPE)
-        for r in range(WORLD)
-    ]
-    try:
-        errors = [process.communicate(timeout=800)[1].decode() for process in ranks]
-    finally:
-        for process in ranks:
-            process.kill()
-    assert [process.returncode for process in ranks] == [0] * WORLD, errors
+    command = [Path(__file__).parent / "ddp_worker.py"]
+    ranks = [process.Running([*command, r, port, folder]) for r in range(WORLD)]
+    ended = [rank.end(800) for rank in ranks]
+    assert [rank.returncode for rank in ended] == [0] * WORLD, [rank.stderr for rank in ended]
     return {case: [torch.load(folder / f"{case} {r}.pt", weights_only=True) for r in range(WORLD)] for case in CASES}
 
 
