@@ -94,7 +94,11 @@ class Darts(Mixture):
         return super().derive(epoch)
 
     def watch(self, epoch: int) -> None:
-        """Take the eigenvalue, and go back where it has grown too much; not before epoch 10."""
+        """Take the eigenvalue, and go back where it has grown too much; not before epoch 10.
+
+        Args:
+            epoch: of the training, counted from 1; 0 is before its first step.
+        """
         (images, labels), *_ = self.selection_batches(1, epoch)
         with self.untouched(), self.precision():
             loss = self.selection_loss(images, labels, self.relaxed(learned=True), self.trainer.global_step)

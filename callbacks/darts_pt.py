@@ -54,7 +54,11 @@ class DartsPt(Mixture):
     # -- what is decided, and when
 
     def pending(self) -> tuple[list[tuple[int, int]], list[tuple[int, int]]]:
-        """Edges (kind, edge) in the order of their decisions, then nodes (kind, target) that keep some edges only."""
+        """Edges (kind, edge) in the order of their decisions, then nodes (kind, target) that keep some edges only.
+
+        Returns:
+            Two lists, the same at every call.
+        """
         rng = np.random.default_rng((self.module.seed, EPOCH_STREAM))
         edges = [(kind, e) for kind, (n, _) in enumerate(self.relaxation.shapes) for e in range(n)]
         nodes: list[tuple[int, int]] = []
@@ -65,7 +69,14 @@ class DartsPt(Mixture):
         return [edges[i] for i in rng.permutation(len(edges))], [nodes[i] for i in rng.permutation(len(nodes))]
 
     def due(self, step: int) -> int:
-        """How many decisions have been taken before the weights' step `step`."""
+        """How many decisions have been taken before the weights' step `step`.
+
+        Args:
+            step: of the weights, over the whole training.
+
+        Returns:
+            From 0 to the number of edges and nodes.
+        """
         total = self.module.total_steps()
         first = min(round((1 - self.options["share"]) * total), total - 1)
         count = sum(map(len, self.pending()))
@@ -87,13 +98,25 @@ class DartsPt(Mixture):
         super().learn(step, batch)
 
     def decide_edge(self, kind: int, edge: int, step: int) -> None:
-        """Keep the operation whose removal hurts most, the first of equals."""
+        """Keep the operation whose removal hurts most, the first of equals.
+
+        Args:
+            kind: of cell, 0 or 1.
+            edge: its number within the cell.
+            step: of the weights, over the whole training.
+        """
         batches = self.selection_batches(self.options["batches"], step)
         left = [self.without(kind, edge, op, batches) for op in self.relaxation.choosable]
         self.decided.append((kind, edge, self.relaxation.choosable[int(np.argmin(left))]))
 
     def decide_node(self, kind: int, target: int, step: int) -> None:
-        """Remove the edges into a node whose removal hurts least."""
+        """Remove the edges into a node whose removal hurts least.
+
+        Args:
+            kind: of cell, 0 or 1.
+            target: the node.
+            step: of the weights, over the whole training.
+        """
         batches = self.selection_batches(self.options["batches"], step)
         into = [e for e, (_, t) in enumerate(self.relaxation.edges[kind]) if t == target]
         left = [self.without(kind, edge, None, batches) for edge in into]
@@ -101,7 +124,17 @@ class DartsPt(Mixture):
         self.decided += [(kind, into[i], -1) for i in removed]
 
     def without(self, kind: int, edge: int, op: int | None, batches: list[tuple[Tensor, Tensor]]) -> float:
-        """Accuracy without one operation of an edge, or without the whole edge."""
+        """Accuracy without one operation of an edge, or without the whole edge.
+
+        Args:
+            kind: of cell, 0 or 1.
+            edge: its number within the cell.
+            op: the operation that is left out; None leaves the edge out.
+            batches: of the selection images.
+
+        Returns:
+            A fraction.
+        """
         with torch.no_grad():
             weights = [w.clone() for w in self.mixing()]
             weights[kind][edge, slice(None) if op is None else op] = 0

@@ -37,7 +37,15 @@ class Drnas(Distribution):
         return [c / c.sum(-1, keepdim=True) for c in concentrations]
 
     def draw(self, step: int, stream: int) -> tuple[Tensor, ...]:
-        """One draw per kind of cell, on the CPU in float64, keyed."""
+        """One draw per kind of cell, on the CPU in float64, keyed.
+
+        Args:
+            step: of the weights, over the whole training.
+            stream: which of the draws of a step, so that no two share a key.
+
+        Returns:
+            Rows that sum to 1, [edges, operations] a kind.
+        """
         found = []
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.generator(step, stream).initial_seed())

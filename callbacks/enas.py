@@ -112,7 +112,12 @@ class Enas(Distribution):
         return self.best_by_accuracy(self.look(epoch), epoch, self.options["batch_size"])
 
     def reinforce(self, step: int, generator: torch.Generator) -> None:
-        """One step of the controller."""
+        """One step of the controller.
+
+        Args:
+            step: of the weights, over the whole training.
+            generator: the draws of this step.
+        """
         n = self.options["samples"]
         genomes, logs, entropies = self.controller(generator=generator, count=n)
         batches = self.selection_batches(n, step * n, self.options["batch_size"])
@@ -132,7 +137,14 @@ class Enas(Distribution):
         self.optimizer.step()
 
     def look(self, epoch: int) -> list[Any]:
-        """Draw `candidates` architectures, and note how often operations occur and how sure the policy is."""
+        """Draw `candidates` architectures, and note how often operations occur and how sure the policy is.
+
+        Args:
+            epoch: of the training, counted from 1; 0 is before its first step.
+
+        Returns:
+            The drawn architectures.
+        """
         with torch.no_grad():
             generator = self.generator(epoch, DERIVE_STREAM)
             genomes, _, entropies = self.controller(generator=generator, count=self.options["candidates"])

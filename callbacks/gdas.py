@@ -34,6 +34,14 @@ def gumbel_softmax(alpha: Tensor, temperature: float, generator: torch.Generator
 
     Its largest entry is distributed as softmax(α), whatever the temperature τ (Maddison et al., arXiv 1611.00712).
     Drawn in float64: the largest of float32's uniform numbers would be infinite.
+
+    Args:
+        alpha: logits, [edges, operations].
+        temperature: τ, above 0.
+        generator: the draws of this step.
+
+    Returns:
+        float64 [edges, operations], rows that sum to 1.
     """
     uniform = torch.rand(alpha.shape, generator=generator, dtype=torch.float64).clamp_min(1e-300)
     noise = (-torch.log(-torch.log(uniform))).to(device=alpha.device, dtype=alpha.dtype)
@@ -82,13 +90,28 @@ class Gdas(Distribution):
             )
 
     def temperature(self, step: int) -> float:
-        """τ of the epoch of `step`: linear from the first epoch to the last."""
+        """τ of the epoch of `step`: linear from the first epoch to the last.
+
+        Args:
+            step: of the weights, over the whole training.
+
+        Returns:
+            τ, above 0.
+        """
         high, low = self.options["temperature"], self.options["temperature_min"]
         epoch = step // int(self.trainer.num_training_batches)
         return float(high - (high - low) * epoch / max(1, self.module.plan.protocol.epochs - 1))
 
     def draw(self, step: int, stream: int) -> list[Tensor]:
-        """One hard draw per kind of cell."""
+        """One hard draw per kind of cell.
+
+        Args:
+            step: of the weights, over the whole training.
+            stream: which of the draws of a step, so that no two share a key.
+
+        Returns:
+            One-hot rows with the soft gradient, [edges, operations] a kind.
+        """
         generator = self.generator(step, stream)
         temperature = self.temperature(step)
         return [StraightThrough.apply(gumbel_softmax(alpha, temperature, generator)) for alpha in self.alphas]

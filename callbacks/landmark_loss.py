@@ -103,7 +103,15 @@ class LandmarkLoss(Heuristic):
             pl_module.terms.append(term)
 
     def pair(self, seed: int, step: int) -> tuple[Any, Any]:
-        """The landmarks of a step, the better one first."""
+        """The landmarks of a step, the better one first.
+
+        Args:
+            seed: of the run.
+            step: of the weights, over the whole training.
+
+        Returns:
+            Two architectures of different accuracy.
+        """
         rng = np.random.default_rng((seed, step, LANDMARK_STREAM))
         i, j = sorted(rng.choice(len(self._better), 2, replace=False).tolist())
         return self._better[i], self._better[j]

@@ -70,6 +70,14 @@ class OneShot(Heuristic):
         pl_module.path_source = self.paths
 
     def paths(self, step: int) -> StepPaths:
+        """One relaxed path that sums the operations which this step keeps.
+
+        Args:
+            step: of the weights, over the whole training.
+
+        Returns:
+            The path, of weight 1.
+        """
         rate = self.options["rate"] * step / max(1, self.module.total_steps() - 1)
         generator = torch.Generator().manual_seed((self.module.seed * 1_000_003 + step) * 16 + DROP_STREAM)
         like = next(self.module.network.parameters())
@@ -81,7 +89,17 @@ def kept_paths(
     edges: tuple[tuple[int, int], ...], operations: int, rate: float, generator: torch.Generator
 ) -> torch.Tensor:
     """1 where a path is kept and 0 where it is dropped, [edges, operations]; a node's paths are those of all its edges,
-    k of them, each dropped with probability rate^(1/k)."""
+    k of them, each dropped with probability rate^(1/k).
+
+    Args:
+        edges: (source, target) of each.
+        operations: candidates an edge.
+        rate: at which a node loses all of its paths.
+        generator: the draws of this step.
+
+    Returns:
+        float32 of zeros and ones.
+    """
     targets = [target for _, target in edges]
     each = torch.tensor([rate ** (1 / (operations * targets.count(t))) if rate else 0.0 for t in targets])
     drawn = torch.rand(len(edges), operations, generator=generator, dtype=torch.float64)

@@ -59,7 +59,15 @@ class PcDarts(Mixture):
 
     @staticmethod
     def edge_weights(beta: Tensor, edges: tuple[tuple[int, int], ...]) -> Tensor:
-        """softmax of β [edges] over the edges into each node."""
+        """softmax of β [edges] over the edges into each node.
+
+        Args:
+            beta: logits, [edges].
+            edges: (source, target) of each.
+
+        Returns:
+            [edges]; those into one node sum to 1.
+        """
         targets = torch.tensor([target for _, target in edges], device=beta.device)
         weights = torch.zeros_like(beta)
         for target in targets.unique():

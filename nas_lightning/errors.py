@@ -24,6 +24,12 @@ def one_sentence(text: str) -> str:
     """Text as one printable line of at most `LONGEST` characters; the middle is left out of a longer one, since the
     beginning says what is wrong and the end what to do.
 
+    Args:
+        text: a message of several lines.
+
+    Returns:
+        One line.
+
     >>> one_sentence("two\\nlines\\x1b")
     'two lines\ufffd'
     """

@@ -61,7 +61,14 @@ class Heuristic(Callback):
         return bool(self.values) or bool(self.options) or self.scale is not None
 
     def settings(self, plan: Plan) -> dict[str, Any]:
-        """All that it sets on the starting point `plan`: fields and options."""
+        """All that it sets on the starting point `plan`: fields and options.
+
+        Args:
+            plan: the starting point.
+
+        Returns:
+            Values by the field's or the option's name.
+        """
         return {**self.edits(plan), **self.options}
 
     def edits(self, plan: Plan) -> dict[str, Any]:
@@ -69,6 +76,12 @@ class Heuristic(Callback):
 
         A scaled whole number is rounded (halves up) and at least 1. Raises NotApplicableError where the rounding
         leaves it as it was.
+
+        Args:
+            plan: the starting point.
+
+        Returns:
+            Values by the field's name; empty where nothing is set.
         """
         if self.scale is None:
             return dict(self.values)
@@ -86,13 +99,25 @@ class Heuristic(Callback):
         """Refuse a setting that the space or the starting point `plan` does not have: NotApplicableError, PlanError.
 
         A heuristic asks what it needs of the space's `capabilities` and other facts, never its name.
+
+        Args:
+            plan: the starting point.
+            space: of the run.
         """
 
     def check_folded(self, plan: Plan) -> None:
-        """Refuse what another heuristic's fields contradict, on the plan after the edits of all: PlanError."""
+        """Refuse what another heuristic's fields contradict, on the plan after the edits of all: PlanError.
+
+        Args:
+            plan: after the edits of all heuristics.
+        """
 
     def check_standalone(self, mode: str) -> None:
-        """Refuse a setting that networks with weights of their own have no use for: NotApplicableError."""
+        """Refuse a setting that networks with weights of their own have no use for: NotApplicableError.
+
+        Args:
+            mode: ``standalone`` or ``table``.
+        """
         if self.active and self.shares_weights:
             raise NotApplicableError(
                 f"{self.factor} does not apply to mode={mode}, whose networks share no weights and have one path; drop "
@@ -100,12 +125,26 @@ class Heuristic(Callback):
             )
 
     def edit(self, plan: Plan) -> Plan:
-        """The plan with this heuristic's fields set."""
+        """The plan with this heuristic's fields set.
+
+        Args:
+            plan: the starting point.
+
+        Returns:
+            Another plan; `plan` itself is frozen.
+        """
         return plan.edited(self.edits(plan))
 
 
 def owners(heuristics: Iterable[Heuristic]) -> dict[str, str]:
-    """Plan field -> factor. Raises PlanError where two heuristics own one field or one owns no field of the plan."""
+    """Plan field -> factor. Raises PlanError where two heuristics own one field or one owns no field of the plan.
+
+    Args:
+        heuristics: all of the run.
+
+    Returns:
+        The factor by the field's name.
+    """
     owned: dict[str, str] = {}
     for heuristic in heuristics:
         for field in heuristic.fields:
@@ -125,6 +164,14 @@ def fold(plan: Plan, space: str | Space[Any], heuristics: Iterable[Heuristic]) -
 
     All edits are applied together, so that settings which only fit in combination (tracked statistics and their use)
     are judged once, as a whole. Raises PlanError, NotApplicableError where a setting does not apply to the space.
+
+    Args:
+        plan: the starting point.
+        space: its name, the dotted path of one's own, or the space itself.
+        heuristics: all of the run.
+
+    Returns:
+        The folded plan.
     """
     heuristics, space = list(heuristics), get_space(space)
     owners(heuristics)
@@ -147,6 +194,14 @@ def fold(plan: Plan, space: str | Space[Any], heuristics: Iterable[Heuristic]) -
 
 
 def changed(before: Plan, after: Plan) -> Mapping[str, tuple[Any, Any]]:
-    """Fields that differ: name -> (before, after)."""
+    """Fields that differ: name -> (before, after).
+
+    Args:
+        before: a plan.
+        after: another one.
+
+    Returns:
+        Pairs of values by the field's name.
+    """
     a, b = before.flat(), after.flat()
     return {name: (a[name], b[name]) for name in FIELDS if a[name] != b[name]}

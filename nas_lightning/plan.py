@@ -261,6 +261,12 @@ class Plan:
         """A copy with fields replaced, named ``mapping.<field>`` or ``protocol.<field>``.
 
         Raises PlanError for an unknown field or a contradiction.
+
+        Args:
+            edits: new values by the field's name.
+
+        Returns:
+            Another plan; this one is frozen.
         """
         parts: dict[str, dict[str, Any]] = {"mapping": {}, "protocol": {}}
         for name, value in edits.items():
@@ -271,7 +277,11 @@ class Plan:
         return Plan(replace(self.mapping, **parts["mapping"]), replace(self.protocol, **parts["protocol"]))
 
     def flat(self) -> dict[str, Any]:
-        """``{"mapping.channels": 16, …}``, every field, in order of definition."""
+        """``{"mapping.channels": 16, …}``, every field, in order of definition.
+
+        Returns:
+            Values by name.
+        """
         return {name: getattr(getattr(self, name.split(".")[0]), name.split(".")[1]) for name in FIELDS}
 
     def as_dict(self) -> dict[str, dict[str, Any]]:
@@ -279,6 +289,9 @@ class Plan:
 
         A field of `LATER` at its default is left out, so that a plan from before it has the dict, and a run the name,
         that it always had; `from_dict` puts the default back.
+
+        Returns:
+            ``{"mapping": {...}, "protocol": {...}}``.
         """
         found: dict[str, dict[str, Any]] = {"mapping": {}, "protocol": {}}
         for name, value in self.flat().items():
@@ -289,7 +302,14 @@ class Plan:
 
     @classmethod
     def from_dict(cls, data: AbstractMapping[str, AbstractMapping[str, Any]]) -> Plan:
-        """Inverse of `as_dict`; missing fields take their defaults. Raises PlanError for unknown fields."""
+        """Inverse of `as_dict`; missing fields take their defaults. Raises PlanError for unknown fields.
+
+        Args:
+            data: of `as_dict`.
+
+        Returns:
+            The plan.
+        """
         return cls().edited({f"{part}.{name}": value for part in data for name, value in data[part].items()})
 
 

@@ -71,6 +71,16 @@ class Benchmark:
 
         `space` and `dataset` are what the caller expects; `where` keeps the rows with these values in these columns
         (needed where a table mixes widths or depths). Raises BenchmarkError for a missing, damaged or other table.
+
+        Args:
+            name_or_path: such as ``digits_nasbench201`` or ``folder/mine.parquet``.
+            space: which the table has to be of; None takes any.
+            dataset: whose columns are the default; None takes the table's first.
+            root: folder of tables that is looked through before the usual ones.
+            where: column -> value that chooses rows, of a table with several sizes of one architecture.
+
+        Returns:
+            The table, memory-mapped.
         """
         path, table, header = locate(name_or_path, root)
         if space is not None and header["space"] != get_space(space).name:
@@ -148,7 +158,14 @@ class Benchmark:
         )
 
     def epochs(self, metric: str | None = None) -> tuple[int, ...]:
-        """Training budgets at which the metric is known, ascending: the fidelity axis; every epoch of a curve."""
+        """Training budgets at which the metric is known, ascending: the fidelity axis; every epoch of a curve.
+
+        Args:
+            metric: one of `metrics`, such as ``test_accuracy``; None takes the default.
+
+        Returns:
+            Ascending whole numbers.
+        """
         metric = self.default_metric if metric is None else metric
         known = {e for m, e in self.metrics if m == metric and e is not None}
         if metric in self._curve_metrics:
@@ -171,6 +188,9 @@ class Benchmark:
 
         Args:
             metric: one of `metrics`, by default the `default_metric`.
+
+        Returns:
+            Name, unit and direction.
         """
         metric = self.default_metric if metric is None else metric
         if metric.endswith("_accuracy"):
@@ -190,12 +210,27 @@ class Benchmark:
 
         Names are those of `columns`, with or without data set and epochs: "params", "edgegpu_latency_ms",
         "test_accuracy@12". Raises BenchmarkError listing the columns.
+
+        Args:
+            name: of the column.
+            archs: n architectures of the table's space, or their strings.
+
+        Returns:
+            As stored.
         """
         column = self._column(self._resolve(name))
         return column if archs is None else _gather(column, self.rows(archs))
 
     def metric_values(self, metric: str | None = None, epochs: int | None = None) -> np.ndarray:
-        """Accuracies of all rows, float64 [len(table)], fractions; the mean over seeds where only these are stored."""
+        """Accuracies of all rows, float64 [len(table)], fractions; the mean over seeds where only these are stored.
+
+        Args:
+            metric: one of `metrics`, such as ``test_accuracy``; None takes the default.
+            epochs: training budget; None takes the longest.
+
+        Returns:
+            float64 [len(table)].
+        """
         metric = self.default_metric if metric is None else metric
         key = f"{metric}@{epochs}!mean"
         if key not in self._cache:
@@ -256,7 +291,14 @@ class Benchmark:
 
     def read(self, text: Any) -> Any:
         """The architecture that `text` says: whatever the space reads, or the key of one of this table's rows
-        (NAS-Bench-101: its module hash). Raises ArchitectureError; BenchmarkError for a key that no row has."""
+        (NAS-Bench-101: its module hash). Raises ArchitectureError; BenchmarkError for a key that no row has.
+
+        Args:
+            text: as it was typed.
+
+        Returns:
+            The architecture.
+        """
         if isinstance(text, str) and self.domain.is_key(text.strip()):
             row = self._row_of_key.get(text.strip())
             if row is None:
@@ -273,12 +315,26 @@ class Benchmark:
         return self.read(arch) if isinstance(arch, str) else arch
 
     def row(self, arch: Any) -> int:
-        """Row of an architecture (a value or its string), or -1. Raises ArchitectureError for a malformed string."""
+        """Row of an architecture (a value or its string), or -1. Raises ArchitectureError for a malformed string.
+
+        Args:
+            arch: an architecture, or its string.
+
+        Returns:
+            A row from 0, or −1.
+        """
         row = self._own_space(self.encoding.row, self._as_architecture(arch))
         return row if row < 0 or self._kept is None or row in self._kept_set else self._first_kept(arch)
 
     def rows(self, archs: Sequence[Any]) -> np.ndarray:
-        """Rows of architectures, int64 [n], -1 where the table lacks them."""
+        """Rows of architectures, int64 [n], -1 where the table lacks them.
+
+        Args:
+            archs: n architectures of the table's space, or their strings.
+
+        Returns:
+            int64 [n].
+        """
         own = self.__dict__.get("_architectures")
         if own is not None and len(archs) == len(own) and all(map(operator.is_, archs, own)):  # the whole table
             return np.arange(len(self._table)) if self._kept is None else self._kept
@@ -298,22 +354,51 @@ class Benchmark:
         """Rows of encoded architectures, int64 [n], -1 where absent; the fast way for arrays (millions a second).
 
         What the codes are, the space's own encoding says: integers for NAS-Bench-101 and 201, else key strings.
+
+        Args:
+            codes: of the space's encoding, [n].
+
+        Returns:
+            int64 [n].
         """
         return self.encoding.find(codes)
 
     def has(self, arch: Any) -> bool:
-        """Whether the table has the architecture or an isomorphic one."""
+        """Whether the table has the architecture or an isomorphic one.
+
+        Args:
+            arch: an architecture, or its string.
+
+        Returns:
+            Whether `row` finds it.
+        """
         return self.row(arch) >= 0
 
     def query(self, arch: Any) -> Row:
-        """The row of an architecture. Raises BenchmarkError where the table has none of its class."""
+        """The row of an architecture. Raises BenchmarkError where the table has none of its class.
+
+        Args:
+            arch: an architecture, or its string.
+
+        Returns:
+            The row's architecture and numbers.
+        """
         row = self.row(arch)
         if row < 0:
             raise BenchmarkError(f"{self.name} has no measurement of {arch}")
         return Row(self, row)
 
     def accuracies(self, archs: Sequence[Any], metric: str | None = None, epochs: int | None = None) -> np.ndarray:
-        """Accuracies, float64 [n], fractions in [0, 1], NaN where the table lacks the architecture or the number."""
+        """Accuracies, float64 [n], fractions in [0, 1], NaN where the table lacks the architecture or the number.
+
+        Args:
+            archs: n architectures of the table's space, or their strings.
+            metric: one of `metrics`, such as ``test_accuracy``; None takes the default.
+            epochs: training budget; None takes the longest.
+
+        Returns:
+            float64 [n].
+        """
         return _gather(self.metric_values(metric, epochs), self.rows(archs))
 
     def seed_accuracies(
@@ -326,6 +411,14 @@ class Benchmark:
 
         By default of `seed_metric`, which is not the default metric where only another one's runs are published
         (NAS-Bench-201 on CIFAR-10: validation).
+
+        Args:
+            archs: n architectures of the table's space, or their strings.
+            metric: one of `metrics`, such as ``test_accuracy``; None takes the default.
+            epochs: training budget; None takes the longest.
+
+        Returns:
+            float64 [n, seeds], or None.
         """
         metric = self.seed_metric if metric is None else metric
         found = [
@@ -341,7 +434,15 @@ class Benchmark:
         return _gather(self._column(max(found)[1]), self.rows(archs)).astype(np.float64, copy=False)
 
     def curves(self, archs: Sequence[Any], metric: str | None = None) -> np.ndarray | None:
-        """Learning curves, [n, epochs], NaN where absent; None where the table keeps none."""
+        """Learning curves, [n, epochs], NaN where absent; None where the table keeps none.
+
+        Args:
+            archs: n architectures of the table's space, or their strings.
+            metric: one of `metrics`, such as ``test_accuracy``; None takes the default.
+
+        Returns:
+            float [n, epochs], or None.
+        """
         metric = self.default_metric if metric is None else metric
         found = [
             name
@@ -354,6 +455,13 @@ class Benchmark:
         """Seconds of one simulated training for so many epochs (default: the metric's longest), float64 [n].
 
         Measured totals where the table has them for these epochs, else seconds per epoch times epochs.
+
+        Args:
+            archs: n architectures of the table's space, or their strings.
+            epochs: training budget; None takes the longest.
+
+        Returns:
+            Seconds, float64 [n].
         """
         epochs = epochs if epochs is not None else max(self.epochs(), default=None)
         names = self._header["columns"]
@@ -370,17 +478,35 @@ class Benchmark:
         )
 
     def params(self, archs: Sequence[Any]) -> np.ndarray:
-        """Trainable parameters, int64 [n] (float64 with NaN where the table lacks an architecture)."""
+        """Trainable parameters, int64 [n] (float64 with NaN where the table lacks an architecture).
+
+        Args:
+            archs: n architectures of the table's space, or their strings.
+
+        Returns:
+            [n].
+        """
         return _integers(self.values("params", archs))
 
     def macs(self, archs: Sequence[Any]) -> np.ndarray:
-        """Multiply-accumulates of one image, int64 [n] (float64 with NaN where the table lacks an architecture)."""
+        """Multiply-accumulates of one image, int64 [n] (float64 with NaN where the table lacks an architecture).
+
+        Args:
+            archs: n architectures of the table's space, or their strings.
+
+        Returns:
+            [n].
+        """
         return _integers(self.values("macs", archs))
 
     # -- the table as a set
 
     def architectures(self) -> list[Any]:
-        """Every row's architecture, in the table's order; made once (423,624 cells take some seconds)."""
+        """Every row's architecture, in the table's order; made once (423,624 cells take some seconds).
+
+        Returns:
+            [rows].
+        """
         return self._architectures
 
     @cached_property
@@ -396,7 +522,15 @@ class Benchmark:
         return [self.domain.key(arch) for arch in self._architectures]
 
     def sample(self, n: int, seed: int) -> list[Any]:
-        """`n` different rows drawn uniformly, as architectures; the same for the same seed."""
+        """`n` different rows drawn uniformly, as architectures; the same for the same seed.
+
+        Args:
+            n: how many.
+            seed: of the draws.
+
+        Returns:
+            n architectures.
+        """
         if not 0 <= n <= len(self):
             raise BenchmarkError(f"{n} architectures cannot be drawn from the {len(self)} of {self.name}")
         picks = np.random.default_rng(seed).choice(len(self), n, replace=False)
@@ -408,7 +542,15 @@ class Benchmark:
         return values if self._kept is None else values[self._kept]
 
     def best(self, metric: str | None = None, epochs: int | None = None) -> Row:
-        """The row of the highest accuracy (the first of equals)."""
+        """The row of the highest accuracy (the first of equals).
+
+        Args:
+            metric: one of `metrics`, such as ``test_accuracy``; None takes the default.
+            epochs: training budget; None takes the longest.
+
+        Returns:
+            The row.
+        """
         values = self._ranked(metric, epochs)
         if np.isnan(values).all():
             raise BenchmarkError(f"{self.name} holds no number to rank by")
@@ -416,7 +558,16 @@ class Benchmark:
         return Row(self, place if self._kept is None else int(self._kept[place]), metric, epochs)
 
     def rank_of(self, arch: Any, metric: str | None = None, epochs: int | None = None) -> int:
-        """1 + the number of rows strictly better. Raises BenchmarkError where the architecture has no number."""
+        """1 + the number of rows strictly better. Raises BenchmarkError where the architecture has no number.
+
+        Args:
+            arch: an architecture, or its string.
+            metric: one of `metrics`, such as ``test_accuracy``; None takes the default.
+            epochs: training budget; None takes the longest.
+
+        Returns:
+            1 for the best.
+        """
         own = self.metric_values(metric, epochs)[self.query(arch).index]
         if np.isnan(own):
             raise BenchmarkError(f"{self.name} has no number to rank {arch} by")

@@ -38,7 +38,14 @@ _DATASETS = {
 
 
 def dataset_name(name: str) -> str:
-    """The project's name of a data set: ``ImageNet16-120`` and ``imagenet16_120`` are one."""
+    """The project's name of a data set: ``ImageNet16-120`` and ``imagenet16_120`` are one.
+
+    Args:
+        name: as someone else spells it.
+
+    Returns:
+        The project's spelling; `name` itself where it is not known.
+    """
     plain = re.sub(r"[^a-z0-9]", "", name.lower())
     return _DATASETS.get(plain, name)
 
@@ -72,6 +79,9 @@ def write_table(
         write_table("digits_nasbench201.parquet", space="nasbench201", dataset="digits", architectures=archs,
                     columns={"test_accuracy_seeds": runs, "params": params, "macs": macs, "train_seconds": seconds},
                     metadata={"protocol": "4 channels, 1 cell per stage, 5 epochs", "cost": "0.5 core-hours"})
+
+    Returns:
+        Where it was written.
     """
     if not len(architectures):
         raise BenchmarkError("a table needs at least one architecture")
@@ -94,7 +104,18 @@ def write_encoded(
     columns: Iterable[Column],
     metadata: Mapping[str, Any] | None = None,
 ) -> Path:
-    """As `write_table`, for architectures already in the columns that `encoding.encode` makes."""
+    """As `write_table`, for architectures already in the columns that `encoding.encode` makes.
+
+    Args:
+        path: destination, ending in .parquet or .arrow.
+        space: name of the search space, or the dotted path of one's own.
+        encoded: columns of the architectures.
+        columns: of numbers, with their meaning.
+        metadata: of the header, plain values.
+
+    Returns:
+        Where it was written.
+    """
     path, metadata = Path(path), dict(metadata or {})
     reserved = set(metadata) & set(_RESERVED)
     if reserved:

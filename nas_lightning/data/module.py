@@ -63,7 +63,14 @@ class KeyedLoader(StepLoader):
         return len(self.data) // self.batch_size
 
     def order(self, epoch: int) -> Tensor:
-        """The permutation of the training images in epoch `epoch`, on their device."""
+        """The permutation of the training images in epoch `epoch`, on their device.
+
+        Args:
+            epoch: from 0.
+
+        Returns:
+            A permutation of the items, int64 [N].
+        """
         if self._order[0] != epoch:
             permutation = np.random.default_rng((self.seed, epoch, self.streams[0])).permutation(len(self.data))
             self._order = epoch, torch.from_numpy(permutation).to(self.data.labels.device)
@@ -88,6 +95,9 @@ def full_batches(items: int, batch_size: int, n: int | None = None, skip: int = 
         batch_size: items a batch.
         n: items used at most; None takes all that fill whole batches.
         skip: items that are passed over first.
+
+    Returns:
+        One slice a batch.
 
     Raises:
         DataError: not one batch can be filled, or `skip` is negative.
@@ -292,6 +302,15 @@ class ImageClassification(Task):
 
         Batch s is at position s mod steps of this part's own permutations, for any step s of the training. Raises
         DataError where there is not one batch.
+
+        Args:
+            device: where the tensors are to live.
+            rank: of this process.
+            world_size: how many processes share a batch.
+            batch_size: images a batch over all ranks; None takes the training's.
+
+        Returns:
+            Batches keyed by a stream of their own.
         """
         self.setup()
         self.selection_set = self.selection_set.to(device)
@@ -309,7 +328,14 @@ class ImageClassification(Task):
         )
 
     def held_out(self, split: str = "validation") -> ImageSet:
-        """The ``validation`` or ``test`` images. Raises DataError where the validation part is empty."""
+        """The ``validation`` or ``test`` images. Raises DataError where the validation part is empty.
+
+        Args:
+            split: ``train``, ``validation`` or ``test``.
+
+        Returns:
+            Images and labels, as they are.
+        """
         images = self._part(split)
         if len(images) == 0:
             raise DataError(

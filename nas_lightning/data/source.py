@@ -39,16 +39,31 @@ class Source(ABC):
 
     @abstractmethod
     def read(self) -> tuple[ImageSet, ImageSet]:
-        """Training and test images: uint8 [N, H, W, C], labels int64 [N] from 0. Raises DataError."""
+        """Training and test images: uint8 [N, H, W, C], labels int64 [N] from 0. Raises DataError.
+
+        Returns:
+            (training, test).
+        """
 
     def content_sha256(self) -> str:
-        """Hash of all images and labels: what a run's name depends on. Reads them."""
+        """Hash of all images and labels: what a run's name depends on. Reads them.
+
+        Returns:
+            64 hexadecimal digits.
+        """
         train, test = self.read()
         return content_sha256((train.images, train.labels, test.images, test.labels))
 
 
 def content_sha256(tensors: Iterable[Tensor]) -> str:
-    """SHA-256 over types, shapes and contents, in parts, the same on every device."""
+    """SHA-256 over types, shapes and contents, in parts, the same on every device.
+
+    Args:
+        tensors: in an order that counts.
+
+    Returns:
+        64 hexadecimal digits.
+    """
     found = hashlib.sha256()
     for tensor in tensors:
         found.update(f"{tensor.dtype} {tuple(tensor.shape)} ".encode())
@@ -61,6 +76,12 @@ def measured(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation per channel of pixels in [0, 1], of uint8 images [N, H, W, C]; four decimals.
 
     Integer sums, so that neither the order nor the parts make a difference. A constant channel gets deviation 1.
+
+    Args:
+        images: uint8 [N, H, W, C].
+
+    Returns:
+        (means, standard deviations), C numbers each.
     """
     channels, n = images.shape[-1], images.shape[0] * images.shape[1] * images.shape[2]
     total, squares = torch.zeros(channels, dtype=torch.int64), torch.zeros(channels, dtype=torch.int64)
@@ -75,7 +96,16 @@ def measured(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def checked(source: Source, train: ImageSet, test: ImageSet) -> tuple[ImageSet, ImageSet]:
-    """What `source` has read. Raises DataError, in one sentence, for what no network could be trained on."""
+    """What `source` has read. Raises DataError, in one sentence, for what no network could be trained on.
+
+    Args:
+        source: where the images come from.
+        train: training images and labels.
+        test: test images and labels.
+
+    Returns:
+        The same two sets.
+    """
     for part, data in (("training", train), ("test", test)):
         images, labels = data.images, data.labels
         if images.dtype != torch.uint8 or images.ndim != 4:
@@ -107,7 +137,16 @@ def checked(source: Source, train: ImageSet, test: ImageSet) -> tuple[ImageSet, 
 
 
 def facts(source: Source, train: ImageSet, test: ImageSet) -> dict[str, Any]:
-    """Everything of a source that training depends on beside the images, measured where it says nothing."""
+    """Everything of a source that training depends on beside the images, measured where it says nothing.
+
+    Args:
+        source: where the images come from.
+        train: training images and labels.
+        test: test images and labels.
+
+    Returns:
+        Mean, standard deviation, classes and the like, by name.
+    """
     mean, std = source.mean, source.std
     if mean is None or std is None:
         found = measured(train.images)

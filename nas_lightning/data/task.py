@@ -24,7 +24,14 @@ class Batches(Protocol):
         """Steps of an epoch."""
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
-        """Inputs and targets of global step `step`, of this process's part of the batch."""
+        """Inputs and targets of global step `step`, of this process's part of the batch.
+
+        Args:
+            step: global, from 0.
+
+        Returns:
+            (inputs, targets), of [B / world size] items each.
+        """
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The batches from the trainer's global step to the end of its epoch."""
@@ -76,23 +83,46 @@ class Task(pl.LightningDataModule, ABC):
 
     @abstractmethod
     def size(self, split: str) -> int:
-        """Items of ``train``, ``validation`` or ``test``. After `setup`."""
+        """Items of ``train``, ``validation`` or ``test``. After `setup`.
+
+        Args:
+            split: ``train``, ``validation`` or ``test``.
+
+        Returns:
+            How many.
+        """
 
     @abstractmethod
     def content(self) -> Iterable[Tensor]:
-        """All tensors of the data, in a fixed order: their hash names the run. After `setup`."""
+        """All tensors of the data, in a fixed order: their hash names the run. After `setup`.
+
+        Returns:
+            Tensors on the CPU.
+        """
 
     def content_sha256(self) -> str:
-        """Hash of the content. Reads it."""
+        """Hash of the content. Reads it.
+
+        Returns:
+            64 hexadecimal digits.
+        """
         self.setup()
         return content_sha256(self.content())
 
     def identity(self) -> dict[str, Any] | None:
-        """What a run depends on beside the section's settings: content. None where the name says it all."""
+        """What a run depends on beside the section's settings: content. None where the name says it all.
+
+        Returns:
+            Plain values by name, or None.
+        """
         return {"content_sha256": self.content_sha256()}
 
     def record(self) -> dict[str, Any]:
-        """What a result file says of the data: sizes, splits, and a hash of the content. After `setup`."""
+        """What a result file says of the data: sizes, splits, and a hash of the content. After `setup`.
+
+        Returns:
+            Plain values by name.
+        """
         sizes = {f"{split}_items": self.size(split) for split in ("train", "validation", "test")}
         return {"dataset": self.name, **sizes, "content_sha256": self.content_sha256()}
 
@@ -104,7 +134,17 @@ class Task(pl.LightningDataModule, ABC):
         rank: int = 0,
         world_size: int = 1,
     ) -> Batches:
-        """Training batches from tensors that live on `device`."""
+        """Training batches from tensors that live on `device`.
+
+        Args:
+            device: where the tensors are to live.
+            start: gives the global step that iteration begins at.
+            rank: of this process.
+            world_size: how many processes share a batch.
+
+        Returns:
+            An iterable of (inputs, targets) that knows its length.
+        """
 
     @abstractmethod
     def evaluation_batches(
@@ -124,6 +164,9 @@ class Task(pl.LightningDataModule, ABC):
             skip: items that are passed over first.
             split: ``validation``, ``test``, or ``train`` (without augmentation).
 
+        Returns:
+            (inputs, targets) a batch.
+
         Raises:
             DataError: not one batch can be filled.
         """
@@ -131,34 +174,83 @@ class Task(pl.LightningDataModule, ABC):
     @staticmethod
     @abstractmethod
     def loss(outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
-        """Mean loss of a batch, a scalar; `targets` may be soft, [B, num_outputs]."""
+        """Mean loss of a batch, a scalar; `targets` may be soft, [B, num_outputs].
+
+        Args:
+            outputs: of the network, [B, num_outputs, …].
+            targets: of the batch, [B, …]; classes are int64 [B].
+            label_smoothing: share of every target that is spread over all outputs.
+
+        Returns:
+            A scalar with a gradient.
+        """
 
     @staticmethod
     @abstractmethod
     def sums(outputs: Tensor, targets: Tensor) -> Tensor:
-        """Sums over the items of a batch: (quality, −loss), float64 [2]. Nothing in it waits for the device."""
+        """Sums over the items of a batch: (quality, −loss), float64 [2]. Nothing in it waits for the device.
+
+        Args:
+            outputs: of the network, [B, num_outputs, …].
+            targets: of the batch, [B, …]; classes are int64 [B].
+
+        Returns:
+            float64 [2], on the outputs' device.
+        """
 
     @staticmethod
     def count_items(targets: Tensor) -> int:
-        """How many items a batch of these targets has: over so many `sums` goes."""
+        """How many items a batch of these targets has: over so many `sums` goes.
+
+        Args:
+            targets: of the batch, [B, …]; classes are int64 [B].
+
+        Returns:
+            A whole number.
+        """
         return len(targets)
 
     def rate_factor(self, inputs: Tensor) -> float:
-        """What multiplies the learning rate at a step of these inputs: 1, but for batches of unequal length."""
+        """What multiplies the learning rate at a step of these inputs: 1, but for batches of unequal length.
+
+        Args:
+            inputs: of the batch.
+
+        Returns:
+            Above 0.
+        """
         return 1.0
 
     @staticmethod
     def teach(outputs: Tensor) -> Tensor:
-        """What a teacher's outputs are as targets of `loss`, for in-place distillation."""
+        """What a teacher's outputs are as targets of `loss`, for in-place distillation.
+
+        Args:
+            outputs: of the network, [B, num_outputs, …].
+
+        Returns:
+            Without a gradient.
+        """
         return outputs.detach().float()
 
     @staticmethod
     def guess_loss(num_outputs: int) -> float:
-        """Loss of an uninformed guess: a training that ends far above it has diverged. Infinite where unknown."""
+        """Loss of an uninformed guess: a training that ends far above it has diverged. Infinite where unknown.
+
+        Args:
+            num_outputs: classes, or words of the vocabulary.
+
+        Returns:
+            In the unit of the loss.
+        """
         return math.inf
 
     def train_dataloader(self) -> Batches:
-        """Lightning's way to `loader`: on the trainer's device, for its rank, from its step on."""
+        """Lightning's way to `loader`: on the trainer's device, for its rank, from its step on.
+
+        Returns:
+            The batches that are left of this epoch.
+        """
         trainer = self.trainer
         assert trainer is not None, "train_dataloader is called by a Trainer; use loader() without one"
         return self.loader(

@@ -18,7 +18,14 @@ from nas_lightning.runs.packaged import conf_folder
 
 
 def composed(*overrides: str) -> DictConfig:
-    """The whole configuration of train.py for these overrides."""
+    """The whole configuration of train.py for these overrides.
+
+    Args:
+        overrides: as one types them behind train.py.
+
+    Returns:
+        The configuration as Hydra composes it.
+    """
     register()
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         return compose_overrides("train", written_out(overrides))

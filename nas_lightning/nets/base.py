@@ -22,7 +22,14 @@ DROPOUT_STREAM = 7
 
 
 def standalone_mapping(mapping: Mapping) -> Mapping:
-    """The mapping of a stand-alone network: same width and depth, nothing shared, nothing dropped."""
+    """The mapping of a stand-alone network: same width and depth, nothing shared, nothing dropped.
+
+    Args:
+        mapping: f_ws of a super-net.
+
+    Returns:
+        A mapping with the same channels and layers.
+    """
     return replace(
         mapping,
         dynamic_channel="fixed",
@@ -86,26 +93,63 @@ class Network(nn.Module):
         """Images [B, C, H, W] -> what the classifier reads, pooled features [B, D].
 
         `stages` is given the pooled activations [B, D_s] at the end of every stage but the last, in order.
+
+        Args:
+            x: images [B, C, H, W].
+            arch: an architecture of the space; None in a stand-alone network, which has its own.
+            stages: an empty list that takes the activations of the stages; None asks for none.
+
+        Returns:
+            [B, D].
         """
 
     def classify(self, features: Tensor, arch: Any = None) -> Tensor:
-        """Pooled features [B, D] of `arch` -> logits [B, num_classes]."""
+        """Pooled features [B, D] of `arch` -> logits [B, num_classes].
+
+        Args:
+            features: [B, D].
+            arch: an architecture of the space; None in a stand-alone network, which has its own.
+
+        Returns:
+            [B, num_classes].
+        """
         return self.classifier(self.drop_global(features))
 
     def forward(self, x: Tensor, arch: Any = None) -> Tensor:
         return self.classify(self.features(x, arch), arch)
 
     def example_input(self, batch: int, size: int, device: torch.device | str = "cpu") -> Tensor:
-        """An input of zeros: images [B, C, size, size]."""
+        """An input of zeros: images [B, C, size, size].
+
+        Args:
+            batch: B.
+            size: side of an image, pixels.
+            device: where it lives.
+
+        Returns:
+            In channels-last memory.
+        """
         images = torch.zeros(batch, self.in_channels, size, size, device=device)
         return images.contiguous(memory_format=torch.channels_last)
 
     def behaviour(self, arch: Any) -> Any:
-        """Architectures of equal value give equal outputs; sorted by it, neighbours share most work."""
+        """Architectures of equal value give equal outputs; sorted by it, neighbours share most work.
+
+        Args:
+            arch: an architecture of the space; None in a stand-alone network, which has its own.
+
+        Returns:
+            Anything that can be compared and sorted.
+        """
         return str(arch)
 
     def set_draw(self, seed: int, step: int) -> None:
-        """Key of this step's random draws inside the network."""
+        """Key of this step's random draws inside the network.
+
+        Args:
+            seed: of the run.
+            step: of the training, from 0.
+        """
         self.draw = (seed, step)
         for generator in self._generators.values():
             self._seed(generator)
@@ -131,6 +175,14 @@ class Network(nn.Module):
 
         The keep probability falls linearly with depth, 1 − rate·(cell + 1)/n_cells (Huang et al., Stochastic Depth,
         section 3); kept samples are divided by it, so that the expectation stays.
+
+        Args:
+            x: [B, C, H, W].
+            cell: its number, from 0.
+            n_cells: how many there are.
+
+        Returns:
+            [B, C, H, W].
         """
         rate = self.mapping.path_dropout * (cell + 1) / n_cells
         if rate == 0.0 or not self.training:
@@ -139,7 +191,14 @@ class Network(nn.Module):
         return x * (keep / (1.0 - rate))
 
     def drop_global(self, x: Tensor) -> Tensor:
-        """Dropout of features [B, C] before the classifier."""
+        """Dropout of features [B, C] before the classifier.
+
+        Args:
+            x: [B, C].
+
+        Returns:
+            [B, C].
+        """
         rate = self.mapping.global_dropout
         if rate == 0.0 or not self.training:
             return x
@@ -147,7 +206,14 @@ class Network(nn.Module):
         return x * (keep / (1.0 - rate))
 
     def architecture(self, arch: Any) -> Any:
-        """The architecture to run: a stand-alone network's own, or the one given."""
+        """The architecture to run: a stand-alone network's own, or the one given.
+
+        Args:
+            arch: the one that was asked for, or None.
+
+        Returns:
+            The one that runs.
+        """
         if self.arch is not None:
             if arch is not None and arch != self.arch:
                 raise ValueError(f"this stand-alone network is {self.arch}, it cannot run {arch}")
@@ -157,7 +223,14 @@ class Network(nn.Module):
         return arch
 
     def exported(self, arch: Any) -> Iterator[tuple[str, Tensor]]:
-        """(name in the stand-alone network, tensor) of all that does not have the same name here and there."""
+        """(name in the stand-alone network, tensor) of all that does not have the same name here and there.
+
+        Args:
+            arch: an architecture of the space; None in a stand-alone network, which has its own.
+
+        Returns:
+            Tensors of this network, not copies.
+        """
         return iter(())
 
     @classmethod
@@ -165,6 +238,13 @@ class Network(nn.Module):
         """Parameters and multiply-accumulates, int64 [n] each, of stand-alone networks built without memory.
 
         Keywords as for `Space.costs`, all of them. Convolutions and linear layers count, the latter's bias included.
+
+        Args:
+            archs: n architectures.
+            shape: ``channels``, ``layers``, ``num_classes``, ``in_channels``, ``affine``, ``image_size``.
+
+        Returns:
+            (parameters, multiply-accumulates of one image).
         """
         both = np.array([_counted(cls, arch, tuple(sorted(shape.items()))) for arch in archs], np.int64)  # type: ignore[arg-type]
         return both[:, 0], both[:, 1]
@@ -173,6 +253,12 @@ class Network(nn.Module):
         """The stand-alone network of `arch` with a copy of the weights that it has in this super-net.
 
         Raises PlanError for a super-net of partial channels, whose operations are narrower.
+
+        Args:
+            arch: an architecture of the space; None in a stand-alone network, which has its own.
+
+        Returns:
+            A network of its own, on the same device and in the same mode.
         """
         if self.mapping.partial_channels > 1:
             raise PlanError(
@@ -214,7 +300,18 @@ def conv_bn_tensors(
     tracked: tuple[Tensor, Tensor] | None,
     size: int,
 ) -> Iterator[tuple[str, Tensor]]:
-    """The stand-alone names of one kernel and its batch-norm below the place `name`."""
+    """The stand-alone names of one kernel and its batch-norm below the place `name`.
+
+    Args:
+        name: of the module in the stand-alone network.
+        kernel: [out, in, k, k].
+        affine: scale and shift [out], None where they are not learned.
+        tracked: running mean and variance [out]; None where none are kept.
+        size: k.
+
+    Returns:
+        Names and tensors.
+    """
     yield f"{name}.kernel.weights.{size}", kernel
     norm = f"{name}.norms.{size}"
     for leaf, value in zip(("weight", "bias"), affine, strict=True):
@@ -226,5 +323,12 @@ def conv_bn_tensors(
 
 
 def global_average(x: Tensor) -> Tensor:
-    """[B, C, H, W] -> [B, C]."""
+    """[B, C, H, W] -> [B, C].
+
+    Args:
+        x: [B, C, H, W].
+
+    Returns:
+        Means over all positions.
+    """
     return F.adaptive_avg_pool2d(x, 1).flatten(1)

@@ -15,7 +15,12 @@ from nas_lightning.spaces import Space, get_space
 
 
 def check_mapping(space: str | Space[Any], plan: Plan) -> None:
-    """Refuse a plan that the space's network does not have. Raises PlanError."""
+    """Refuse a plan that the space's network does not have. Raises PlanError.
+
+    Args:
+        space: its name, the dotted path of one's own, or the space itself.
+        plan: mapping and protocol.
+    """
     get_space(space).check_plan(plan)
 
 
@@ -32,6 +37,9 @@ def build_network(
         arch: an architecture of the space, for its stand-alone network.
 
     Raises PlanError where the plan does not fit the space.
+
+    Returns:
+        A super-net, or the network of `arch` alone.
     """
     domain = get_space(space)
     domain.check_plan(plan)
@@ -46,7 +54,11 @@ def build_network(
 
 
 def redraw_kernels(network: Network) -> None:
-    """Every convolution kernel anew from torch's global generator, uniform in ±1/√fan_in, as `nn.Conv2d` draws it."""
+    """Every convolution kernel anew from torch's global generator, uniform in ±1/√fan_in, as `nn.Conv2d` draws it.
+
+    Args:
+        network: whose kernels are drawn again, in place.
+    """
     for module in network.modules():
         if isinstance(module, SharedKernel):
             for weight in module.weights.values():

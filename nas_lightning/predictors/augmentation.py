@@ -41,7 +41,15 @@ def graph_features(adjacency: np.ndarray, labels: np.ndarray, operations: int) -
 
 
 def encode_graphs(space: Space[Any], archs: Sequence[Any]) -> np.ndarray:
-    """Features of n cells as they are, float64 [n, d]; see `graph_features`."""
+    """Features of n cells as they are, float64 [n, d]; see `graph_features`.
+
+    Args:
+        space: whose architectures they are.
+        archs: n architectures of it.
+
+    Returns:
+        float64 [n, d].
+    """
     graphs = [space.operation_graph(arch) for arch in archs]
     return graph_features(
         np.stack([adjacency for adjacency, _ in graphs]),
@@ -51,7 +59,15 @@ def encode_graphs(space: Space[Any], archs: Sequence[Any]) -> np.ndarray:
 
 
 def copies(space: Space[Any], arch: Any) -> np.ndarray:
-    """Features of all distinct renamings of one cell, float64 [copies, d], in a fixed order."""
+    """Features of all distinct renamings of one cell, float64 [copies, d], in a fixed order.
+
+    Args:
+        space: whose architectures they are.
+        arch: an architecture of it.
+
+    Returns:
+        float64 [copies, d], `arch` itself among them.
+    """
     adjacency, labels = space.operation_graph(arch)
     order = _permutations(len(labels))  # [m, v - 2]
     interior = order + 1

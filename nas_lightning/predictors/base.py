@@ -77,7 +77,11 @@ class Context:
     columns: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def costs(self) -> tuple[np.ndarray, np.ndarray]:
-        """Parameters and multiply-accumulates of the stand-alone networks, int64 [n] each."""
+        """Parameters and multiply-accumulates of the stand-alone networks, int64 [n] each.
+
+        Returns:
+            (parameters, multiply-accumulates), int64 [n] each.
+        """
         return self.space.costs(
             self.architectures,
             channels=self.mapping.channels,
@@ -115,24 +119,40 @@ class Predictor(ABC):
         """
 
     def settings(self) -> dict[str, Any]:
-        """What the scores depend on beside name and context, as plain JSON: part of a run's hash and record."""
+        """What the scores depend on beside name and context, as plain JSON: part of a run's hash and record.
+
+        Returns:
+            Settings by name.
+        """
         return {k: v for k, v in vars(self).items() if isinstance(v, str | int | float | bool | None) and k != "name"}
 
 
 def packaged_targets() -> dict[str, dict[str, Any]]:
-    """name -> configuration (``_target_`` and settings) of every file in ``conf/predictor``, sorted by name."""
+    """name -> configuration (``_target_`` and settings) of every file in ``conf/predictor``, sorted by name.
+
+    Returns:
+        Configurations by name.
+    """
     folder = conf_folder() / "predictor"
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name)
     return {f.name.removesuffix(".yaml"): yaml.safe_load(f.read_text(encoding="utf-8")) for f in files}
 
 
 def installed_predictors() -> dict[str, EntryPoint]:
-    """Predictors that other installed packages offer as Python entry points, by name."""
+    """Predictors that other installed packages offer as Python entry points, by name.
+
+    Returns:
+        Entry points of the group ``nas_lightning.predictors``, not yet loaded.
+    """
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
 
 
 def predictor_names() -> tuple[str, ...]:
-    """All that `make_predictor` knows by name."""
+    """All that `make_predictor` knows by name.
+
+    Returns:
+        Names of packaged and of installed predictors, sorted.
+    """
     return (*packaged_targets(), *installed_predictors())
 
 
@@ -142,6 +162,9 @@ def make_predictor(given: str | Mapping[str, Any] | Predictor) -> Predictor:
     Args:
         given: a name (a file of ``conf/predictor``, or an entry point of the group ``nas_lightning.predictors``), the
             dotted path of a class, or a mapping with ``_target_`` and settings. A predictor is returned as it is.
+
+    Returns:
+        A predictor, ready to be called with a context.
 
     Raises:
         PredictorError: nothing of that name (the nearest ones are named), no `Predictor`, unknown settings.
@@ -171,7 +194,14 @@ def make_predictor(given: str | Mapping[str, Any] | Predictor) -> Predictor:
 
 
 def make_predictors(given: Sequence[Any]) -> list[Predictor]:
-    """`make_predictor` of each. Raises PredictorError where two bear one name."""
+    """`make_predictor` of each. Raises PredictorError where two bear one name.
+
+    Args:
+        given: names, mappings with ``_target_``, or predictors.
+
+    Returns:
+        One predictor each, in their order.
+    """
     found = [make_predictor(one) for one in given]
     names = [predictor.name for predictor in found]
     if twice := [name for name in names if names.count(name) > 1]:
@@ -180,7 +210,16 @@ def make_predictors(given: Sequence[Any]) -> list[Predictor]:
 
 
 def unknown_name(what: str, name: str, known: Sequence[str]) -> PredictorError:
-    """The error for a name that is none of `known`: it names the nearest ones."""
+    """The error for a name that is none of `known`: it names the nearest ones.
+
+    Args:
+        what: the setting that holds the name.
+        name: as it was typed.
+        known: names that would have been right.
+
+    Returns:
+        The error, to be raised.
+    """
     close = get_close_matches(name, known, n=3)
     guess = f"did you mean {' or '.join(close)}? " if close else ""
     return PredictorError(f"{what}={name} is unknown: {guess}choose among {', '.join(known)}")
@@ -201,7 +240,15 @@ def _built(cls: Any, path: str, settings: Mapping[str, Any]) -> Predictor:
 
 
 def checked_scores(predictor: Predictor, context: Context) -> np.ndarray:
-    """The scores of `predictor`, float64 [n]. Raises PredictorError for another shape or type."""
+    """The scores of `predictor`, float64 [n]. Raises PredictorError for another shape or type.
+
+    Args:
+        predictor: what is asked.
+        context: what predictors may look at.
+
+    Returns:
+        float64 [n], higher is better.
+    """
     n = len(context.architectures)
     missing = {
         "weights": context.network is None,

@@ -16,6 +16,13 @@ def baselines_of(predictors: Sequence[Predictor], context: Context) -> list[Base
 
     One that is fitted on a few true accuracies is drawn `Predictor.draws` times, with seeds 0, 1, …. It is left out
     where there is no table, or one that is too small to fit and judge it.
+
+    Args:
+        predictors: what stands beside the super-net's scores.
+        context: what predictors may look at.
+
+    Returns:
+        One entry a predictor, with a draw [n] a seed.
     """
     found = []
     for predictor in predictors:

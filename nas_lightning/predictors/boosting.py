@@ -23,6 +23,18 @@ def boosted(
 
     Leaves are made small enough for the labels at hand: LightGBM's default of 20 would leave one leaf below 40 labels.
     Raises RankerError where LightGBM is not installed.
+
+    Args:
+        features: float64 [n, d].
+        targets: [n].
+        weights: of the rows, [n].
+        rounds: trees at most.
+        options: LightGBM's, beyond those set here.
+        seed: of all draws.
+        group: sizes of the lists that are ranked, for lambdarank; None for regression.
+
+    Returns:
+        A ``lightgbm.Booster``.
     """
     try:
         import lightgbm

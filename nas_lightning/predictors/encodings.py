@@ -57,7 +57,16 @@ ENCODINGS: dict[str, Callable[[Space[Any], Any], Features]] = {
 
 
 def default_encoding(space: Space[Any], example: Any, preferred: str = "path_counts") -> tuple[str, ...]:
-    """`preferred`, an encoding by paths, where the space names its paths, else ``one_hot``."""
+    """`preferred`, an encoding by paths, where the space names its paths, else ``one_hot``.
+
+    Args:
+        space: whose architectures they are.
+        example: an architecture, by which it is tried.
+        preferred: name of an encoding by paths.
+
+    Returns:
+        Names of encodings, one of them.
+    """
     try:
         space.paths(example)
     except NotImplementedError:
@@ -85,7 +94,14 @@ class Encoder:
         self._known: dict[Any, dict[Hashable, float]] = {}
 
     def features(self, arch: Any) -> Mapping[Hashable, float]:
-        """Column -> value, without zeros. Raises EncodingError where the space has no such encoding of `arch`."""
+        """Column -> value, without zeros. Raises EncodingError where the space has no such encoding of `arch`.
+
+        Args:
+            arch: an architecture of it.
+
+        Returns:
+            Numbers by column.
+        """
         found = self._known.get(arch)
         if found is None:
             try:
@@ -117,7 +133,14 @@ class Encoder:
 
 
 def rank_gauss(values: np.ndarray) -> np.ndarray:
-    """Scores of any scale as normal quantiles of their mean ranks, float64 [n]; minus infinity ranks last, NaN is 0."""
+    """Scores of any scale as normal quantiles of their mean ranks, float64 [n]; minus infinity ranks last, NaN is 0.
+
+    Args:
+        values: [n].
+
+    Returns:
+        float64 [n].
+    """
     from scipy.special import ndtri
     from scipy.stats import rankdata
 

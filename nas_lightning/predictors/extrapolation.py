@@ -31,17 +31,41 @@ class SVR:
     scale: float
 
     def predict(self, curves: np.ndarray) -> np.ndarray:
-        """Last values of curves [n, k], float64 [n]."""
+        """Last values of curves [n, k], float64 [n].
+
+        Args:
+            curves: [n, k], one value an epoch.
+
+        Returns:
+            float64 [n], in the unit of the curves.
+        """
         return np.asarray(self.model.predict(curve_features(curves)) * self.scale + self.centre)
 
 
 def curve_features(curves: np.ndarray) -> np.ndarray:
-    """What the regression sees of curves [n, k]: values, first and second differences, mean and deviation."""
+    """What the regression sees of curves [n, k]: values, first and second differences, mean and deviation.
+
+    Args:
+        curves: [n, k], one value an epoch.
+
+    Returns:
+        float64 [n, d].
+    """
     return np.column_stack([curves, np.diff(curves), np.diff(curves, n=2), curves.mean(axis=1), curves.std(axis=1)])
 
 
 def fitted_svr(curves: np.ndarray, last: np.ndarray, seed: int = 0, settings: int = 30) -> SVR:
-    """A ν-SVR from curves [n, k] to their last values [n]; of random settings the best in three-fold validation."""
+    """A ν-SVR from curves [n, k] to their last values [n]; of random settings the best in three-fold validation.
+
+    Args:
+        curves: [n, k], one value an epoch.
+        last: value at the last epoch, [n].
+        seed: of all draws.
+        settings: how many random settings are compared.
+
+    Returns:
+        The regression.
+    """
     centre, scale = float(last.mean()), float(last.std()) or 1.0
     space = {
         "nusvr__C": loguniform(1e-3, 1e2),
@@ -58,6 +82,16 @@ def svr_extrapolation(curves: np.ndarray, epochs: int, seed: int = 0, settings: 
     """The last value of every curve [n, total] by a ν-SVR from its first `epochs`, each from folds without it.
 
     `settings` random settings are compared by cross-validation within the training folds.
+
+    Args:
+        curves: whole ones, [n, total].
+        epochs: how many are looked at.
+        seed: of all draws.
+        settings: how many random settings are compared.
+        folds: of which one is predicted by the others.
+
+    Returns:
+        float64 [n].
     """
     seen, last, out = curves[:, :epochs], curves[:, -1], np.empty(len(curves))
     for number, (train, test) in enumerate(KFold(folds, shuffle=True, random_state=seed).split(seen)):
@@ -78,6 +112,13 @@ def parametric_extrapolation(curve: np.ndarray, total: int) -> float:
     """The value at epoch `total`: mean of the families fitted to `curve` [k], weighted by one over their squared error.
 
     A curve that is already whole gives its own last point; where no family fits, the last point stands in.
+
+    Args:
+        curve: [k], one value an epoch.
+        total: the epoch that is asked for, k or later.
+
+    Returns:
+        A value in the unit of the curve.
     """
     k = len(curve)
     if k >= total:

@@ -47,6 +47,9 @@ class Ranker(ABC):
             labels: accuracies or any other score, float64 [n]; minus infinity for an evaluation that failed.
             weights: float64 [n]; None weighs all the same.
 
+        Returns:
+            Itself.
+
         Raises:
             RankerError: fewer labels than `minimum`, NaN among them, all of them equal, or features that do not fit.
         """
@@ -78,6 +81,12 @@ class Ranker(ABC):
         """Predictions and their standard deviations on the ranker's own scale, float64 [m] each.
 
         Deviations are zero where the ranker has none. The columns are those of `fit`.
+
+        Args:
+            features: float64 [m, d].
+
+        Returns:
+            (predictions, standard deviations), float64 [m] each.
         """
 
 
@@ -113,6 +122,14 @@ def emphasise_top(labels: np.ndarray, quantile: float = 0.2, margin: float = 0.1
     What lies below the quantile counts as the quantile does (AceNAS clips there too, arXiv 2108.03001), the distance is
     in units of best minus quantile, and `margin` is added to it, so that the best stays finite. Standardised, float64
     [n].
+
+    Args:
+        labels: qualities or any other score [n], higher is better.
+        quantile: share of the labels that is cut off below.
+        margin: added to the distance, in its unit, so that the best one stays finite.
+
+    Returns:
+        float64 [n], larger for better ones.
     """
     finite = labels[np.isfinite(labels)]
     low, best = float(np.quantile(finite, quantile)), float(finite.max())
@@ -123,14 +140,30 @@ def emphasise_top(labels: np.ndarray, quantile: float = 0.2, margin: float = 0.1
 
 
 def ranks(labels: np.ndarray) -> np.ndarray:
-    """Mean ranks, float64 [n]: accuracies of a space with broken cells are bent by the worst of them, ranks are not."""
+    """Mean ranks, float64 [n]: accuracies of a space with broken cells are bent by the worst of them, ranks are not.
+
+    Args:
+        labels: qualities or any other score [n], higher is better.
+
+    Returns:
+        float64 [n], 1 for the worst.
+    """
     from scipy.stats import rankdata
 
     return rankdata(labels)
 
 
 def relevance(labels: np.ndarray, quantile: float = 0.2, top: float = 20.0) -> np.ndarray:
-    """AceNAS's relevance: ``20 clip((label - quantile) / (best - quantile), 0, 1)``, float64 [n]."""
+    """AceNAS's relevance: ``20 clip((label - quantile) / (best - quantile), 0, 1)``, float64 [n].
+
+    Args:
+        labels: qualities or any other score [n], higher is better.
+        quantile: labels up to this one get 0.
+        top: relevance of the best.
+
+    Returns:
+        float64 [n], from 0 to `top`.
+    """
     finite = labels[np.isfinite(labels)]
     low, best = float(np.quantile(finite, quantile)), float(finite.max())
     if best == low:
@@ -139,13 +172,24 @@ def relevance(labels: np.ndarray, quantile: float = 0.2, top: float = 20.0) -> n
 
 
 def standardised(values: np.ndarray) -> np.ndarray:
-    """Mean 0, standard deviation 1; zeros where all are equal."""
+    """Mean 0, standard deviation 1; zeros where all are equal.
+
+    Args:
+        values: [n].
+
+    Returns:
+        float64 [n].
+    """
     spread = float(values.std())
     return (values - values.mean()) / spread if spread > 0 else np.zeros(len(values))
 
 
 def ranker_names() -> tuple[str, ...]:
-    """Names of the packaged rankers: the modules of `nas_lightning.predictors.rankers`."""
+    """Names of the packaged rankers: the modules of `nas_lightning.predictors.rankers`.
+
+    Returns:
+        Names, sorted.
+    """
     return tuple(sorted(module.name for module in pkgutil.iter_modules(import_module(PACKAGE).__path__)))
 
 
@@ -157,6 +201,9 @@ def make_ranker(name: str, seed: int, settings: Mapping[str, Any] | None = None,
         seed: of all its draws.
         settings: its other keyword-only arguments.
         deviation: whether one that knows how sure it is is needed; others are put into a `Committee` of five.
+
+    Returns:
+        An unfitted ranker.
 
     Raises:
         RankerError: unknown names and settings, a library that is not installed.

@@ -51,13 +51,42 @@ class Table(Protocol):
 
     space: str
 
-    def architectures(self) -> Sequence[Any]: ...
+    def architectures(self) -> Sequence[Any]:
+        """Of all rows.
 
-    def has(self, arch: Any) -> bool: ...
+        Returns:
+            Architectures in the table's order.
+        """
 
-    def read(self, text: str) -> Any: ...
+    def has(self, arch: Any) -> bool:
+        """Whether the architecture or an isomorphic one has a row.
 
-    def accuracies(self, archs: Sequence[Any]) -> np.ndarray: ...
+        Args:
+            arch: of the table's space.
+
+        Returns:
+            Whether it has.
+        """
+
+    def read(self, text: str) -> Any:
+        """The architecture that a text says.
+
+        Args:
+            text: an encoding, or the key of a row.
+
+        Returns:
+            The architecture.
+        """
+
+    def accuracies(self, archs: Sequence[Any]) -> np.ndarray:
+        """Stand-alone accuracies.
+
+        Args:
+            archs: n architectures.
+
+        Returns:
+            float64 [n], fractions; NaN where the table lacks one.
+        """
 
 
 def architecture_set(name: str | Path, space: Space[Any], benchmark: Table | None = None) -> list[Any]:
@@ -71,6 +100,9 @@ def architecture_set(name: str | Path, space: Space[Any], benchmark: Table | Non
     Raises UserError for an unknown name, for more architectures than there are (naming the largest possible number),
     for a difference that leaves none, and for a table of another space; ArchitectureError, with the line number, for a
     malformed line in a file.
+
+    Returns:
+        The architectures, each once.
     """
     if benchmark is not None and benchmark.space != space.name:
         raise UserError(
@@ -98,6 +130,13 @@ def identity(name: str | Path) -> dict[str, Any]:
     """What the name of a set leaves open and a run's hash must hold: a file's contents, and a version above the first.
 
     A file that is missing or unreadable has none; `architecture_set` says so.
+
+    Args:
+        name: of a set, or the path of a file of architectures.
+
+    Returns:
+        ``architecture_set_version`` and ``architectures_sha256`` as far as they apply; empty where the name says it
+        all.
     """
     path = Path(str(name))
     found: dict[str, Any] = {"architecture_set_version": VERSION} if VERSION > 1 else {}

@@ -16,6 +16,13 @@ def paired(predictions: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.nda
 
     A NaN has no rank: dropping it silently would change the evaluated set, ranking it would invent a number.
     Infinities are ordered and stay.
+
+    Args:
+        predictions: scores [n], higher is better.
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+
+    Returns:
+        (predictions, truth), float64 [n] each.
     """
     x, y = plain(predictions), plain(truth)
     if x.ndim != 1 or y.ndim != 1 or len(x) != len(y):
@@ -32,7 +39,14 @@ def paired(predictions: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.nda
 
 
 def plain(values: ArrayLike) -> np.ndarray:
-    """float64 array of an array, a list or a tensor, also a differentiable one, on a GPU, or of half precision."""
+    """float64 array of an array, a list or a tensor, also a differentiable one, on a GPU, or of half precision.
+
+    Args:
+        values: numbers of any shape.
+
+    Returns:
+        float64, the same shape, on the CPU.
+    """
     given: Any = values
     if hasattr(given, "detach"):  # a tensor, without importing torch
         given = given.detach().cpu().double().numpy()
@@ -44,6 +58,14 @@ def checked_ids(ids: Ids, n: int, *columns: np.ndarray) -> np.ndarray:
 
     Raises ValueError when their number is not `n`, and where one id has different values in `columns` [n]: two
     architectures then share it. (Copies of one architecture, as a bootstrap draws them, are welcome.)
+
+    Args:
+        ids: one name a row, [n]; they order equal predictions.
+        n: how many rows there are.
+        columns: values [n] that rows of one id must share.
+
+    Returns:
+        The ids, [n].
     """
     given: Any = ids
     array = np.asarray(given.detach().cpu().numpy() if hasattr(given, "detach") else given)
@@ -63,6 +85,14 @@ def order_by_prediction(predictions: np.ndarray, ids: np.ndarray, truth: np.ndar
 
     Raises ValueError where two architectures of equal prediction share an id but not the truth: their order would
     then depend on the input. (Copies of one architecture, as a bootstrap draws them, are welcome.)
+
+    Args:
+        predictions: scores [n], higher is better.
+        ids: one name a row, [n]; they order equal predictions.
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+
+    Returns:
+        int64 [n]: the worst first.
     """
     order = np.lexsort((ids, predictions))
     a, b = order[:-1], order[1:]
@@ -74,6 +104,14 @@ def order_by_prediction(predictions: np.ndarray, ids: np.ndarray, truth: np.ndar
 
 def top_k_indices(predictions: ArrayLike, ids: Ids, k: int) -> np.ndarray:
     """Indices of the `k` highest predictions, best first, int64 [min(k, n)]; ties in ascending order of id.
+
+    Args:
+        predictions: scores [n], higher is better.
+        ids: one name a row, [n]; they order equal predictions.
+        k: how many of the predicted best are looked at.
+
+    Returns:
+        int64 [min(k, n)]: the best first.
 
     >>> top_k_indices([0.1, 0.9, 0.5, 0.9], ["a", "d", "c", "b"], 3).tolist()
     [3, 1, 2]

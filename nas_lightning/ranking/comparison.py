@@ -48,6 +48,17 @@ def hierarchical_bootstrap(
     "What teachers should know about the bootstrap"). With one seed there is no such part; the interval then covers
     architectures alone, and no verdict is given on it.
 
+    Args:
+        setting: scores [seeds, n] of the setting.
+        truth: stand-alone qualities [n].
+        reference: scores [seeds, n] of what it is compared with, seed by seed; None compares with a tau of 0.
+        replicates: how many resamples are drawn.
+        level: share of the replicates that the interval holds, between 0 and 1.
+        seed: of the draws; the same seed gives the same numbers.
+
+    Returns:
+        The difference of the mean taus with its interval, p-value, seeds and architectures.
+
     >>> rng = np.random.default_rng(0); truth = rng.normal(size=100)
     >>> good, bad = truth + 0.3 * rng.normal(size=(5, 100)), truth + 2 * rng.normal(size=(5, 100))
     >>> found = hierarchical_bootstrap(good, truth, bad, replicates=200)
@@ -103,6 +114,12 @@ def holm(p_values: ArrayLike) -> np.ndarray:
 
     nan stays nan and is no test. (Holm 1979, "A simple sequentially rejective multiple test procedure".)
 
+    Args:
+        p_values: [m], one a test; nan is no test.
+
+    Returns:
+        float64 [m], in the order of the input.
+
     >>> holm([0.01, 0.04, 0.03]).tolist()
     [0.03, 0.06, 0.06]
     """
@@ -117,6 +134,14 @@ def holm(p_values: ArrayLike) -> np.ndarray:
 
 def verdict(difference: Difference, p_adjusted: float, alpha: float = 0.05) -> str:
     """``helps``, ``hurts``, ``no difference``, or ``not decided (n seeds)`` below `MINIMUM_SEEDS`.
+
+    Args:
+        difference: of a setting to its reference.
+        p_adjusted: its p-value after `holm`.
+        alpha: the level of significance.
+
+    Returns:
+        One of the four phrases.
 
     >>> verdict(Difference(0.1, 0.05, 0.15, 0.95, 0.001, 5, 200), 0.002)
     'helps'
@@ -160,6 +185,16 @@ def factorial_effects(
     with holes stays unbiased by its holes; a contrast without any complete match is left out. `references` names the
     level that each factor is compared with. Raises ValueError for unequal lengths, NaN values, a run that lacks a
     factor of `references`, and two runs of one setting and seed.
+
+    Args:
+        settings: factor -> setting of every run, [runs].
+        values: what is explained, such as tau, [runs].
+        seeds: of the runs, [runs]; only runs of one seed are compared.
+        references: factor -> the setting that counts as its absence.
+        level: share of the replicates that the interval holds, between 0 and 1.
+
+    Returns:
+        One entry a contrast that has a complete match.
 
     >>> runs = [{"a": a, "b": b} for a in "01" for b in "01"]
     >>> [(e.changes, e.estimate) for e in factorial_effects(runs, [1, 2, 4, 9], [0] * 4, {"a": "0", "b": "0"})]

@@ -18,7 +18,15 @@ SPARSE_THRESHOLD = 0.001
 
 
 def is_undefined(x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether two arrays [n] hold no order to compare: fewer than 2 rows, or one side constant."""
+    """Whether two arrays [n] hold no order to compare: fewer than 2 rows, or one side constant.
+
+    Args:
+        x: numbers [n].
+        y: numbers [n].
+
+    Returns:
+        True where every correlation of the two is nan.
+    """
     return len(x) < 2 or bool(np.all(x == x[0])) or bool(np.all(y == y[0]))
 
 
@@ -27,6 +35,13 @@ def kendall_tau(predictions: ArrayLike, truth: ArrayLike) -> float:
 
     ``(C - D) / sqrt((P - T_x) (P - T_y))`` with C concordant and D discordant pairs, ``P = n (n - 1) / 2`` pairs in
     all, T_x and T_y the pairs tied in either array (Kendall 1945). Counts are 64-bit: exact at n = 423,624.
+
+    Args:
+        predictions: scores [n], higher is better.
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+
+    Returns:
+        tau-b in [−1, 1]; nan where there is no order to compare.
 
     >>> kendall_tau([1, 2, 3, 4], [1, 2, 4, 3])
     0.6666666666666666
@@ -77,6 +92,13 @@ def _inversions(ranks: np.ndarray) -> int:
 def spearman(predictions: ArrayLike, truth: ArrayLike) -> float:
     """Spearman's rho: Pearson's correlation of the ranks, ties at their average rank.
 
+    Args:
+        predictions: scores [n], higher is better.
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+
+    Returns:
+        rho in [−1, 1]; nan where there is no order to compare.
+
     >>> round(spearman([1, 2, 3, 4], [10, 20, 40, 30]), 12)
     0.8
     """
@@ -90,6 +112,13 @@ def spearman(predictions: ArrayLike, truth: ArrayLike) -> float:
 
 def pearson(predictions: ArrayLike, truth: ArrayLike) -> float:
     """Pearson's r: ``cov(x, y) / (std(x) std(y))``; nan where an infinity takes part.
+
+    Args:
+        predictions: scores [n], higher is better.
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+
+    Returns:
+        r in [−1, 1]; nan where there is no order to compare.
 
     >>> round(pearson([1, 2, 3], [2, 4, 7]), 6)
     0.993399
@@ -111,6 +140,13 @@ def weighted_kendall_tau(predictions: ArrayLike, truth: ArrayLike) -> float:
     with ranks by (predictions, truth) and by (truth, predictions) (Vigna, "A weighted correlation index for rankings
     with ties", WWW 2015).
 
+    Args:
+        predictions: scores [n], higher is better.
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+
+    Returns:
+        The weighted tau in [−1, 1]; nan where there is no order to compare.
+
     >>> weighted_kendall_tau([1, 2, 3, 4], [1, 2, 4, 3]) < kendall_tau([1, 2, 3, 4], [1, 2, 4, 3])
     True
     """
@@ -127,6 +163,14 @@ def accuracy_bins(truth: ArrayLike, threshold: float = SPARSE_THRESHOLD, *, frac
 
     `fractions=False` is for qualities of another unit. Raises ValueError for accuracies outside [0, 1] (percent, as a
     rule) where they are fractions, and for a threshold that is not positive.
+
+    Args:
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+        threshold: bin width in the unit of truth: 0.001 is 0.1 % of accuracy.
+        fractions: whether truth has to lie in [0, 1].
+
+    Returns:
+        int64 [n], from 0 for the lowest bin that is used.
 
     >>> accuracy_bins([0.9012, 0.9018, 0.9105, 0.5], 0.01).tolist()
     [1, 1, 2, 0]
@@ -155,6 +199,16 @@ def sparse_kendall_tau(
     post-hoc tool of the same authors uses 0.01. nan where all accuracies fall into one bin, or the predictions are
     constant.
 
+    Args:
+        predictions: scores [n], higher is better.
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+        ids: one name a row, [n]; they order equal predictions.
+        threshold: bin width in the unit of truth: 0.001 is 0.1 % of accuracy.
+        fractions: whether truth has to lie in [0, 1].
+
+    Returns:
+        s-KdT in [−1, 1], or nan.
+
     >>> sparse_kendall_tau([0.1, 0.2, 0.3], [0.9001, 0.9004, 0.95], ids=[0, 1, 2])
     1.0
     >>> sparse_kendall_tau([0.2, 0.1, 0.3], [0.9001, 0.9004, 0.95], ids=[0, 1, 2])  # 0.03 % apart: no mistake
@@ -177,6 +231,15 @@ def binned_kendall_tau(
 
     Often called sparse Kendall tau too, but about 0.01 lower than the reference definition (`sparse_kendall_tau`).
 
+    Args:
+        predictions: scores [n], higher is better.
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+        threshold: bin width in the unit of truth: 0.001 is 0.1 % of accuracy.
+        fractions: whether truth has to lie in [0, 1].
+
+    Returns:
+        tau-b in [−1, 1]; nan where all accuracies fall into one bin.
+
     >>> binned_kendall_tau([0.2, 0.1, 0.3], [0.9001, 0.9004, 0.95]) == kendall_tau([0.2, 0.1, 0.3], [0, 0, 1])
     True
     """
@@ -186,6 +249,13 @@ def binned_kendall_tau(
 
 def true_top(truth: ArrayLike, percent: float) -> np.ndarray:
     """Mask of the true top `percent`, bool [n]: the best ``ceil(n percent / 100)``, at least 1, and their ties.
+
+    Args:
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+        percent: size of the top, above 0 and up to 100.
+
+    Returns:
+        bool [n]; more than ``percent`` of the rows only where the last place is shared.
 
     >>> true_top([0.1, 0.4, 0.3, 0.2], 50).tolist()
     [False, True, True, False]
@@ -202,6 +272,14 @@ def true_top(truth: ArrayLike, percent: float) -> np.ndarray:
 
 def kendall_tau_in_top(predictions: ArrayLike, truth: ArrayLike, percent: float) -> float:
     """`kendall_tau` among the architectures of the true top `percent` alone: does the score tell the good ones apart?
+
+    Args:
+        predictions: scores [n], higher is better.
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+        percent: size of the top, above 0 and up to 100.
+
+    Returns:
+        tau-b in [−1, 1]; nan where fewer than two are left, or all are alike.
 
     >>> kendall_tau_in_top([1, 2, 4, 3], [0.1, 0.2, 0.3, 0.4], 50)
     -1.0

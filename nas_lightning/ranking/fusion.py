@@ -20,6 +20,12 @@ def rank_average(predictions: Mapping[str, ArrayLike]) -> tuple[str, np.ndarray]
     unit (checkpoints, seeds, a super-net and a free baseline) weigh the same. Raises ValueError for fewer than two
     scores, unequal lengths, and NaN.
 
+    Args:
+        predictions: at least one score by name, [n] each.
+
+    Returns:
+        The name of the fusion, and the mean ranks, float64 [n] in [0, 1].
+
     >>> rank_average({"supernet": [0.1, 0.3, 0.2], "parameters": [10, 30, 10]})
     ('fusion(supernet + parameters)', array([0.125, 1.   , 0.375]))
     """

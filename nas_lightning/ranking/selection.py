@@ -24,6 +24,12 @@ from nas_lightning.ranking.correlation import is_undefined, true_top
 def true_ranks(truth: ArrayLike) -> np.ndarray:
     """Rank of each architecture by truth, int64 [n]: 1 + number strictly better. The best has rank 1, ties share it.
 
+    Args:
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+
+    Returns:
+        int64 [n], 1 for the best.
+
     >>> true_ranks([0.5, 0.9, 0.9, 0.1]).tolist()
     [3, 1, 1, 4]
     """
@@ -36,6 +42,15 @@ def ndcg_at_k(predictions: ArrayLike, truth: ArrayLike, ids: Ids, k: int) -> flo
 
     ``sum_i g_i / log2(i + 1)`` over positions i = 1..k of the predicted order, divided by the same sum of the true
     order; the gain g is the truth scaled to [0, 1] over the evaluated set (Järvelin, Kekäläinen 2002).
+
+    Args:
+        predictions: scores [n], higher is better.
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+        ids: one name a row, [n]; they order equal predictions.
+        k: how many of the predicted best are looked at.
+
+    Returns:
+        From 0 to 1, 1 for the true order; nan where there is no order.
 
     >>> ndcg_at_k([1, 2, 3], [0.1, 0.2, 0.3], ids=[0, 1, 2], k=2)
     1.0
@@ -53,6 +68,15 @@ def ndcg_at_k(predictions: ArrayLike, truth: ArrayLike, ids: Ids, k: int) -> flo
 def precision_at_top(predictions: ArrayLike, truth: ArrayLike, ids: Ids, percent: float) -> float:
     """Share of the predicted top `percent` (``ceil(n percent / 100)`` of them) that lie in the true top `percent`.
 
+    Args:
+        predictions: scores [n], higher is better.
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+        ids: one name a row, [n]; they order equal predictions.
+        percent: size of the top, above 0 and up to 100.
+
+    Returns:
+        A share from 0 to 1; nan where there is no order.
+
     >>> precision_at_top([1, 2, 3, 4], [1, 4, 3, 2], ids=[0, 1, 2, 3], percent=50)
     0.5
     """
@@ -67,6 +91,15 @@ def precision_at_top(predictions: ArrayLike, truth: ArrayLike, ids: Ids, percent
 def best_rank_at_k(predictions: ArrayLike, truth: ArrayLike, ids: Ids, k: int) -> float:
     """The best true rank (1 = best of the set) among the predicted top k.
 
+    Args:
+        predictions: scores [n], higher is better.
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+        ids: one name a row, [n]; they order equal predictions.
+        k: how many of the predicted best are looked at.
+
+    Returns:
+        A rank from 1; nan where there is no order.
+
     >>> best_rank_at_k([4, 3, 2, 1], [0.1, 0.3, 0.2, 0.4], ids=[0, 1, 2, 3], k=2)
     2.0
     """
@@ -76,6 +109,15 @@ def best_rank_at_k(predictions: ArrayLike, truth: ArrayLike, ids: Ids, k: int) -
 
 def regret_at_k(predictions: ArrayLike, truth: ArrayLike, ids: Ids, k: int) -> float:
     """``max(truth) - max(truth of the predicted top k)``, in the unit of truth; 0 when the best is among them.
+
+    Args:
+        predictions: scores [n], higher is better.
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+        ids: one name a row, [n]; they order equal predictions.
+        k: how many of the predicted best are looked at.
+
+    Returns:
+        0 or more, in the unit of truth; nan where there is no order.
 
     >>> regret_at_k([4, 3, 2, 1], [0.125, 0.25, 0.5, 1.0], ids=[0, 1, 2, 3], k=3)
     0.5
@@ -96,6 +138,15 @@ class TopPercentiles:
 
 def top_k_percentiles(predictions: ArrayLike, truth: ArrayLike, ids: Ids, k: int) -> TopPercentiles:
     """Where the predicted top k stand in truth: ``100 (1 - (rank - 1) / (n - 1))``, worst, median and best of the k.
+
+    Args:
+        predictions: scores [n], higher is better.
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+        ids: one name a row, [n]; they order equal predictions.
+        k: how many of the predicted best are looked at.
+
+    Returns:
+        Percentiles from 0 (the worst of the set) to 100 (the best).
 
     >>> top_k_percentiles([5, 4, 3, 2, 1], [0.5, 0.1, 0.4, 0.3, 0.2], ids=range(5), k=3)
     TopPercentiles(k=3, minimum=0.0, median=75.0, maximum=100.0)
@@ -123,6 +174,15 @@ def final_search_performance(predictions: ArrayLike, truth: ArrayLike, ids: Ids,
     ``k`` in the result is the number really taken, ``min(k, n)``; constant predictions take none of several. The ids
     are paired with their own accuracies here, once: pairing two sorted lists in another order is an error seen in the
     field.
+
+    Args:
+        predictions: scores [n], higher is better.
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+        ids: one name a row, [n]; they order equal predictions.
+        k: how many of the predicted best are looked at.
+
+    Returns:
+        In the unit of truth; nan where the predictions choose nothing.
 
     >>> final_search_performance([1, 2, 3], [0.5, 0.75, 0.25], ids=[0, 1, 2], k=2)
     SearchPerformance(mean=0.5, std=0.25, best=0.75, k=2)
@@ -152,6 +212,14 @@ def probability_beats_random(best_found: float, table: ArrayLike, n: int) -> Bea
     Rows of the table that are NaN were not measured and do not count. nan for an empty table, and for one whose
     accuracies are all equal: there is nothing to beat.
 
+    Args:
+        best_found: quality of the best that was found.
+        table: qualities of all architectures that a random search would draw from, [r_max]; NaN are left out.
+        n: random draws that it is compared with.
+
+    Returns:
+        The probability, with the n and the table size that it holds for.
+
     >>> probability_beats_random(0.8, [0.5, 0.8, 0.9, 0.7], n=2)
     BeatsRandom(probability=0.5625, n=2, table_size=4, better=1)
     """
@@ -170,6 +238,12 @@ def probability_beats_random(best_found: float, table: ArrayLike, n: int) -> Bea
 def supernet_accuracy(predictions: ArrayLike) -> float:
     """Mean accuracy of the scored sub-nets with inherited weights; nan for an empty set.
 
+    Args:
+        predictions: accuracies with shared weights [n], fractions.
+
+    Returns:
+        A fraction.
+
     >>> supernet_accuracy([0.25, 0.75])
     0.5
     """
@@ -181,6 +255,13 @@ def optimization_gap(predictions: ArrayLike, truth: ArrayLike) -> float:
     """``mean(truth - predictions)`` of accuracies: what training alone adds to shared weights; nan for an empty set.
 
     (Xie et al., "Weight-Sharing NAS: A Battle to Shrink the Optimization Gap".)
+
+    Args:
+        predictions: accuracies with shared weights [n], fractions.
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+
+    Returns:
+        A fraction; negative where shared weights do better.
 
     >>> optimization_gap([0.25, 0.5], [0.75, 0.75])
     0.375

@@ -58,6 +58,17 @@ def ranking_record(
 
     `architectures` are the distinct string forms, by which ties are broken. Cheap enough for every evaluated epoch.
     Raises ValueError as the metrics do.
+
+    Args:
+        predictions: scores [n], higher is better.
+        truth: measured stand-alone qualities [n], without NaN.
+        architectures: the distinct string forms [n].
+        top_k: K of the measures of the predicted best.
+        threshold: bin width of the sparse Kendall tau.
+        quality: name of what a network is judged by, such as ``accuracy``.
+
+    Returns:
+        Metric -> number, or -> record of numbers; the module's docstring lists them.
     """
     x, y = np.asarray(predictions, np.float64), np.asarray(truth, np.float64)
     ids, fractions = np.asarray(list(architectures), dtype=str), quality == ACCURACY.name
@@ -95,6 +106,17 @@ def epoch_metrics(
     """Flat numbers of one evaluation during training, keys without prefix: of the first score the metric's own name, of
     the others ``<metric>_by_<score>``; `n` and `supernet_accuracy` (`supernet_<quality>`) too. Rows without truth (NaN)
     are left out.
+
+    Args:
+        predictions: score name -> [n]; the first is the one that counts.
+        truth: stand-alone qualities [n]; NaN where there is none.
+        architectures: the distinct string forms [n].
+        top_k: K of the measures of the predicted best.
+        threshold: bin width of the sparse Kendall tau.
+        quality: name of what a network is judged by, such as ``accuracy``.
+
+    Returns:
+        Column -> number.
     """
     y = np.asarray(truth, np.float64)
     keep = ~np.isnan(y)
@@ -132,18 +154,26 @@ def summarize(
 ) -> dict[str, Any]:
     """The record of one evaluation, ready for JSON; the module's docstring has its layout.
 
-    predictions: score name -> float [n], higher is better, without NaN; the first is the score that counts.
-    truth: stand-alone accuracies, fractions in [0, 1], float [n], NaN where the table lacks the architecture; such rows
-        take part in the super-net accuracy alone and are counted in `n_without_truth`.
-    architectures: n distinct string forms; they break ties.
-    baselines: of the same n architectures (`nas_lightning.predictors.baselines.baselines_of`).
-    seed_accuracies: float [n, seeds] of the truth, or None where the table keeps none: no noise ceiling then.
-        Architectures of which a seed is missing (NaN) take no part in the ceiling; its n counts the others.
-    seed_metric: what these are accuracies of, where it is not the truth itself; recorded with the ceiling.
-    validation: stand-alone validation accuracies [n] for the proxy ceiling.
-    table_accuracies: all accuracies of the table, for P > R; random_draws is its n, by default top_k.
-    quality: the score that is in the unit of the truth: its mean is ``supernet_<quality>``, its distance the gap.
-    replicates: of the bootstrap; by default 1000, fewer for large n (never under 50). Recorded.
+    Args:
+        predictions: score name -> float [n], higher is better, without NaN; the first is the score that counts.
+        truth: stand-alone accuracies, fractions in [0, 1], float [n], NaN where the table lacks the architecture; such
+            rows take part in the super-net accuracy alone and are counted in `n_without_truth`.
+        architectures: n distinct string forms; they break ties.
+        baselines: of the same n architectures (`nas_lightning.predictors.baselines.baselines_of`).
+        seed_accuracies: float [n, seeds] of the truth, or None where the table keeps none: no noise ceiling then.
+            Architectures of which a seed is missing (NaN) take no part in the ceiling; its n counts the others.
+        seed_metric: what these are accuracies of, where it is not the truth itself; recorded with the ceiling.
+        validation: stand-alone validation accuracies [n] for the proxy ceiling.
+        table_accuracies: all accuracies of the table, for P > R; see `random_draws`.
+        quality: the score that is in the unit of the truth: its mean is ``supernet_<quality>``, its distance the gap.
+        replicates: of the bootstrap; by default 1000, fewer for large n (never under 50). Recorded.
+        top_k: K of the measures of the predicted best.
+        threshold: bin width of the sparse Kendall tau, in the unit of the truth.
+        random_draws: n of P > R; None takes `top_k`.
+        seed: of the bootstrap and of the splits of the noise ceiling.
+
+    Returns:
+        ``metrics``, ``baselines``, ``ceiling`` and ``evaluated``.
 
     Raises ValueError for unpaired lengths, NaN predictions, repeated architectures and accuracies outside [0, 1].
     """
@@ -215,6 +245,12 @@ def summarize(
 def mean_record(records: Sequence[Any]) -> Any:
     """The same nested record with the mean of every number; what is missing in one is missing, n the smallest.
 
+    Args:
+        records: of one layout, at least one.
+
+    Returns:
+        One record of that layout.
+
     >>> mean_record([{"n": 3, "tau": 0.5}, {"n": 2, "tau": 0.25}])
     {'n': 2, 'tau': 0.375}
     """
@@ -243,12 +279,26 @@ def _proxy(validation: ArrayLike | None, truth: np.ndarray) -> dict[str, Any]:
 
 
 def is_quality(name: str, quality: str = ACCURACY.name) -> bool:
-    """Whether a score is a super-net's own quality: ``accuracy``, or ``seed1 accuracy`` where several are evaluated."""
+    """Whether a score is a super-net's own quality: ``accuracy``, or ``seed1 accuracy`` where several are evaluated.
+
+    Args:
+        name: of a score.
+        quality: name of what a network is judged by, such as ``accuracy``.
+
+    Returns:
+        Whether it is.
+    """
     return name.split(" ")[-1] == quality and "(" not in name
 
 
 def jsonable(value: Any) -> Any:
     """The same with plain Python numbers; NaN and infinities, which JSON lacks, become None.
+
+    Args:
+        value: numbers, arrays, mappings and sequences of them, nested as one likes.
+
+    Returns:
+        The same of lists, dictionaries, int, float, bool, str and None.
 
     >>> jsonable({"a": np.float32("nan"), "b": [np.int64(1)]})
     {'a': None, 'b': [1]}
@@ -267,7 +317,13 @@ def jsonable(value: Any) -> Any:
 
 
 def render_table(summary: Mapping[str, Any], *args: Any, **kwargs: Any) -> None:
-    """`nas_lightning.ranking.terminal.render_table`: print the record as a table."""
+    """`nas_lightning.ranking.terminal.render_table`: print the record as a table.
+
+    Args:
+        summary: of `summarize`.
+        args: passed on.
+        kwargs: passed on.
+    """
     from nas_lightning.ranking import terminal
 
     terminal.render_table(summary, *args, **kwargs)

@@ -21,11 +21,15 @@ def render_table(
     seeds: str | None = None,
     owner: str = "super-net",
 ) -> None:
-    """Print `summary` (of `summarize`) as one table with its conditions beneath.
+    """Print the record of an evaluation as one table with its conditions beneath.
 
-    `evaluation` is the block of result.json (architecture_set, split, n_images, batch_size, batch_norm); `seeds` says
-    which seeds of the super-net the scores come from; `owner` whose scores they are, empty for those of
-    files. `console` is a rich Console, by default the standard output's.
+    Args:
+        summary: of `nas_lightning.ranking.summary.summarize`.
+        console: of rich; None prints to the standard output.
+        title: of the table.
+        evaluation: block of result.json: architecture_set, split, n_images, batch_size, batch_norm.
+        seeds: which seeds of the super-net the scores come from.
+        owner: whose scores they are; empty for those of files.
     """
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -150,6 +154,9 @@ def words_of(summary: Mapping[str, Any], small: bool = False) -> list[str]:
     Args:
         summary: of `summarize`.
         small: whether the task is the package's own small one, which explains why size alone ranks well there.
+
+    Returns:
+        One sentence an entry.
     """
     metrics = summary["metrics"]
     name = next((n for n in metrics if n.startswith(FUSION)), next(iter(metrics)))

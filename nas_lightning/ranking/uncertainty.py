@@ -40,6 +40,14 @@ class Interval:
 def percentile_interval(estimate: float, replicates: np.ndarray, level: float = 0.95) -> Interval:
     """The central `level` of the defined replicates; nan bounds where none is defined. Raises ValueError for the level.
 
+    Args:
+        estimate: of the statistic on the data itself.
+        replicates: of the statistic on resamples, [replicates]; nan where it is undefined.
+        level: share of the replicates that the interval holds, between 0 and 1.
+
+    Returns:
+        Estimate, bounds, level, and how many replicates were defined.
+
     >>> percentile_interval(0.5, np.arange(101) / 100, 0.5)
     Interval(estimate=0.5, low=0.25, high=0.75, level=0.5, replicates=101)
     """
@@ -57,6 +65,14 @@ def resample_counts(n: int, replicates: int, seed: int) -> np.ndarray:
     """How often each of n items is drawn in each replicate of n draws with replacement, int64 [replicates, n].
 
     Read-only, and remembered: a study compares many settings on the same draws.
+
+    Args:
+        n: how many items there are.
+        replicates: how many resamples are drawn.
+        seed: of the draws; the same seed gives the same numbers.
+
+    Returns:
+        int64 [replicates, n], every row of which sums to n.
     """
     counts = np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=replicates)
     counts.flags.writeable = False
@@ -65,6 +81,13 @@ def resample_counts(n: int, replicates: int, seed: int) -> np.ndarray:
 
 def affordable_replicates(n: int, most: int = 1000) -> int:
     """Replicates of a bootstrap over n architectures: `most` up to some thousands, then fewer, at least 50.
+
+    Args:
+        n: architectures.
+        most: what is drawn where that is cheap.
+
+    Returns:
+        A number from 50 to `most`.
 
     >>> [affordable_replicates(n) for n in (200, 15_625, 423_624)]
     [1000, 192, 50]
@@ -78,6 +101,14 @@ def tau_of_counts(predictions: np.ndarray, truth: np.ndarray, counts: np.ndarray
     With S_ij = sign(x_i - x_j) sign(y_i - y_j) and the draw counts w, the numerator is ``w S w / 2`` and the pairs not
     tied in x ``w |sign(x_i - x_j)| w / 2``: three matrix products, O(replicates n²). Where the matrix would not fit,
     every replicate is sorted instead, O(replicates n log n).
+
+    Args:
+        predictions: scores [n], higher is better.
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+        counts: how often each row is drawn, [replicates, n] (`resample_counts`).
+
+    Returns:
+        float64 [replicates]; nan where a resample has no order.
     """
     if len(predictions) > _PAIR_MATRIX_LIMIT:
         repeat = (np.repeat(np.arange(len(predictions)), row) for row in counts)
@@ -100,6 +131,16 @@ def bootstrap_kendall_tau(
 
     Of fewer than `FEWEST` architectures there is no interval (nan): their resamples are few, and mostly copies.
 
+    Args:
+        predictions: scores [n], higher is better.
+        truth: stand-alone qualities [n], higher is better; accuracies as fractions.
+        replicates: how many resamples are drawn.
+        level: share of the replicates that the interval holds, between 0 and 1.
+        seed: of the draws; the same seed gives the same numbers.
+
+    Returns:
+        tau-b on the data itself, and the interval.
+
     >>> x = np.arange(50.0)
     >>> bootstrap_kendall_tau(x, x).low > 0.9
     True
@@ -114,6 +155,16 @@ def bootstrap(
     statistic: Callable[[np.ndarray], float], n: int, replicates: int = 1000, level: float = 0.95, seed: int = 0
 ) -> Interval:
     """Percentile bootstrap of any statistic of an index array int64 [n]: ``statistic(index) -> float``.
+
+    Args:
+        statistic: of the rows int64 [n] that are looked at, with repetitions.
+        n: how many rows there are.
+        replicates: how many resamples are drawn.
+        level: share of the replicates that the interval holds, between 0 and 1.
+        seed: of the draws; the same seed gives the same numbers.
+
+    Returns:
+        The statistic of all rows once, and the interval.
 
     >>> values = np.arange(10.0)
     >>> bootstrap(lambda index: values[index].mean(), 10).estimate
@@ -148,6 +199,14 @@ def noise_ceiling(seed_accuracies: ArrayLike, splits: int = 100, seed: int = 0) 
     `seed_accuracies`: float [n architectures, seeds]; rows with a NaN are dropped and `n` counts the rest. Raises
     ValueError for fewer than 2 seeds.
 
+    Args:
+        seed_accuracies: float [n, seeds]; rows with NaN are left out.
+        splits: into two halves, drawn at random.
+        seed: of the draws; the same seed gives the same numbers.
+
+    Returns:
+        Mean and standard deviation of tau over the splits, seeds per half, seeds, splits, and n.
+
     >>> noise_ceiling([[0.5, 0.5], [0.6, 0.7], [0.8, 0.9]]).tau
     1.0
     """
@@ -175,6 +234,13 @@ def proxy_ceiling(validation: ArrayLike, test: ArrayLike) -> float:
     """tau-b between stand-alone validation and test accuracy: what a predictor of the validation accuracy can reach.
 
     Rows where either is NaN are left out.
+
+    Args:
+        validation: stand-alone validation qualities [n].
+        test: stand-alone test qualities [n].
+
+    Returns:
+        tau-b in [−1, 1], or nan.
 
     >>> proxy_ceiling([0.1, 0.2, 0.3, float("nan")], [0.1, 0.3, 0.2, 0.5]) == kendall_tau([1, 2, 3], [1, 3, 2])
     True

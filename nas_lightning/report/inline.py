@@ -52,7 +52,11 @@ class Ranking:
         return float(next(iter(self.summary["metrics"].values()))["kendall_tau"])
 
     def frame(self) -> pd.DataFrame:
-        """A pandas table: a row a predictor or free baseline, a column a metric. Raises UserError without pandas."""
+        """A pandas table: a row a predictor or free baseline, a column a metric. Raises UserError without pandas.
+
+        Returns:
+            One row a score and baseline, one column a metric.
+        """
         try:
             import pandas as pd
         except ImportError:
@@ -66,7 +70,11 @@ class Ranking:
         return pd.DataFrame.from_dict(rows, orient="index")
 
     def show(self, console: Console | None = None) -> None:
-        """Print the table that a run ends with, and what its first number means."""
+        """Print the table that a run ends with, and what its first number means.
+
+        Args:
+            console: of rich; None prints to the standard output.
+        """
         from rich.console import Console
 
         from nas_lightning.ranking.terminal import render_table
@@ -80,6 +88,13 @@ class Ranking:
         """The scatter of one score (by default the first) against accuracy, or of rank against rank, as in the report.
 
         Raises UserError for an unknown score.
+
+        Args:
+            score: its name; None takes the one that counts.
+            by_rank: whether ranks are drawn in place of values.
+
+        Returns:
+            An Altair chart.
         """
         name = next(iter(self.scores.predictors)) if score is None else score
         if name not in self.scores.predictors:

@@ -48,6 +48,7 @@ class Run:
 
     @property
     def seed(self) -> int:
+        """The run's seed, as its result names it."""
         return int(self.result["seed"])
 
     @property
@@ -179,7 +180,14 @@ def _brief(error: Exception) -> str:
 
 
 def checked(run: Run) -> Run:
-    """The run, or the same as a failed one where a file beside its result.json cannot be used."""
+    """The run, or the same as a failed one where a file beside its result.json cannot be used.
+
+    Args:
+        run: as it was read.
+
+    Returns:
+        The same run, or one that has failed.
+    """
     if run.status != COMPLETE:
         return run
     try:
@@ -195,6 +203,13 @@ def find_runs(folders: Iterable[str | Path], shown: Sequence[str] | None = None)
 
     `shown` says how each folder is called, where another name than its path means more: an archive's.
     Raises ValueError for a folder that does not exist, or when nothing was found.
+
+    Args:
+        folders: run folders, folders of them, or archives.
+        shown: how the folders are called in messages; None takes their paths.
+
+    Returns:
+        At least one run.
     """
     roots = [Path(folder) for folder in folders]
     for root in roots:
@@ -220,7 +235,15 @@ def _run_folders(root: Path) -> Iterable[Path]:
 
 
 def read_run(path: Path, shown: str = "") -> Run:
-    """The run in `path` with its status; a complete result outweighs an error.txt that an earlier attempt left."""
+    """The run in `path` with its status; a complete result outweighs an error.txt that an earlier attempt left.
+
+    Args:
+        path: a run folder.
+        shown: how it is called; empty takes its path.
+
+    Returns:
+        Complete, unfinished, failed or not applicable.
+    """
 
     def run(status: str, reason: str, result: Head | None = None) -> Run:
         return Run(path, status, reason, result=result if result is not None else cast(Head, {}), shown=shown)

@@ -46,6 +46,17 @@ class Choice:
 
         A name in `headline` or `fuse` that nothing else asks for is computed too. A predictor that needs truth is a
         baseline wherever it is named. Raises UserError for unknown and repeated names.
+
+        Args:
+            headline: the score that counts; None takes the task's quality.
+            predictors: names, mappings with ``_target_`` or instances, beyond those that are always computed.
+            fuse: names whose ranks are averaged with the headline's.
+            baselines: what stands beside the scores, as `predictors`.
+            probe_images: training images that linear probes are fitted on; 0 computes none.
+            task: the class of the learning problem.
+
+        Returns:
+            The choice, every name of it resolved.
         """
         if probe_images < 0:
             raise UserError(
@@ -112,5 +123,12 @@ class Choice:
         return [p for p in self.scores if not isinstance(p, Measured) and p.name not in slow]
 
     def shared(self, name: str) -> bool:
-        """Whether a score depends on the super-net's weights, so that each super-net has its own."""
+        """Whether a score depends on the super-net's weights, so that each super-net has its own.
+
+        Args:
+            name: of a predictor.
+
+        Returns:
+            False for baselines and for what is free.
+        """
         return any(p.name == name and "weights" in p.needs for p in self.scores)

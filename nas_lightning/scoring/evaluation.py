@@ -49,6 +49,7 @@ class Evaluation:
 
     @property
     def subjects(self) -> Subjects:
+        """The architectures that are ranked, with their stand-alone truth."""
         return self.scorer.subjects
 
     @property
@@ -58,10 +59,20 @@ class Evaluation:
 
     @property
     def headline(self) -> str:
+        """Name of the score that counts."""
         return self.scorer.choice.headline
 
     def scores(self, module: Any, progress: Callable[[int], None] | None = None, every_score: bool = True) -> Scores:
-        """`Scorer.__call__`; what the baselines share with it is not computed twice."""
+        """`Scorer.__call__`; what the baselines share with it is not computed twice.
+
+        Args:
+            module: has ``network`` and ``device``.
+            progress: is told how many of this process's architectures are scored.
+            every_score: False takes the shared pass alone, as rankings during training do.
+
+        Returns:
+            float64 [n] by the score's name; baselines are left out.
+        """
         found = self.scorer(module, progress, every_score)
         if every_score:
             self._computed = found
@@ -69,7 +80,14 @@ class Evaluation:
         return {name: values for name, values in found.items() if name in names}
 
     def ordered(self, scores: Scores) -> Scores:
-        """Scores by name, the headline's first."""
+        """Scores by name, the headline's first.
+
+        Args:
+            scores: float64 [n] by name.
+
+        Returns:
+            The same, in that order.
+        """
         first = {self.headline: scores[self.headline]} if self.headline in scores else {}
         return {**first, **scores}
 
@@ -98,7 +116,14 @@ class Evaluation:
         return dict([rank_average(members)]) if len(members) > 1 else {}
 
     def predictions(self, scores: Scores) -> Scores:
-        """Every predictor of this evaluation by name: the scores, the headline's first, then their fusion."""
+        """Every predictor of this evaluation by name: the scores, the headline's first, then their fusion.
+
+        Args:
+            scores: float64 [n] by name.
+
+        Returns:
+            float64 [n] by name.
+        """
         fuse = self.scorer.choice.fuse
         return {**self.ordered(scores), **(self.fused({"supernet": scores}, fuse) if fuse else {})}
 
@@ -117,7 +142,14 @@ class Evaluation:
         return found
 
     def epoch_metrics(self, scores: Scores) -> dict[str, float]:
-        """Flat numbers for metrics.csv and the loggers."""
+        """Flat numbers for metrics.csv and the loggers.
+
+        Args:
+            scores: float64 [n] by name.
+
+        Returns:
+            Column -> number; the mean quality alone where there is no table.
+        """
         subjects = self.subjects
         if subjects.table is None:
             return {f"supernet_{self.quality.name}": float(scores[self.quality.name].mean())}
@@ -136,6 +168,9 @@ class Evaluation:
         Args:
             predictions: by name, the first of which counts; `predictions` of one super-net, say.
             supernet_quality: mean quality with shared weights, such as an accuracy as a fraction.
+
+        Returns:
+            ``metrics``, ``baselines`` and ``ceiling``, as `nas_lightning.ranking.summary.summarize` lays them out.
         """
         subjects, table, name = self.subjects, self.subjects.table, self.quality.name
         if table is None:
@@ -159,7 +194,11 @@ class Evaluation:
         )
 
     def record(self) -> dict[str, Any]:
-        """The conditions of the evaluation, for result.json."""
+        """The conditions of the evaluation, for result.json.
+
+        Returns:
+            Plain values by name, such as ``n_images``, ``batch_norm`` and ``architectures_sha256``.
+        """
         subjects, given, choice = self.subjects, self.scorer.conditions, self.scorer.choice
         more = {p.name: p.settings() for p in choice.scores if p not in choice.measured}
         return {

@@ -17,7 +17,15 @@ from nas_lightning.scoring.score import Scores
 
 
 def column_of(evaluation: Evaluation, name: str) -> str:
-    """The column of ranking.parquet that holds a predictor of one super-net."""
+    """The column of ranking.parquet that holds a predictor of one super-net.
+
+    Args:
+        evaluation: whose subjects, table and choice of predictors count.
+        name: of a predictor.
+
+    Returns:
+        ``supernet_<name>`` where it depends on the shared weights, else the name; ``fusion`` for any fusion.
+    """
     if name.startswith("fusion("):
         return "fusion"
     return f"supernet_{name}" if evaluation.scorer.choice.shared(name) else name
@@ -57,6 +65,12 @@ def write_diagnostics(path: Path, evaluation: Evaluation, scores: Scores, networ
     """diagnostics.parquet: what each architecture costs on this machine, and its optimization gap.
 
     Apart from ranking.parquet, since latencies differ from run to run.
+
+    Args:
+        path: where it is written, atomically.
+        evaluation: whose subjects, table and choice of predictors count.
+        scores: float64 [n] by name.
+        network: the super-net that exports the networks whose latency is measured.
     """
     subjects, context = evaluation.subjects, evaluation.scorer.context()
     params, macs = context.costs()
@@ -71,7 +85,17 @@ def write_diagnostics(path: Path, evaluation: Evaluation, scores: Scores, networ
 
 
 def draw(path: Path, evaluation: Evaluation, name: str, values: np.ndarray) -> Path:
-    """The picture of one predictor against stand-alone accuracy; −inf is drawn at the lowest finite score."""
+    """The picture of one predictor against stand-alone accuracy; −inf is drawn at the lowest finite score.
+
+    Args:
+        path: of the picture; its suffix says the format.
+        evaluation: whose subjects, table and choice of predictors count.
+        name: of a predictor.
+        values: what is drawn against the truth, float64 [n].
+
+    Returns:
+        Where it was written.
+    """
     subjects, label = evaluation.subjects, score_label(name, evaluation.quality)
     if not evaluation.scorer.choice.shared(name) and "(" not in name:
         label = name.replace("_", " ")
@@ -91,7 +115,14 @@ def draw(path: Path, evaluation: Evaluation, name: str, values: np.ndarray) -> P
 
 
 def parquet_bytes(columns: dict[str, Any]) -> bytes:
-    """A Parquet file of these columns."""
+    """A Parquet file of these columns.
+
+    Args:
+        columns: arrays or lists of one length by name.
+
+    Returns:
+        The whole file.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 

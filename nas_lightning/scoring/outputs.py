@@ -24,7 +24,15 @@ class OutputSums(Meter):
             self.sums[seen.row] += self.task.sums(seen.outputs, seen.targets)
 
     def means(self, column: int, images: int) -> Tensor:
-        """Per image, float64 [n]."""
+        """Per image, float64 [n].
+
+        Args:
+            column: 0 for the quality, 1 for −loss.
+            images: how many held-out images were seen.
+
+        Returns:
+            float64 [n], in the column's unit.
+        """
         return self.sums[:, column] / images
 
 
@@ -47,6 +55,13 @@ class OutputScore(Measured):
 
 
 def output_scores(task: type[Task]) -> dict[str, int]:
-    """Name and column of what `Task.sums` gives; one alone where the loss is the quality."""
+    """Name and column of what `Task.sums` gives; one alone where the loss is the quality.
+
+    Args:
+        task: the class of the learning problem.
+
+    Returns:
+        Score name -> column.
+    """
     loss = f"negative_{task.loss_name}"
     return {task.quality.name: 0} if loss == task.quality.name else {task.quality.name: 0, loss: 1}

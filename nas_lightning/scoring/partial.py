@@ -56,17 +56,31 @@ class PartialScores:
 
     @staticmethod
     def files(folder: Path, label: str = "") -> list[Path]:
-        """The partial files of an evaluation, of all processes."""
+        """The partial files of an evaluation, of all processes.
+
+        Args:
+            folder: the run folder.
+            label: of the scorer, where a folder has several.
+
+        Returns:
+            Their paths, sorted.
+        """
         return sorted(folder.glob(f"{PREFIX}{f'.{label}' if label else ''}.rank*.npz"))
 
     @classmethod
     def remove(cls, folder: Path, label: str = "") -> None:
-        """Delete them: the numbers are in the result now."""
+        """Delete them: the numbers are in the result now.
+
+        Args:
+            folder: the run folder.
+            label: of the scorer, where a folder has several.
+        """
         for path in cls.files(folder, label):
             path.unlink(missing_ok=True)
 
     @property
     def key(self) -> str:
+        """Hash of what the scores depend on; computed when it is first needed."""
         if not self._key:
             self._key = json.dumps(dict(self._make_key()), sort_keys=True)
         return self._key
@@ -107,7 +121,12 @@ class PartialScores:
         self.values[index], self.known[index] = values, True
 
     def add(self, index: Sequence[int], values: np.ndarray) -> None:
-        """Keep the scores [len(index), width] of these architectures; saves where `SAVE_EVERY_S` have passed."""
+        """Keep the scores [len(index), width] of these architectures; saves where `SAVE_EVERY_S` have passed.
+
+        Args:
+            index: numbers of the architectures, [k].
+            values: their scores, float64 [k, width].
+        """
         self.values[index], self.known[index], self._unsaved = values, True, True
         if time.monotonic() - self._saved_at >= SAVE_EVERY_S:
             self.save()
@@ -124,7 +143,16 @@ class PartialScores:
 
 
 def own_chunks(n: int, rank: int = 0, world_size: int = 1) -> list[list[int]]:
-    """The architectures that process `rank` of W scores: chunks rank, rank + W, …; of many processes, smaller ones."""
+    """The architectures that process `rank` of W scores: chunks rank, rank + W, …; of many processes, smaller ones.
+
+    Args:
+        n: how many architectures there are.
+        rank: number of this process.
+        world_size: how many processes share the work.
+
+    Returns:
+        Lists of numbers 0 … n − 1, in the order of the work.
+    """
     size = CHUNK if world_size == 1 else max(1, min(CHUNK, n // (4 * world_size)))
     return [list(range(start, min(start + size, n))) for start in range(0, n, size)][rank::world_size]
 
@@ -145,6 +173,19 @@ def score_in_chunks(
     rank, world_size: of W processes, this one scores its `own_chunks`; the rows of the others are zero, so that the sum
         over the processes is the whole, exactly.
     After an exception, whatever whole chunks have given is in the partial file.
+
+    Args:
+        score_some: of the numbers of some architectures, and of a function that is told how many of them are done;
+            gives float64 [k, width].
+        n: how many architectures there are.
+        partial: where scores are kept and taken from; None keeps none.
+        progress: is told how many of this process's architectures are scored.
+        rank: number of this process.
+        world_size: how many processes share the work.
+        width: scores of one architecture.
+
+    Returns:
+        float64 [n, width]; rows of other processes are 0.
     """
     values = np.zeros((n, width))
     chunks = own_chunks(n, rank, world_size)

@@ -38,7 +38,14 @@ class LinearProbes:
         self._moments: dict[bool, Tensor] = {}
 
     def add(self, row: int, features: Tensor, labels: Tensor, held_out: bool) -> None:
-        """Count a batch of architecture `row`: features [B, D], labels int64 [B]; held-out images judge, others fit."""
+        """Count a batch of architecture `row`: features [B, D], labels int64 [B]; held-out images judge, others fit.
+
+        Args:
+            row: of the architecture, 0 … n − 1.
+            features: [B, D].
+            labels: classes int64 [B].
+            held_out: whether the images judge; others fit.
+        """
         one_hot = F.one_hot(labels, self.num_classes)
         ones = features.new_ones(len(features), 1, dtype=torch.float64)
         z = torch.cat([features.double(), ones, one_hot.double()], 1)  # [B, D + 1 + K]
@@ -50,6 +57,9 @@ class LinearProbes:
         """Explained share of the held-out labels' variance, float64 [n]: 1 − error / variance, at most 1.
 
         1 is a perfect linear reading, 0 no better than the mean of the labels. Rows that were never added are 0.
+
+        Returns:
+            float64 [n], at most 1.
         """
         fit, judge = self._moments[False], self._moments[True]
         d = fit.shape[-1] - self.num_classes
@@ -71,6 +81,9 @@ class LinearProbes:
         """Share of a feature's variance that lies between the classes, mean over the features, float64 [n].
 
         The correlation ratio (Fisher), on all images that were added. Constant features count as 0.
+
+        Returns:
+            float64 [n], from 0 to 1.
         """
         moments = self._moments[False] + self._moments[True]
         d = moments.shape[-1] - self.num_classes
@@ -103,7 +116,11 @@ class StageProbes(Meter):
             probes.add(seen.row, features, seen.targets, seen.held_out)
 
     def linear_probe(self) -> Tensor:
-        """Explained variance read off the classifier's features, float64 [n]."""
+        """Explained variance read off the classifier's features, float64 [n].
+
+        Returns:
+            float64 [n], at most 1.
+        """
         return self.stages[-1].r2()
 
     def class_separation(self) -> Tensor:
@@ -112,6 +129,9 @@ class StageProbes(Meter):
         R² asks how much of the labels the features tell, η² how much of the features the labels explain. The first
         rates architectures too high that keep all of the input, the second those that keep nothing else; their
         product errs less than either (docs/RESULTS.md).
+
+        Returns:
+            float64 [n], from 0 to 1.
         """
         later = self.stages[1:] or self.stages
         factors = [factor.clamp_min(SMALLEST) for probes in later for factor in (probes.r2(), probes.eta2())]

@@ -57,7 +57,11 @@ class Meter(ABC):
 
     @abstractmethod
     def add(self, seen: Seen) -> None:
-        """Take in one batch of one architecture. Nothing in it may wait for the device."""
+        """Take in one batch of one architecture. Nothing in it may wait for the device.
+
+        Args:
+            seen: row, outputs, targets and features of the batch.
+        """
 
 
 class Measured(Predictor):
@@ -69,7 +73,15 @@ class Measured(Predictor):
 
     @abstractmethod
     def read(self, meter: Any, images: int) -> Tensor:
-        """The scores, float64 [n], after `images` held-out images."""
+        """The scores, float64 [n], after `images` held-out images.
+
+        Args:
+            meter: what has seen all batches; an instance of `meter`.
+            images: how many held-out images were seen.
+
+        Returns:
+            float64 [n], higher is better.
+        """
 
     def __call__(self, context: Context) -> np.ndarray:
         if self.meter.wants_training_images:
@@ -86,7 +98,15 @@ class Measured(Predictor):
 
 
 def default_scores(probe: bool, task: type[Task] = ImageClassification) -> list[Measured]:
-    """What an evaluation computes without being asked: the task's quality, its loss, and probes of its classes."""
+    """What an evaluation computes without being asked: the task's quality, its loss, and probes of its classes.
+
+    Args:
+        probe: whether there are training images to fit probes on.
+        task: the class of the learning problem.
+
+    Returns:
+        One instance a score, the quality first.
+    """
     from nas_lightning.scoring.outputs import OutputScore, output_scores  # which reads this module's Meter
 
     probes = [cast(Measured, make_predictor(name)) for name in (PROBED if probe else ())]
@@ -94,7 +114,13 @@ def default_scores(probe: bool, task: type[Task] = ImageClassification) -> list[
 
 
 def check_score(name: str, probe_images: int, task: type[Task] = ImageClassification) -> None:
-    """Raises UserError for a score that the shared pass does not have, or that the settings do not compute."""
+    """Raises UserError for a score that the shared pass does not have, or that the settings do not compute.
+
+    Args:
+        name: as ``evaluation.score`` says it.
+        probe_images: training images that probes are fitted on.
+        task: the class of the learning problem.
+    """
     known = [p.name for p in default_scores(task.has_classes, task)]
     if name not in known:
         raise UserError(f"score={name} is unknown; choose one of {', '.join(known)}")
@@ -107,7 +133,15 @@ def check_score(name: str, probe_images: int, task: type[Task] = ImageClassifica
 
 
 def mixed_precision(precision: str, device: torch.device) -> AbstractContextManager[Any]:
-    """The context in which `precision` (Lightning's names) scores: autocast for ``*-mixed``, else nothing special."""
+    """The context in which `precision` (Lightning's names) scores: autocast for ``*-mixed``, else nothing special.
+
+    Args:
+        precision: Lightning's name of the arithmetic, such as ``32-true`` or ``bf16-mixed``.
+        device: where it is computed.
+
+    Returns:
+        A context manager.
+    """
     if not precision.endswith("-mixed"):
         return nullcontext()
     dtype = torch.float16 if precision.startswith("16") else torch.bfloat16
@@ -115,7 +149,14 @@ def mixed_precision(precision: str, device: torch.device) -> AbstractContextMana
 
 
 def digest(tensors: Iterable[Tensor]) -> str:
-    """SHA-256 over types, shapes and contents, the same on every device."""
+    """SHA-256 over types, shapes and contents, the same on every device.
+
+    Args:
+        tensors: in an order that counts.
+
+    Returns:
+        64 hexadecimal digits.
+    """
     found = hashlib.sha256()
     for tensor in tensors:
         found.update(f"{tensor.dtype} {tuple(tensor.shape)} ".encode())
@@ -152,6 +193,10 @@ def score(
         probe: batches of training images that probes of each architecture are fitted on; `batches` judge them.
         predictors: what is read off the pass; by default `default_scores`.
         task: what outputs and targets mean.
+        calibration: images [B, C, H, W] that ``recalibrate`` takes its moments of.
+
+    Returns:
+        float64 [n] by the predictor's name, higher is better.
 
     Raises:
         ValueError: recalibration without calibration images, tracked statistics that were not kept.

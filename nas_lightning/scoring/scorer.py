@@ -154,16 +154,34 @@ class Scorer:
         return scores
 
     def count_here(self) -> int:
-        """How many architectures this process scores: of several ranks, each takes its share."""
+        """How many architectures this process scores: of several ranks, each takes its share.
+
+        Returns:
+            A number of architectures.
+        """
         return sum(map(len, own_chunks(len(self.subjects), *position())))
 
     def batches(self, device: Any) -> Batches:
-        """The held-out images, as batches."""
+        """The held-out images, as batches.
+
+        Args:
+            device: where the tensors are to live.
+
+        Returns:
+            (inputs, targets) of full batches, never shuffled.
+        """
         given = self.conditions
         return self.data.evaluation_batches(given.batch_size, given.n_images, device, given.skip)
 
     def probe_batches(self, device: Any) -> Batches:
-        """The first `probe_images` training images, not augmented, as batches of the evaluation's size."""
+        """The first `probe_images` training images, not augmented, as batches of the evaluation's size.
+
+        Args:
+            device: where the tensors are to live.
+
+        Returns:
+            (inputs, targets) of full batches; empty where no probes are asked for.
+        """
         given = self.conditions
         if not given.probe_images:
             return []
@@ -184,7 +202,17 @@ class Scorer:
         batches: Batches | None = None,
         calibration: Sequence[Any] = (),
     ) -> Context:
-        """What predictors may look at; of the whole set where nothing is given."""
+        """What predictors may look at; of the whole set where nothing is given.
+
+        Args:
+            architectures: part of the set; None takes all.
+            network: the super-net, for predictors that read weights.
+            batches: the held-out items, for those that look at them.
+            calibration: inputs that batch-norm statistics are taken on.
+
+        Returns:
+            The context.
+        """
         return Context(
             self.subjects.space,
             self.subjects.architectures if architectures is None else architectures,
@@ -204,7 +232,17 @@ class Scorer:
     def key(
         self, network: Any, batches: Batches, calibration: Sequence[Any], probe: Batches | None = None
     ) -> Mapping[str, object]:
-        """What the scores depend on, by name; partial results of another key are not used."""
+        """What the scores depend on, by name; partial results of another key are not used.
+
+        Args:
+            network: a super-net.
+            batches: (inputs, targets) of the held-out items.
+            calibration: inputs that batch-norm statistics are taken on.
+            probe: (inputs, targets) that probes are fitted on.
+
+        Returns:
+            Plain values; tensors by their hash.
+        """
         return {
             "weights": digest(network.state_dict().values()),
             "plan": self.plan.as_dict(),

@@ -10,6 +10,12 @@ from nas_lightning.training.module import NetworkModule
 def standalone_scores(module: NetworkModule, data: Task, split: str, batch_size: int) -> dict[str, float]:
     """Quality and −loss of a stand-alone network on a split, by the plan's evaluation statistics.
 
+    Args:
+        module: a trained network of one architecture.
+        data: its data.
+        split: ``validation`` or ``test``.
+        batch_size: items a batch, at most the split.
+
     Returns:
         The scores by their names, such as ``accuracy`` and ``negative_cross_entropy``, and ``n_images``.
     """

@@ -34,7 +34,17 @@ class Subjects:
 
     @classmethod
     def of(cls, space: str, mapping: PlanMapping, set_name: str, table: Benchmark | None) -> Subjects:
-        """The architectures of a set that a super-net of this mapping holds. Raises UserError where there is none."""
+        """The architectures of a set that a super-net of this mapping holds. Raises UserError where there is none.
+
+        Args:
+            space: its name, or the dotted path of one's own.
+            mapping: of the super-net; what it does not hold is left out.
+            set_name: as ``evaluation.architectures`` says it.
+            table: stand-alone truth; None where there is none.
+
+        Returns:
+            The subjects, in the order of the set.
+        """
         domain = get_space(space)
         chosen = architecture_set(set_name, domain, table)
         held = [arch for arch in chosen if domain.admits(arch, mapping)]
@@ -50,6 +60,7 @@ class Subjects:
 
     @cached_property
     def names(self) -> list[str]:
+        """The string forms, [n]."""
         return [str(arch) for arch in self.architectures]
 
     @cached_property
@@ -63,11 +74,19 @@ class Subjects:
         return np.full(len(self), np.nan) if self.table is None else self.table.accuracies(self.architectures)
 
     def seed_truth(self) -> np.ndarray | None:
-        """Stand-alone accuracies of single seeds [n, seeds], None where the table keeps none."""
+        """Stand-alone accuracies of single seeds [n, seeds], None where the table keeps none.
+
+        Returns:
+            float64 [n, seeds], fractions.
+        """
         return None if self.table is None else self.table.seed_accuracies(self.architectures)
 
     def validation_truth(self) -> np.ndarray | None:
-        """Stand-alone validation accuracies [n] for the proxy ceiling, None where the table has none."""
+        """Stand-alone validation accuracies [n] for the proxy ceiling, None where the table has none.
+
+        Returns:
+            float64 [n], fractions.
+        """
         if self.table is None or not any(metric == "validation_accuracy" for metric, _ in self.table.metrics):
             return None
         return self.table.accuracies(self.architectures, "validation_accuracy")

@@ -40,7 +40,13 @@ class RankingMetric(Metric):
 
     def update(self, predictions: torch.Tensor, truth: torch.Tensor, ids: torch.Tensor | None = None) -> None:
         """Append b rows. Raises ValueError for tensors that are not of one shape [b]; warns of half precision, whose
-        rounding makes ties of scores that differed."""
+        rounding makes ties of scores that differed.
+
+        Args:
+            predictions: scores [b], higher is better.
+            truth: stand-alone qualities [b].
+            ids: integers [b] that order equal predictions; None numbers the rows.
+        """
         if predictions.ndim != 1:
             raise ValueError(
                 f"predictions of shape {tuple(predictions.shape)} are no list of scores; give a tensor [b]"
@@ -64,7 +70,11 @@ class RankingMetric(Metric):
         raise NotImplementedError
 
     def compute(self) -> torch.Tensor:
-        """The metric over all rows so far, float64 []; nan without rows."""
+        """The metric over all rows so far, float64 []; nan without rows.
+
+        Returns:
+            A scalar tensor.
+        """
         if not len(self.predictions):
             return torch.tensor(float("nan"), dtype=torch.float64)
         columns = [dim_zero_cat(column).cpu().numpy() for column in (self.predictions, self.truth, self.ids)]

@@ -36,21 +36,33 @@ class Trained:
     data: Mapping[str, Any] | None
 
     def refuse_other_content(self, task: Task) -> None:
-        """See `refuse_other_content`."""
+        """See `refuse_other_content`.
+
+        Args:
+            task: whose content is compared with what the checkpoint recorded.
+        """
         refuse_other_content(self.path, self.identity, task)
 
     @property
     def plan(self) -> Plan:
+        """The plan that the super-net was trained by."""
         return Plan.from_dict(self.identity["plan"])
 
     @property
     def seed(self) -> int:
+        """The seed of its paths."""
         return int(self.identity["seed"])
 
     def scored_on(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The ``data`` section whose images score it: `given`, where a null ``image_size`` takes the run's own.
 
         Super-nets of several image sizes can thus be evaluated together. Raises ValueError for images of another run.
+
+        Args:
+            given: a ``data`` section, by key.
+
+        Returns:
+            The section, by key.
         """
         images = dict(given)
         if self.data is not None:
@@ -60,7 +72,11 @@ class Trained:
         return images
 
     def record(self) -> dict[str, Any]:
-        """What a result file says of it."""
+        """What a result file says of it.
+
+        Returns:
+            Plain values: label, file, run, seed, hash of the weights, plan.
+        """
         return {
             "label": self.label,
             "file": self.path.name,
@@ -77,6 +93,12 @@ def find_trained(given: Any) -> list[Trained]:
     They are labelled by their seeds where these differ (``seed0``), else by their runs' recipes where these do, else by
     number (``checkpoint1``). Raises ValueError for none, for a stand-alone network, for the same weights twice, and for
     files that cannot be read.
+
+    Args:
+        given: what was typed: a path, or a list of paths.
+
+    Returns:
+        One entry a checkpoint, in their order.
     """
     paths = [Path(text) for text in ([given] if isinstance(given, str | os.PathLike) else given or ())]
     if not paths:
@@ -102,7 +124,15 @@ def find_trained(given: Any) -> list[Trained]:
 
 
 def checkpoint_labels(seeds: Sequence[int], recipes: Sequence[Any]) -> list[str]:
-    """What tells super-nets apart: seed, else recipe, else number. A recipe's name becomes part of file names."""
+    """What tells super-nets apart: seed, else recipe, else number. A recipe's name becomes part of file names.
+
+    Args:
+        seeds: of the super-nets.
+        recipes: names, or None, of their runs.
+
+    Returns:
+        Distinct labels, in their order.
+    """
     if len(set(seeds)) == len(seeds):
         return [f"seed{seed}" for seed in seeds]
     names = [name for name in recipes if isinstance(name, str) and re.fullmatch(r"\w{1,40}", name)]
@@ -113,6 +143,12 @@ def run_config(checkpoint: Path) -> dict[str, Any] | None:
     """The configuration of the run folder around a checkpoint, or None where there is none.
 
     Plain values, never instantiated. Raises ValueError for a file that is no YAML.
+
+    Args:
+        checkpoint: a ``.ckpt`` file.
+
+    Returns:
+        The content of ``config.yaml``.
     """
     config = checkpoint.resolve().parent.parent / "config.yaml"
     if not config.is_file():
@@ -132,6 +168,13 @@ def data_of(checkpoint: Path, run: Mapping[str, Any] | None) -> dict[str, Any] |
     """The ``data`` section that a super-net was trained with, from its run's configuration, or None.
 
     Raises ValueError where its values are none.
+
+    Args:
+        checkpoint: a ``.ckpt`` file.
+        run: the configuration of `run_config`.
+
+    Returns:
+        Keys and plain values.
     """
     data = None if run is None else run.get("data")
     if not isinstance(data, dict):
@@ -143,7 +186,12 @@ def data_of(checkpoint: Path, run: Mapping[str, Any] | None) -> dict[str, Any] |
 
 
 def check_same_images(checkpoint: Path, given: Mapping[str, Any]) -> None:
-    """`refuse_other_images` for the run around `checkpoint`, if there is one."""
+    """`refuse_other_images` for the run around `checkpoint`, if there is one.
+
+    Args:
+        checkpoint: a ``.ckpt`` file.
+        given: a ``data`` section, by key.
+    """
     trained = data_of(checkpoint, run_config(checkpoint)) if checkpoint.is_file() else None
     if trained is not None:
         refuse_other_images(checkpoint, trained, given)
@@ -184,6 +232,11 @@ def _data_on_record(checkpoint: Path) -> Any:
 def refuse_other_images(checkpoint: Path, trained: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Raises ValueError, saying what to type, where `given` (a ``data`` section) names other images than `trained`, the
     one of `checkpoint`: the split would be another one, and images that trained the weights would score them.
+
+    Args:
+        checkpoint: a ``.ckpt`` file.
+        trained: the ``data`` section that the weights saw.
+        given: a ``data`` section, by key.
     """
     for key in SAME_IMAGES:
         if trained.get(key) != given.get(key):

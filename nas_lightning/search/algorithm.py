@@ -46,31 +46,60 @@ class Algorithm(ABC):
 
     @abstractmethod
     def ask(self) -> Trial | None:
-        """The next trial; None where a pending one has to be told first, or the search is finished."""
+        """The next trial; None where a pending one has to be told first, or the search is finished.
+
+        Returns:
+            Architecture, fidelity and the algorithm's own tag, or None.
+        """
 
     @abstractmethod
     def tell(self, trial: Trial, measurement: Measurement) -> None:
-        """Learn the outcome of a trial that was asked before."""
+        """Learn the outcome of a trial that was asked before.
+
+        Args:
+            trial: one that `ask` has given.
+            measurement: its value (minus infinity where it failed), cost and measures.
+        """
 
     def fit_budget(self, budget: Budget) -> None:  # noqa: B027 (most algorithms plan nothing ahead)
-        """Called once before the first `ask`: an algorithm whose plan does not fit the budget cuts it and notes so."""
+        """Called once before the first `ask`: an algorithm whose plan does not fit the budget cuts it and notes so.
+
+        Args:
+            budget: amount and unit of the whole search.
+        """
 
     def wanted_weak_labels(self) -> list[Any]:
-        """Which architectures should be labelled weakly, where the source can score any (`takes_weak_labels`)."""
+        """Which architectures should be labelled weakly, where the source can score any (`takes_weak_labels`).
+
+        Returns:
+            Architectures of the space.
+        """
         raise NotImplementedError
 
     def take_weak_labels(self, labels: WeakLabels) -> None:
-        """Called once before the first `ask` where the search has weak labels (`takes_weak_labels`)."""
+        """Called once before the first `ask` where the search has weak labels (`takes_weak_labels`).
+
+        Args:
+            labels: architectures with one score or more each.
+        """
         raise NotImplementedError
 
 
 def packaged_algorithms() -> tuple[str, ...]:
-    """Names of the algorithms of this package: the modules of `nas_lightning.search.algorithms`, sorted."""
+    """Names of the algorithms of this package: the modules of `nas_lightning.search.algorithms`, sorted.
+
+    Returns:
+        Names, sorted.
+    """
     return tuple(sorted(module.name for module in pkgutil.iter_modules(import_module(PACKAGE).__path__)))
 
 
 def installed_algorithms() -> dict[str, EntryPoint]:
-    """Algorithms that other installed packages offer as Python entry points, by name."""
+    """Algorithms that other installed packages offer as Python entry points, by name.
+
+    Returns:
+        Entry points of the group ``nas_lightning.algorithms``, not yet loaded.
+    """
     return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
 
 
@@ -80,6 +109,9 @@ def algorithm_class(name: str) -> type[Algorithm]:
     Args:
         name: of a module of `nas_lightning.search.algorithms`, of an entry point of the group
             ``nas_lightning.algorithms``, or the dotted path of a class (what ``_target_`` holds).
+
+    Returns:
+        The class, not an instance.
 
     Raises:
         SearchError: nothing of that name, or it is no `Algorithm`.
@@ -106,17 +138,38 @@ def algorithm_class(name: str) -> type[Algorithm]:
 
 
 def target_of(cls: type[Algorithm]) -> str:
-    """The dotted path of an algorithm's class, as ``_target_`` in its configuration file holds it."""
+    """The dotted path of an algorithm's class, as ``_target_`` in its configuration file holds it.
+
+    Args:
+        cls: the class.
+
+    Returns:
+        ``module.Class``.
+    """
     return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def packaged_target(name: str) -> str | None:
-    """The dotted path of the packaged algorithm of this name; None where there is none."""
+    """The dotted path of the packaged algorithm of this name; None where there is none.
+
+    Args:
+        name: of an algorithm.
+
+    Returns:
+        ``module.Class``, or None.
+    """
     return target_of(algorithm_class(name)) if name in packaged_algorithms() else None
 
 
 def settings_of(name: str) -> dict[str, inspect.Parameter]:
-    """The settings of an algorithm by name, with their types and default values."""
+    """The settings of an algorithm by name, with their types and default values.
+
+    Args:
+        name: of an algorithm.
+
+    Returns:
+        Parameters of the constructor, by name.
+    """
     parameters = inspect.signature(algorithm_class(name).__init__, eval_str=True).parameters
     return {key: p for key, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
@@ -136,6 +189,18 @@ def make_algorithm(
 
     Raises SearchError for unknown names and settings, and for an algorithm that needs several fidelities where the
     objective has one, unless `single_fidelity` asks for it: then every trial is a full evaluation.
+
+    Args:
+        name: of an algorithm.
+        space: where architectures come from.
+        fidelities: at which the objective can evaluate.
+        seed: of all draws, together with the name.
+        settings: keyword arguments of the constructor; others take their defaults.
+        single_fidelity: whether an algorithm of several fidelities may run on one.
+        target: dotted path of the class, where the name alone does not find it.
+
+    Returns:
+        The algorithm, before its first `ask`.
     """
     cls = algorithm_class(target or name)
     settings = dict(settings or {})
@@ -159,7 +224,15 @@ def make_algorithm(
 
 
 def decode(space: Space, genome: np.ndarray) -> Any | None:
-    """The architecture of a proposed genome, the nearest one in a space of listed architectures, None where invalid."""
+    """The architecture of a proposed genome, the nearest one in a space of listed architectures, None where invalid.
+
+    Args:
+        space: where architectures come from.
+        genome: int64 [genes].
+
+    Returns:
+        An architecture, or None.
+    """
     nearest = getattr(space, "nearest", None)
     if nearest is not None:
         return nearest(genome)

@@ -125,54 +125,146 @@ class Space(ABC, Generic[A]):
     @abstractmethod
     def parse(self, text: Any) -> A:
         """Read the field's string form, and what else is common: other tools' spellings, their lists and dictionaries,
-        as text or as Python values alike. Whole numbers only. Raises ArchitectureError naming what is wrong."""
+        as text or as Python values alike. Whole numbers only. Raises ArchitectureError naming what is wrong.
+
+        Args:
+            text: a string, or the values that other tools use.
+
+        Returns:
+            An architecture, canonical or not.
+        """
 
     def is_key(self, text: str) -> bool:
-        """Whether this is an identity (`key`) rather than an encoding, which a table at hand can look up."""
+        """Whether this is an identity (`key`) rather than an encoding, which a table at hand can look up.
+
+        Args:
+            text: what a table or list names an architecture by.
+
+        Returns:
+            Whether only a table can read it.
+        """
         return False
 
     def format(self, arch: A) -> str:
-        """The field's string form, equal to ``str(arch)``."""
+        """The field's string form, equal to ``str(arch)``.
+
+        Args:
+            arch: an architecture.
+
+        Returns:
+            A string that `parse` reads.
+        """
         return str(arch)
 
     @abstractmethod
     def canonical(self, arch: A) -> A:
-        """The one representative of the isomorphism class of `arch`."""
+        """The one representative of the isomorphism class of `arch`.
+
+        Args:
+            arch: an architecture.
+
+        Returns:
+            Equal for isomorphic architectures.
+        """
 
     @abstractmethod
     def key(self, arch: A) -> str:
-        """Identity of the isomorphism class: equal for two architectures exactly when they are isomorphic."""
+        """Identity of the isomorphism class: equal for two architectures exactly when they are isomorphic.
+
+        Args:
+            arch: an architecture.
+
+        Returns:
+            A string without line breaks.
+        """
 
     @abstractmethod
     def members(self, arch: A) -> list[A]:
-        """All encodings isomorphic to `arch` that are as small as its canonical form, in a fixed order."""
+        """All encodings isomorphic to `arch` that are as small as its canonical form, in a fixed order.
+
+        Args:
+            arch: an architecture.
+
+        Returns:
+            At least one architecture.
+        """
 
     @abstractmethod
     def sample(self, rng: np.random.Generator) -> A:
-        """Uniform over raw encodings."""
+        """Uniform over raw encodings.
+
+        Args:
+            rng: the generator of all draws.
+
+        Returns:
+            An architecture; one of a large class is more likely.
+        """
 
     @abstractmethod
     def sample_unique(self, rng: np.random.Generator) -> A:
-        """Uniform over isomorphism classes; returns the canonical representative."""
+        """Uniform over isomorphism classes; returns the canonical representative.
+
+        Args:
+            rng: the generator of all draws.
+
+        Returns:
+            A canonical architecture; all classes are equally likely.
+        """
 
     @abstractmethod
     def neighbours(self, arch: A) -> list[A]:
-        """All distinct valid architectures one elementary change away, in a fixed order, without `arch` itself."""
+        """All distinct valid architectures one elementary change away, in a fixed order, without `arch` itself.
+
+        Args:
+            arch: an architecture.
+
+        Returns:
+            Raw or canonical ones, as the space says.
+        """
 
     @abstractmethod
     def mutate(self, arch: A, rng: np.random.Generator) -> A:
-        """One random elementary change, uniform over changes; never returns `arch` itself."""
+        """One random elementary change, uniform over changes; never returns `arch` itself.
+
+        Args:
+            arch: an architecture.
+            rng: the generator of all draws.
+
+        Returns:
+            A neighbour.
+        """
 
     @abstractmethod
     def encode(self, arch: A) -> np.ndarray:
-        """Genome of `arch`, int64 [len(cardinalities)]."""
+        """Genome of `arch`, int64 [len(cardinalities)].
+
+        Args:
+            arch: an architecture.
+
+        Returns:
+            One gene a choice, gene i in range(cardinalities[i]).
+        """
 
     @abstractmethod
     def decode(self, genome: Sequence[int] | np.ndarray) -> A:
-        """Inverse of `encode`. Raises ArchitectureError where the genome is no valid architecture."""
+        """Inverse of `encode`. Raises ArchitectureError where the genome is no valid architecture.
+
+        Args:
+            genome: whole numbers [len(cardinalities)].
+
+        Returns:
+            The architecture.
+        """
 
     def one_hot(self, arch: A) -> np.ndarray:
-        """Concatenated one-hot genes, float32 [sum(cardinalities)]."""
+        """Concatenated one-hot genes, float32 [sum(cardinalities)].
+
+        Args:
+            arch: an architecture.
+
+        Returns:
+            Zeros, and a one a gene.
+        """
         genome = self.encode(arch)
         out = np.zeros(sum(self.cardinalities), np.float32)
         offsets = np.concatenate([[0], np.cumsum(self.cardinalities)[:-1]])
@@ -181,11 +273,25 @@ class Space(ABC, Generic[A]):
 
     @abstractmethod
     def operation_counts(self, arch: A) -> np.ndarray:
-        """How often each of `operations` occurs, int64 [len(operations)] (DARTS: normal, then reduction cell)."""
+        """How often each of `operations` occurs, int64 [len(operations)] (DARTS: normal, then reduction cell).
+
+        Args:
+            arch: an architecture.
+
+        Returns:
+            Whole numbers.
+        """
 
     @abstractmethod
     def depth(self, arch: A) -> int:
-        """Number of parametrised operations on the longest input-output path of a cell (DARTS: normal cell)."""
+        """Number of parametrised operations on the longest input-output path of a cell (DARTS: normal cell).
+
+        Args:
+            arch: an architecture.
+
+        Returns:
+            0 or more.
+        """
 
     zero_operation: ClassVar[str | None] = None
     """The operation that passes nothing on, where the space has one: a path through it does not exist."""
@@ -197,11 +303,20 @@ class Space(ABC, Generic[A]):
 
         Zero and identity operations are named like all others; a first word may say which cell and input it starts at.
         Raises NotImplementedError where the space does not say.
+
+        Args:
+            arch: an architecture.
+
+        Returns:
+            Names of operations, input first.
         """
         raise NotImplementedError(f"{self.name} names no paths of its cells; choose another encoding than paths")
 
     def operation_graph(self, arch: A) -> tuple[np.ndarray, np.ndarray]:
         """The cell as a graph with operations on its vertices, input first, output last.
+
+        Args:
+            arch: an architecture.
 
         Returns:
             Adjacency, uint8 [v, v] (source, target), v the same for all cells of the space, and the operation of every
@@ -217,6 +332,9 @@ class Space(ABC, Generic[A]):
         """The architectures that every other one grows from, each once, in a fixed order.
 
         By default the one whose genes are all at their first choice: NAS-Bench-201's cell without an edge.
+
+        Returns:
+            At least one architecture.
         """
         return [self.decode(np.zeros(len(self.cardinalities), np.int64))]
 
@@ -224,18 +342,38 @@ class Space(ABC, Generic[A]):
         """All architectures one step larger than `arch`, each once, in a fixed order; empty where it is complete.
 
         By default one more gene leaves its first choice: in NAS-Bench-201 an edge gets an operation.
+
+        Args:
+            arch: an architecture.
+
+        Returns:
+            Architectures of the space.
         """
         genome = self.encode(arch)
         changes = [(i, new) for i in np.flatnonzero(genome == 0).tolist() for new in range(1, self.cardinalities[i])]
         return self._with_genes(genome, changes, arch)
 
     def smaller(self, arch: A) -> list[A]:
-        """All architectures that `arch` is one step larger than: the inverse of `grown`, in a fixed order."""
+        """All architectures that `arch` is one step larger than: the inverse of `grown`, in a fixed order.
+
+        Args:
+            arch: an architecture.
+
+        Returns:
+            Architectures of the space; empty for the smallest.
+        """
         genome = self.encode(arch)
         return self._with_genes(genome, [(i, 0) for i in np.flatnonzero(genome).tolist()], arch)
 
     def grown_forms(self, arch: A) -> list[A]:
-        """The members of the class of `arch` that growing leads to, where `arch` itself need not be one."""
+        """The members of the class of `arch` that growing leads to, where `arch` itself need not be one.
+
+        Args:
+            arch: an architecture.
+
+        Returns:
+            Isomorphic architectures.
+        """
         return [arch]
 
     def _with_genes(self, genome: np.ndarray, changes: Sequence[tuple[int, int]], arch: A) -> list[A]:
@@ -252,11 +390,23 @@ class Space(ABC, Generic[A]):
         return list(found)
 
     def enumerate(self) -> Iterator[A]:
-        """All canonical representatives in the benchmark's own order. Raises NotImplementedError where not finite."""
+        """All canonical representatives in the benchmark's own order. Raises NotImplementedError where not finite.
+
+        Returns:
+            One architecture of every class.
+        """
         raise NotImplementedError(f"{self.name} is too large to enumerate; draw from it with sample or sample_unique")
 
     def permuted(self, arch: A, rng: np.random.Generator) -> tuple[A, ...]:
-        """FairNAS: in every slot of the topology of `arch` each operation once, over as many architectures."""
+        """FairNAS: in every slot of the topology of `arch` each operation once, over as many architectures.
+
+        Args:
+            arch: an architecture.
+            rng: the generator of all draws.
+
+        Returns:
+            As many architectures as there are operations.
+        """
         raise PlanError(
             f"sampling=fairnas does not apply to space={self.name}, which says no permutations of its operations; "
             "choose random_nas"
@@ -265,7 +415,11 @@ class Space(ABC, Generic[A]):
     # -- what the space's network has
 
     def network_class(self) -> Any:
-        """The class that `network` names. Raises PlanError where the space has none, or it cannot be imported."""
+        """The class that `network` names. Raises PlanError where the space has none, or it cannot be imported.
+
+        Returns:
+            A subclass of `nas_lightning.nets.base.Network`.
+        """
         if self.network is None:
             raise PlanError(f"{self.name} has tables but no network, so that nothing can be trained on it")
         module, _, leaf = self.network.partition(":")
@@ -275,11 +429,23 @@ class Space(ABC, Generic[A]):
             raise PlanError(f"the network {self.network} of {self.name} cannot be imported: {error}") from error
 
     def admits(self, arch: A, mapping: PlanMapping) -> bool:
-        """Whether the super-net of `mapping` holds `arch`."""
+        """Whether the super-net of `mapping` holds `arch`.
+
+        Args:
+            arch: an architecture.
+            mapping: f_ws of a super-net.
+
+        Returns:
+            False where a restriction of the mapping excludes it.
+        """
         return True
 
     def check_mapping(self, mapping: PlanMapping) -> None:
-        """Refuse a mapping that the space's network does not have, by `CAPABILITIES`. Raises PlanError."""
+        """Refuse a mapping that the space's network does not have, by `CAPABILITIES`. Raises PlanError.
+
+        Args:
+            mapping: f_ws of a super-net.
+        """
         for capability, (field, neutral, why) in CAPABILITIES.items():
             if capability in self.capabilities:
                 continue
@@ -298,7 +464,14 @@ class Space(ABC, Generic[A]):
 
     def refusal(self, edits: Mapping[str, Any]) -> str | None:
         """Why fields of the plan, set to these values, have no meaning for want of something that the space `lacks`;
-        None where they have."""
+        None where they have.
+
+        Args:
+            edits: values by the names of fields, ``mapping.wsbn``.
+
+        Returns:
+            The reason, as a part of a sentence, or None.
+        """
         for lacking in sorted(self.lacks):
             fields, why = LACKS[lacking]
             for name, value in edits.items():
@@ -309,7 +482,11 @@ class Space(ABC, Generic[A]):
         return None
 
     def check_plan(self, plan: Plan) -> None:
-        """Refuse a plan that the space's network cannot follow. Raises PlanError."""
+        """Refuse a plan that the space's network cannot follow. Raises PlanError.
+
+        Args:
+            plan: mapping and protocol.
+        """
         self.check_mapping(plan.mapping)
         for lacking in sorted(self.lacks):
             fields, why = LACKS[lacking]
@@ -338,12 +515,15 @@ class Space(ABC, Generic[A]):
 
         Args:
             archs: n architectures of this space.
-            channels: initial width; by default the published one. layers: likewise.
-            num_classes: outputs of the classifier. in_channels: of the images.
+            channels: initial width; by default the published one.
+            layers: cells a stage (DARTS: in all); by default as published.
+            num_classes: outputs of the classifier.
+            in_channels: channels of the images.
             affine: whether batch-norm layers have a scale and a shift.
             image_size: side of the square images, in pixels.
 
-        Returns: (parameters, multiply-accumulates of one image), int64 [n] each.
+        Returns:
+            (parameters, multiply-accumulates of one image), int64 [n] each.
         """
         shape = {
             "channels": self.published["channels"] if channels is None else channels,
@@ -370,29 +550,70 @@ class Space(ABC, Generic[A]):
         return counted
 
     def parameters(self, arch: A, **shape: Any) -> int:
-        """Trainable parameters of one architecture's network; keywords as for `costs`."""
+        """Trainable parameters of one architecture's network; keywords as for `costs`.
+
+        Args:
+            arch: an architecture.
+            shape: ``channels``, ``layers``, ``num_classes``, ``in_channels``, ``affine``, ``image_size``.
+
+        Returns:
+            A whole number.
+        """
         return int(self.costs([arch], **shape)[0][0])
 
     def macs(self, arch: A, **shape: Any) -> int:
-        """Multiply-accumulates of one forward pass of one image; keywords as for `costs`."""
+        """Multiply-accumulates of one forward pass of one image; keywords as for `costs`.
+
+        Args:
+            arch: an architecture.
+            shape: ``channels``, ``layers``, ``num_classes``, ``in_channels``, ``affine``, ``image_size``.
+
+        Returns:
+            A whole number.
+        """
         return int(self.costs([arch], **shape)[1][0])
 
     # -- how a table stores the architectures
 
     def table_columns(self, archs: Sequence[A]) -> dict[str, Any]:
-        """The columns of a table that hold n architectures: arrays or lists of length n."""
+        """The columns of a table that hold n architectures: arrays or lists of length n.
+
+        Args:
+            archs: n architectures.
+
+        Returns:
+            Values of n rows by the column's name.
+        """
         return {"architecture": [str(arch) for arch in archs], "key": [self.key(arch) for arch in archs]}
 
     def open_encoding(self, columns: Columns) -> Encoding:
-        """How rows and architectures of a table with these columns are matched."""
+        """How rows and architectures of a table with these columns are matched.
+
+        Args:
+            columns: of an opened table.
+
+        Returns:
+            Look-up in both directions.
+        """
         return KeyEncoding(self, columns)
 
     # -- what a report says about them
 
     def structure_groups(self, arch: A) -> dict[str, str]:
-        """Property -> group of `arch`, beyond operations and depth, for the figure of mis-ranked architectures."""
+        """Property -> group of `arch`, beyond operations and depth, for the figure of mis-ranked architectures.
+
+        Args:
+            arch: an architecture.
+
+        Returns:
+            Names by property; empty where the space has none.
+        """
         return {}
 
     def operation_columns(self) -> list[str]:
-        """A name per entry of `operation_counts`."""
+        """A name per entry of `operation_counts`.
+
+        Returns:
+            Names of as many columns.
+        """
         return list(self.operations)

@@ -85,7 +85,14 @@ class DartsArchitecture:
 
 
 def relabelings(cell: Cell) -> set[Cell]:
-    """All encodings of the cell under renamings of its nodes that keep edges pointing forward, edges sorted."""
+    """All encodings of the cell under renamings of its nodes that keep edges pointing forward, edges sorted.
+
+    Args:
+        cell: its edges.
+
+    Returns:
+        Cells, itself among them.
+    """
     images = set()
     for place in permutations(range(4)):
         image: list[Node | None] = [None] * 4
@@ -437,6 +444,12 @@ def count_cells(operations: int = 7) -> int:
     Burnside's lemma over the 180 topologies: a topology with L forward renamings has labelled classes of
     L / |stabiliser| encodings, so the classes number the sum over topologies of 1 / L times the labellings that each
     automorphism fixes, which are `operations` to the number of its edge cycles.
+
+    Args:
+        operations: to choose from.
+
+    Returns:
+        A whole number.
     """
     total = Fraction(0)
     for wiring in np.ndindex(*(len(pairs) for pairs in _PAIRS)):

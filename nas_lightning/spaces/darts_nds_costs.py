@@ -17,7 +17,20 @@ def darts_cost(
     affine: bool = True,
     image_size: int = 32,
 ) -> tuple[int, int]:
-    """(parameters, multiply-accumulates) of the network without auxiliary head; `layers` cells in all."""
+    """(parameters, multiply-accumulates) of the network without auxiliary head; `layers` cells in all.
+
+    Args:
+        arch: an architecture.
+        channels: output channels of the first stage.
+        layers: cells in all.
+        num_classes: outputs of the classifier.
+        in_channels: channels of an image.
+        affine: whether batch-norms have parameters.
+        image_size: side of an image, pixels.
+
+    Returns:
+        Whole numbers.
+    """
     cost = Cost(affine)
     before_last, last, width = 3 * channels, 3 * channels, channels
     size, size_before_last, reduced = image_size, image_size, False

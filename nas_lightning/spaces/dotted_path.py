@@ -16,6 +16,9 @@ def found_at(path: str, *, said: str, error: type[UserError]) -> Any:
         said: how the message begins: ``_target_=my_module.MyClass``.
         error: the class of the errors.
 
+    Returns:
+        Any Python value.
+
     Raises:
         UserError: as `error`: there is no such module, or nothing of that name in it. An import that fails inside the
             module keeps its traceback, which its author needs.

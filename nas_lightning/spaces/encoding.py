@@ -15,36 +15,102 @@ class Columns(Protocol):
     """An opened table's columns, by name."""
 
     def array(self, name: str) -> np.ndarray:
-        """A column of numbers, [rows] or [rows, k], without a copy where the file is mapped."""
+        """A column of numbers, [rows] or [rows, k], without a copy where the file is mapped.
+
+        Args:
+            name: of a column.
+
+        Returns:
+            Numbers, one row or one vector a row.
+        """
 
     def text(self, name: str, row: int) -> str:
-        """One entry of a column of strings."""
+        """One entry of a column of strings.
+
+        Args:
+            name: of a column.
+            row: number of a row, from 0.
+
+        Returns:
+            A string.
+        """
 
     def texts(self, name: str) -> list[str]:
-        """A whole column of strings."""
+        """A whole column of strings.
+
+        Args:
+            name: of a column.
+
+        Returns:
+            One string a row.
+        """
 
     def is_text(self, name: str) -> bool:
-        """Whether there is such a column, and it holds strings."""
+        """Whether there is such a column, and it holds strings.
+
+        Args:
+            name: of a column.
+
+        Returns:
+            False for numbers, too.
+        """
 
 
 class Encoding(Protocol):
     """Rows to architectures and back."""
 
     def architecture(self, row: int) -> Any:
-        """The architecture of a row, as stored."""
+        """The architecture of a row, as stored.
+
+        Args:
+            row: number of a row, from 0.
+
+        Returns:
+            An architecture of the space.
+        """
 
     def row(self, arch: Any) -> int:
-        """Row of an architecture: its own, else that of an isomorphic one, else -1."""
+        """Row of an architecture: its own, else that of an isomorphic one, else -1.
+
+        Args:
+            arch: an architecture.
+
+        Returns:
+            A row from 0, or −1.
+        """
 
     def rows(self, archs: Sequence[Any]) -> np.ndarray:
-        """`row` of each, int64 [n]."""
+        """`row` of each, int64 [n].
+
+        Args:
+            archs: n architectures.
+
+        Returns:
+            int64 [n].
+        """
 
     def find(self, codes: np.ndarray) -> np.ndarray:
-        """Rows of encoded architectures, int64 [n]; -1 where absent."""
+        """Rows of encoded architectures, int64 [n]; -1 where absent.
+
+        Args:
+            codes: of the space's encoding, [n].
+
+        Returns:
+            int64 [n].
+        """
 
 
 def codes_below(array: np.ndarray, limit: int, name: str) -> np.ndarray:
-    """The array, where it is a list of whole numbers in range(limit). Raises SpaceError."""
+    """The array, where it is a list of whole numbers in range(limit). Raises SpaceError.
+
+    Args:
+        array: as it was read.
+        limit: one more than the largest code.
+        name: of the column, for the message.
+
+    Returns:
+        The same array.
+    """
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise SpaceError(f"its column {name} is no list of whole numbers")
     if len(array) and (array.min() < 0 or array.max() >= limit):
@@ -52,7 +118,7 @@ def codes_below(array: np.ndarray, limit: int, name: str) -> np.ndarray:
     return array
 
 
-class KeyEncoding:
+class KeyEncoding(Encoding):
     """Columns ``architecture`` and ``key`` of strings; codes are key strings."""
 
     def __init__(self, space: Any, columns: Columns) -> None:
@@ -63,6 +129,7 @@ class KeyEncoding:
 
     @cached_property
     def keys(self) -> list[str]:
+        """Keys of all rows, as strings."""
         return self._columns.texts("key")
 
     @cached_property

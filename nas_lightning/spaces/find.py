@@ -34,6 +34,9 @@ def get_space(name: str | Space[Any], target: str | None = None) -> Space[Any]:
             is not known, and never imported: a file decides no code.
 
     Raises SpaceError, in one sentence, with the nearest names.
+
+    Returns:
+        The space; equal names give one object.
     """
     if isinstance(name, Space):
         return name
@@ -42,7 +45,15 @@ def get_space(name: str | Space[Any], target: str | None = None) -> Space[Any]:
 
 def space_in_file(name: object, target: str | None = None) -> Space[Any]:
     """The search space that a checkpoint, table or result names: as `get_space`, but a file decides no code, so that
-    nothing outside the known names is imported. Raises SpaceError."""
+    nothing outside the known names is imported. Raises SpaceError.
+
+    Args:
+        name: as the file has it.
+        target: dotted path of its class, as the file has it.
+
+    Returns:
+        The space.
+    """
     if not isinstance(name, str) or not name.isidentifier():
         raise SpaceError(f"{str(name)[:80]!r} is no name of a search space")
     return get_space(name, target)
@@ -50,7 +61,15 @@ def space_in_file(name: object, target: str | None = None) -> Space[Any]:
 
 def configured(name: str, target: str | None) -> Space[Any]:
     """The space of a configuration's ``space: {name: …, _target_: …}``; the class that it names is imported, which
-    lets tables and checkpoints of it be opened by its name. Raises SpaceError."""
+    lets tables and checkpoints of it be opened by its name. Raises SpaceError.
+
+    Args:
+        name: of the section.
+        target: its ``_target_``, or None.
+
+    Returns:
+        The space.
+    """
     space = get_space(target or name)
     if space.name != _ALIASES.get(name, name):
         raise SpaceError(f"space._target_={target} is the space {space.name}, not space.name={name}; make them agree")
@@ -58,7 +77,14 @@ def configured(name: str, target: str | None) -> Space[Any]:
 
 
 def target_of(space: str | Space[Any]) -> str | None:
-    """Dotted path of a space from outside the package; None for the package's own, which need none."""
+    """Dotted path of a space from outside the package; None for the package's own, which need none.
+
+    Args:
+        space: its name, or the space.
+
+    Returns:
+        ``module.Class``, or None.
+    """
     found = type(get_space(space))
     return None if _packaged(found.name) is found else _path(found)
 
@@ -68,7 +94,11 @@ def _path(found: type[Space[Any]]) -> str:
 
 
 def packaged() -> tuple[str, ...]:
-    """Names of the package's own spaces: the modules of this folder that hold a space of their name."""
+    """Names of the package's own spaces: the modules of this folder that hold a space of their name.
+
+    Returns:
+        Names, sorted.
+    """
     import nas_lightning.spaces
 
     return tuple(sorted(m.name for m in pkgutil.iter_modules(nas_lightning.spaces.__path__) if _packaged(m.name)))
@@ -85,7 +115,11 @@ def _packaged(name: str) -> type[Space[Any]] | None:
 
 
 def known_names() -> tuple[str, ...]:
-    """All names that `get_space` reads now."""
+    """All names that `get_space` reads now.
+
+    Returns:
+        Packaged ones, then installed ones, then those that were named by their path.
+    """
     return tuple(dict.fromkeys([*packaged(), *_entry_points(), *_given]))
 
 

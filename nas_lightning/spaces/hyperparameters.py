@@ -15,7 +15,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from nas_lightning.spaces.base import Space
-from nas_lightning.spaces.encoding import Columns, codes_below
+from nas_lightning.spaces.encoding import Columns, Encoding, codes_below
 from nas_lightning.spaces.errors import ArchitectureError
 
 
@@ -87,7 +87,14 @@ class HyperparameterSpace(Space[C]):
         return made
 
     def from_values(self, values: Mapping[str, Any]) -> C:
-        """The configuration with these values, by parameter. Raises ArchitectureError for what is not listed."""
+        """The configuration with these values, by parameter. Raises ArchitectureError for what is not listed.
+
+        Args:
+            values: one a parameter, by its name.
+
+        Returns:
+            A configuration.
+        """
         if unknown := [name for name in values if name not in self._index]:
             raise ArchitectureError(f"{self.name} has no {unknown[0][:40]}; it has {', '.join(self._index)}")
         choices = []
@@ -169,7 +176,14 @@ class HyperparameterSpace(Space[C]):
         return CodeEncoding(self, columns.array("code"))
 
     def codes(self, archs: Sequence[C]) -> np.ndarray:
-        """Genomes as mixed-radix numbers, int64 [n], first parameter first."""
+        """Genomes as mixed-radix numbers, int64 [n], first parameter first.
+
+        Args:
+            archs: n architectures.
+
+        Returns:
+            int64 [n].
+        """
         genomes = np.array([arch.choices for arch in archs], np.int64).reshape(len(archs), len(self.cardinalities))
         return genomes @ self.places
 
@@ -191,7 +205,7 @@ class HyperparameterSpace(Space[C]):
         return (self._of(choices) for choices in product(*map(range, self.cardinalities)))
 
 
-class CodeEncoding:
+class CodeEncoding(Encoding):
     """Rows by the code of a configuration: one look-up in an array as long as the space."""
 
     def __init__(self, space: HyperparameterSpace[Any], codes: np.ndarray) -> None:

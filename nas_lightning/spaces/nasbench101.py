@@ -77,7 +77,15 @@ class NB101Architecture:
         matrix: Sequence[Sequence[int]] | np.ndarray,
         operations: Sequence[str | int],
     ) -> NB101Architecture:
-        """From an upper-triangular 0/1 matrix [n, n] and n (with "input", "output") or n - 2 operations."""
+        """From an upper-triangular 0/1 matrix [n, n] and n (with "input", "output") or n - 2 operations.
+
+        Args:
+            matrix: adjacency, [n, n]; entry (i, j) is an edge from i to j.
+            operations: names or numbers, input and output first and last or left out.
+
+        Returns:
+            A cell, not pruned.
+        """
         rows = [[whole(entry, "an entry of the adjacency matrix") for entry in row] for row in matrix]
         n = len(rows)
         if any(len(row) != n for row in rows):
@@ -117,7 +125,11 @@ class NB101Architecture:
         return out
 
     def pruned(self) -> NB101Architecture:
-        """Without the vertices that lie on no path from input to output."""
+        """Without the vertices that lie on no path from input to output.
+
+        Returns:
+            A cell of as many vertices or fewer.
+        """
         n, bits, kept = graph.prune(self.n_vertices, self.adj_bits)  # type: ignore[misc]
         if n == self.n_vertices:
             return self
@@ -160,6 +172,13 @@ def vertex_widths(arch: NB101Architecture, out_channels: int) -> tuple[int, ...]
     The vertices wired to the output share its channels evenly, the first ones take the remainder one each; any other
     vertex is as wide as its widest reader (NAS-Bench-101, `compute_vertex_channels`). Raises ArchitectureError for a
     cell that is not pruned and ValueError where the output has fewer channels than vertices wired to it.
+
+    Args:
+        arch: an architecture.
+        out_channels: of the cell.
+
+    Returns:
+        One width a vertex between input and output.
     """
     n = arch.n_vertices
     before = graph.predecessors(n, arch.adj_bits)

@@ -13,6 +13,14 @@ def nasbench101_widths(n: int, edges: np.ndarray, out_channels: int) -> np.ndarr
     """Interior widths of pruned cells of n vertices, int64 [N, n-2]: edges [N, n, n] (source, target).
 
     `nasbench101.vertex_widths` for arrays. Raises ValueError where an output has fewer channels than vertices wired.
+
+    Args:
+        n: vertices.
+        edges: uint8 [N, n, n], (source, target).
+        out_channels: of the cell.
+
+    Returns:
+        int64 [N, n − 2].
     """
     wired = edges[:, 1 : n - 1, n - 1].astype(np.int64)
     shares = wired.sum(1, keepdims=True)
@@ -42,6 +50,20 @@ def nasbench101_cost(
 
     Where widths do not divide evenly the first vertices are wider, so that counts depend on the order of vertices;
     the published counts belong to the canonical order.
+
+    Args:
+        n_vertices: [N].
+        adj_bits: [N].
+        operations: int8 [N, 5]; −1 where a vertex is absent.
+        channels: output channels of the first stage.
+        layers: cells a stack.
+        num_classes: outputs of the classifier.
+        in_channels: channels of an image.
+        affine: whether batch-norms have parameters.
+        image_size: side of an image, pixels.
+
+    Returns:
+        Whole numbers, int64 [N] each.
     """
     params, macs = np.zeros(len(n_vertices), np.int64), np.zeros(len(n_vertices), np.int64)
     for n in range(2, MAX_VERTICES + 1):

@@ -19,12 +19,28 @@ _FORBIDDEN = 1 << 22  # weight of an edge that a permutation would turn round; l
 
 
 def predecessors(n: int, bits: int) -> list[int]:
-    """Bit mask of the direct predecessors of every vertex."""
+    """Bit mask of the direct predecessors of every vertex.
+
+    Args:
+        n: vertices.
+        bits: edges as one number, `adj_bits`.
+
+    Returns:
+        One mask a vertex, bit i for vertex i.
+    """
     return [(bits >> (y * (y - 1) // 2)) & ((1 << y) - 1) for y in range(n)]
 
 
 def prune(n: int, bits: int) -> tuple[int, int, tuple[int, ...]] | None:
-    """Drop the vertices on no input-output path: (n, adj_bits, kept vertices), or None where output is cut off."""
+    """Drop the vertices on no input-output path: (n, adj_bits, kept vertices), or None where output is cut off.
+
+    Args:
+        n: vertices.
+        bits: edges as one number, `adj_bits`.
+
+    Returns:
+        Of the pruned graph, or None.
+    """
     before = predecessors(n, bits)
     reached = 1
     for y in range(1, n):
@@ -54,6 +70,12 @@ def relabelings(n: int) -> tuple[np.ndarray, np.ndarray]:
 
     Permutation p takes a graph to adj_bits ``edge_weights[p] @ edges`` (at least 2**22 where an edge would point
     backwards) and its operations, read as a base-3 number, to ``place_weights[p] @ operations``.
+
+    Args:
+        n: vertices.
+
+    Returns:
+        One row a permutation, (edge weights, place weights).
     """
     edge_weights, place_weights = [], []
     for image in permutations(range(1, n - 1)):
@@ -80,13 +102,30 @@ def _joint_weights(n: int) -> np.ndarray:
 
 
 def unpack(bits: np.ndarray, n: int) -> np.ndarray:
-    """adj_bits [N] to edges, uint8 [N, n(n-1)/2]."""
+    """adj_bits [N] to edges, uint8 [N, n(n-1)/2].
+
+    Args:
+        bits: `adj_bits`, [N].
+        n: vertices.
+
+    Returns:
+        0 or 1 a possible edge, in the order of the bits.
+    """
     shifts = np.arange(n * (n - 1) // 2, dtype=np.int64)
     return ((np.asarray(bits, np.int64)[:, None] >> shifts) & 1).astype(np.uint8)
 
 
 def canonical(n: int, bits: int, operations: tuple[int, ...]) -> tuple[int, tuple[int, ...]]:
-    """Smallest (adj_bits, operations) among the relabelings of a full graph."""
+    """Smallest (adj_bits, operations) among the relabelings of a full graph.
+
+    Args:
+        n: vertices.
+        bits: edges as one number, `adj_bits`.
+        operations: of the interior vertices, n − 2.
+
+    Returns:
+        The pair.
+    """
     if n <= 3:
         return bits, operations
     weights = _joint_weights(n)
@@ -101,12 +140,27 @@ def canonical(n: int, bits: int, operations: tuple[int, ...]) -> tuple[int, tupl
 
 
 def operations_from_code(code: int, n: int) -> tuple[int, ...]:
-    """Digits of a base-3 operation code, first vertex first."""
+    """Digits of a base-3 operation code, first vertex first.
+
+    Args:
+        code: operations as one number.
+        n: vertices.
+
+    Returns:
+        n − 2 of 0, 1, 2.
+    """
     return tuple(code // 3 ** (n - 3 - i) % 3 for i in range(n - 2))
 
 
 def full_graphs(n: int) -> np.ndarray:
-    """adj_bits of every labelled full graph of n vertices and at most 9 edges, ascending, int64."""
+    """adj_bits of every labelled full graph of n vertices and at most 9 edges, ascending, int64.
+
+    Args:
+        n: vertices.
+
+    Returns:
+        int64 [graphs].
+    """
     bits = np.arange(1 << (n * (n - 1) // 2), dtype=np.int64)
     bits = bits[np.bitwise_count(bits) <= MAX_EDGES]
     used = np.zeros(len(bits), np.int64)
@@ -124,6 +178,9 @@ def unlabelled_graphs() -> list[tuple[int, int, np.ndarray, int]]:
 
     Automorphisms are rows of `relabelings(n)[1]`, int64 [A, n-2]; labellings count operations up to automorphism
     (Burnside: the mean over automorphisms of 3 to the number of cycles). Some 0.3 s, then cached.
+
+    Returns:
+        One entry a graph.
     """
     graphs = []
     for n in range(2, MAX_VERTICES + 1):
@@ -160,6 +217,9 @@ def enumerate_cells() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     N = 423,624, ordered by (n_vertices, adj_bits, operations). A labelling is canonical exactly when no automorphism of
     its (smallest) graph gives it a smaller operation code.
+
+    Returns:
+        (n_vertices, adj_bits, operations).
     """
     vertices, adjacency, operations = [], [], []
     for n, bits, automorphisms, _ in unlabelled_graphs():
@@ -178,6 +238,14 @@ def pack(n_vertices: np.ndarray, adj_bits: np.ndarray, operations: np.ndarray) -
     """One integer per cell, int64 [N]: ``(n << 21 | adj_bits) * 243 + operations`` (absent ones as 0), below 2**32.
 
     Two canonical cells are isomorphic exactly when these are equal.
+
+    Args:
+        n_vertices: [N].
+        adj_bits: [N].
+        operations: int8 [N, 5]; −1 where a vertex is absent.
+
+    Returns:
+        int64 [N].
     """
     places = 3 ** np.arange(4, -1, -1, dtype=np.int64)
     code = np.maximum(np.asarray(operations, np.int64), 0) @ places
@@ -185,7 +253,16 @@ def pack(n_vertices: np.ndarray, adj_bits: np.ndarray, operations: np.ndarray) -
 
 
 def canonical_codes(n_vertices: np.ndarray, adj_bits: np.ndarray, operations: np.ndarray) -> np.ndarray:
-    """`pack` of the canonical form of full graphs given as arrays, int64 [N]; some 2 million cells a second."""
+    """`pack` of the canonical form of full graphs given as arrays, int64 [N]; some 2 million cells a second.
+
+    Args:
+        n_vertices: [N].
+        adj_bits: [N].
+        operations: int8 [N, 5]; −1 where a vertex is absent.
+
+    Returns:
+        int64 [N].
+    """
     out = np.zeros(len(n_vertices), np.int64)
     for n in range(2, MAX_VERTICES + 1):
         rows = np.flatnonzero(np.asarray(n_vertices) == n)
@@ -204,6 +281,14 @@ def module_hash(n: int, bits: int, operations: tuple[int, ...]) -> str:
 
     Vertices start from (out-degree, in-degree, label), labels -1 input, -2 output; n rounds replace each by the md5 of
     its sorted in-neighbours, sorted out-neighbours and itself; the sorted list is hashed once more.
+
+    Args:
+        n: vertices.
+        bits: edges as one number, `adj_bits`.
+        operations: of the interior vertices, n − 2.
+
+    Returns:
+        32 hexadecimal digits.
     """
     sources: list[list[int]] = [[] for _ in range(n)]
     targets: list[list[int]] = [[] for _ in range(n)]

@@ -36,6 +36,16 @@ def module_hashes(
 
     Complexity: 8 digests a vertex at most, some 50 µs a cell on one core. `workers` processes share the chunks (a
     script that asks for several needs the usual ``if __name__ == "__main__"``). `progress` hears the share done.
+
+    Args:
+        n_vertices: [N].
+        adj_bits: [N].
+        operations: int8 [N, 5]; −1 where a vertex is absent.
+        workers: processes.
+        progress: is told the share that is done, from 0 to 1.
+
+    Returns:
+        uint8 [N, 16].
     """
     out = np.zeros((len(n_vertices), 16), np.uint8)
     parts = [

@@ -9,13 +9,22 @@ from typing import Any
 import numpy as np
 
 from nas_lightning.spaces import nasbench101_graph as graph
-from nas_lightning.spaces.encoding import codes_below
+from nas_lightning.spaces.encoding import Encoding, codes_below
 from nas_lightning.spaces.errors import SpaceError
 from nas_lightning.spaces.nasbench101 import NB101Architecture
 
 
 def encode_nasbench101(n: np.ndarray, bits: np.ndarray, operations: np.ndarray) -> dict[str, Any]:
-    """Columns of NAS-Bench-101 cells given as arrays: n [N], adj_bits [N], operations int8 [N, 5] with -1 absent."""
+    """Columns of NAS-Bench-101 cells given as arrays: n [N], adj_bits [N], operations int8 [N, 5] with -1 absent.
+
+    Args:
+        n: vertices, [N].
+        bits: `adj_bits`, [N].
+        operations: int8 [N, 5]; −1 where a vertex is absent.
+
+    Returns:
+        Arrays by the column's name.
+    """
     codes_below(n, 8, "n_vertices"), codes_below(bits, 2**21, "adj_bits")
     if len(n) and (n.min() < 2 or operations.min() < -1 or operations.max() > 2):
         raise SpaceError("it holds cells of fewer than 2 vertices, or operations beyond -1 to 2")
@@ -39,7 +48,7 @@ def encode_nasbench101(n: np.ndarray, bits: np.ndarray, operations: np.ndarray) 
     }
 
 
-class NB101Encoding:
+class NB101Encoding(Encoding):
     """Codes are `nasbench101_graph.pack` of canonical cells."""
 
     def __init__(

@@ -65,7 +65,14 @@ class NB201Architecture:
 
 
 def from_code(code: int) -> NB201Architecture:
-    """Inverse of `NB201Architecture.code`."""
+    """Inverse of `NB201Architecture.code`.
+
+    Args:
+        code: in range(15625), the operation of edge 0 as the highest digit to base 5.
+
+    Returns:
+        The cell.
+    """
     if not 0 <= code < 15625:
         raise ArchitectureError(f"{code} is no raw code of a NAS-Bench-201 cell; use an integer from 0 to 15624")
     return NB201Architecture(tuple(int(code) // int(place) % 5 for place in _PLACES))
@@ -77,6 +84,9 @@ def official_order() -> np.ndarray:
 
     The authors list all cells in lexicographic order and shuffle the list with Python's generator seeded by 88
     (their script that writes the benchmark's meta file). Raises RuntimeError where Python shuffles differently.
+
+    Returns:
+        int32 [15625].
     """
     codes = list(range(15625))
     random.Random(88).shuffle(codes)
@@ -92,7 +102,11 @@ def official_order() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def official_index() -> np.ndarray:
-    """Official index of every raw code, int32 [15625]: the inverse of `official_order`."""
+    """Official index of every raw code, int32 [15625]: the inverse of `official_order`.
+
+    Returns:
+        int32 [15625].
+    """
     index = np.empty(15625, np.int32)
     index[official_order()] = np.arange(15625, dtype=np.int32)
     index.flags.writeable = False
@@ -113,6 +127,9 @@ def canonical_codes() -> np.ndarray:
     Two cells are isomorphic when NATS-Bench's `to_unique_str(consider_zero=True)` is equal: the nested sum of terms
     that reaches the output, terms sorted, zeros marked, skip connections contracted (6,466 classes, as published).
     The canonical member is the one with the lowest official index.
+
+    Returns:
+        int32 [15625].
     """
     classes: dict[str, list[int]] = {}
     base = 0
@@ -138,7 +155,11 @@ def canonical_codes() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def unique_codes() -> np.ndarray:
-    """Raw codes of the 6,466 canonical cells, by official index, int32 [6466]."""
+    """Raw codes of the 6,466 canonical cells, by official index, int32 [6466].
+
+    Returns:
+        int32 [6466].
+    """
     order = official_order()
     unique = order[canonical_codes()[order] == order]
     unique.flags.writeable = False
@@ -155,7 +176,20 @@ def nasbench201_cost(
     affine: bool = True,
     image_size: int = 32,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(parameters, multiply-accumulates), int64 [N] each, of cells given by operations [N, 6]."""
+    """(parameters, multiply-accumulates), int64 [N] each, of cells given by operations [N, 6].
+
+    Args:
+        operations: [N, 6], in range(5).
+        channels: output channels of the first stage.
+        layers: cells a stage.
+        num_classes: outputs of the classifier.
+        in_channels: channels of an image.
+        affine: whether batch-norms have parameters.
+        image_size: side of an image, pixels.
+
+    Returns:
+        Whole numbers, int64 [N] each.
+    """
     operations = np.asarray(operations)
     pointwise, conv = (operations == 2).sum(1, dtype=np.int64), (operations == 3).sum(1, dtype=np.int64)
     cost = Cost(affine, np.zeros(len(operations), np.int64), np.zeros(len(operations), np.int64))
@@ -360,11 +394,25 @@ class NB201Space(Space[NB201Architecture]):
         return adjacency, labels
 
     def index(self, arch: NB201Architecture) -> int:
-        """Official architecture index, in range(15625)."""
+        """Official architecture index, in range(15625).
+
+        Args:
+            arch: an architecture.
+
+        Returns:
+            A whole number.
+        """
         return int(official_index()[arch.code])
 
     def from_index(self, index: int) -> NB201Architecture:
-        """The cell with this official architecture index. Raises ArchitectureError outside range(15625)."""
+        """The cell with this official architecture index. Raises ArchitectureError outside range(15625).
+
+        Args:
+            index: in range(15625).
+
+        Returns:
+            The cell.
+        """
         if not 0 <= index < 15625:
             raise ArchitectureError(f"{index} is no NAS-Bench-201 architecture index; use an integer from 0 to 15624")
         return from_code(int(official_order()[index]))
@@ -374,7 +422,11 @@ class NB201Space(Space[NB201Architecture]):
         return (from_code(int(code)) for code in unique_codes())
 
     def enumerate_raw(self) -> Iterator[NB201Architecture]:
-        """All 15,625 cells by official index."""
+        """All 15,625 cells by official index.
+
+        Returns:
+            15,625 cells.
+        """
         return (from_code(int(code)) for code in official_order())
 
     def permuted(self, arch: NB201Architecture, rng: np.random.Generator) -> tuple[NB201Architecture, ...]:

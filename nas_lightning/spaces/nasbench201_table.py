@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from nas_lightning.spaces.encoding import codes_below
+from nas_lightning.spaces.encoding import Encoding, codes_below
 from nas_lightning.spaces.nasbench201 import canonical_codes, from_code
 
 
-class NB201Encoding:
+class NB201Encoding(Encoding):
     """Codes are raw codes in range(15625)."""
 
     def __init__(self, codes: np.ndarray) -> None:

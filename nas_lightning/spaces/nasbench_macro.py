@@ -45,7 +45,20 @@ def macro_cost(
     image_size: int,
 ) -> tuple[np.ndarray, np.ndarray]:
     """(parameters, multiply-accumulates), int64 [N] each, of operations [N, 8], as the published table counts them:
-    convolutions and the classifier, without its bias. `layers` is 8."""
+    convolutions and the classifier, without its bias. `layers` is 8.
+
+    Args:
+        operations: [N, 8], in range(3).
+        channels: output channels of the first stage.
+        layers: 8.
+        num_classes: outputs of the classifier.
+        in_channels: channels of an image.
+        affine: whether batch-norms have parameters.
+        image_size: side of an image, pixels.
+
+    Returns:
+        Whole numbers, int64 [N] each.
+    """
     n = len(operations)
     cost = Cost(affine, np.zeros(n, np.int64), np.zeros(n, np.int64))
     width, size = channels, image_size

@@ -17,13 +17,28 @@ LONGEST = 100_000
 
 
 def shortened(value: object, length: int = 80) -> str:
-    """`repr` of a value in at most so many characters, for messages."""
+    """`repr` of a value in at most so many characters, for messages.
+
+    Args:
+        value: anything.
+        length: characters at most.
+
+    Returns:
+        The text, with … where something is left out.
+    """
     text = repr(value[: 2 * length]) if isinstance(value, str) else repr(value)
     return text if len(text) <= length else text[: length - 1] + "…"
 
 
 def whole(value: Any, what: str) -> int:
     """A whole number: an integer, or a float or numpy number of whole value. Raises ArchitectureError.
+
+    Args:
+        value: what was read.
+        what: it is, for the message.
+
+    Returns:
+        The number.
 
     >>> whole(2.0, "an input")
     2
@@ -40,6 +55,12 @@ def whole(value: Any, what: str) -> int:
 def literal(text: str) -> Any:
     """A Python literal, or JSON: numbers, strings, lists, tuples, dictionaries; ``array(…)`` and ``range(…)`` are read
     as lists. A name in front (``DARTS_V2 = …``) is dropped. Nothing is evaluated. Raises ArchitectureError.
+
+    Args:
+        text: what was typed or read.
+
+    Returns:
+        Values of Python's own types.
 
     >>> literal("{'matrix': array([[0, 1]], dtype=int8)}")
     {'matrix': [[0, 1]]}
@@ -94,7 +115,14 @@ def _value(node: ast.expr, top: bool = False) -> Any:
 
 
 def listed(value: Any) -> list[Any] | None:
-    """A list, tuple, array or range as a list; None for anything else."""
+    """A list, tuple, array or range as a list; None for anything else.
+
+    Args:
+        value: anything.
+
+    Returns:
+        A list, or None.
+    """
     if isinstance(value, np.ndarray):
         return list(value.tolist())
     if isinstance(value, range):

@@ -42,15 +42,36 @@ class Relaxation(ABC):
 
     @abstractmethod
     def one_hot(self, arch: Any) -> Weights:
-        """The weights under which the relaxed network computes what `arch` does: ones and zeros, float64."""
+        """The weights under which the relaxed network computes what `arch` does: ones and zeros, float64.
+
+        Args:
+            arch: an architecture.
+
+        Returns:
+            One array [edges, operations] a kind of cell.
+        """
 
     @abstractmethod
     def groups(self, logs: Weights) -> list[Options]:
-        """What every group may choose, and the sum of the log-weights that this choice takes."""
+        """What every group may choose, and the sum of the log-weights that this choice takes.
+
+        Args:
+            logs: logarithms of the weights, [edges, operations] a kind of cell.
+
+        Returns:
+            One list of (choice, sum) a group.
+        """
 
     @abstractmethod
     def assembled(self, choices: Sequence[Any]) -> Any:
-        """The architecture of one choice a group, in their order."""
+        """The architecture of one choice a group, in their order.
+
+        Args:
+            choices: one a group.
+
+        Returns:
+            The architecture.
+        """
 
     def best(self, weights: Weights, k: int = 1) -> list[Any]:
         """The `k` architectures of largest sum of log-weights, the best first; exact.
@@ -61,6 +82,9 @@ class Relaxation(ABC):
         Args:
             weights: not negative, need not sum to 1.
             k: how many.
+
+        Returns:
+            Architectures.
         """
         with np.errstate(divide="ignore"):
             logs = tuple(np.log(np.asarray(w, np.float64)) for w in weights)
@@ -72,5 +96,12 @@ class Relaxation(ABC):
         return [self.assembled(chosen) for _, chosen in found]
 
     def derived(self, weights: Weights) -> Any:
-        """The one architecture that stands for `weights`: the strongest operations (`best`)."""
+        """The one architecture that stands for `weights`: the strongest operations (`best`).
+
+        Args:
+            weights: [edges, operations] a kind of cell.
+
+        Returns:
+            An architecture.
+        """
         return self.best(weights)[0]

@@ -21,6 +21,13 @@ Code: TypeAlias = tuple[tuple[int, int], ...]
 def trees(nodes: int, colours: int) -> int:
     """How many trees of so many nodes there are.
 
+    Args:
+        nodes: of a tree, its root included.
+        colours: operations to choose from.
+
+    Returns:
+        A whole number.
+
     >>> [trees(n, 1) for n in range(1, 8)]
     [1, 1, 2, 4, 9, 20, 48]
     """
@@ -30,6 +37,14 @@ def trees(nodes: int, colours: int) -> int:
 @cache
 def forests(nodes: int, largest: int, colours: int) -> int:
     """How many forests of `nodes` nodes there are whose trees have at most `largest` nodes.
+
+    Args:
+        nodes: how many nodes.
+        largest: nodes of the largest tree that is allowed.
+        colours: operations to choose from.
+
+    Returns:
+        A whole number.
 
     >>> forests(8, 8, 1), forests(8, 8, 4)
     (286, 9345761)
@@ -45,7 +60,17 @@ def forests(nodes: int, largest: int, colours: int) -> int:
 
 
 def forest_at(rank: int, nodes: int, colours: int, largest: int | None = None) -> Forest:
-    """The forest of this number, from 0 to `forests` − 1."""
+    """The forest of this number, from 0 to `forests` − 1.
+
+    Args:
+        rank: its number.
+        nodes: how many nodes.
+        colours: operations to choose from.
+        largest: nodes of the largest tree that is allowed; None allows any.
+
+    Returns:
+        The forest, its trees in ascending order.
+    """
     largest = nodes if largest is None else largest
     if nodes == 0:
         return ()
@@ -62,7 +87,16 @@ def forest_at(rank: int, nodes: int, colours: int, largest: int | None = None) -
 
 
 def tree_at(rank: int, nodes: int, colours: int) -> Tree:
-    """The tree of this number, from 0 to `trees` − 1."""
+    """The tree of this number, from 0 to `trees` − 1.
+
+    Args:
+        rank: its number.
+        nodes: of the tree, its root included.
+        colours: operations to choose from.
+
+    Returns:
+        The tree.
+    """
     below, colour = divmod(rank, colours)
     return colour, forest_at(below, nodes - 1, colours)
 
@@ -82,7 +116,14 @@ def _multiset_at(rank: int, k: int, kinds: int) -> list[int]:
 
 
 def forest_of(code: Code) -> Forest:
-    """The trees below the root of a numbered tree."""
+    """The trees below the root of a numbered tree.
+
+    Args:
+        code: (operation, input) of the nodes in their order.
+
+    Returns:
+        Trees in ascending order.
+    """
     children: list[list[int]] = [[] for _ in range(len(code) + 1)]
     for node, (_, parent) in enumerate(code, start=1):
         children[parent].append(node)
@@ -95,6 +136,12 @@ def forest_of(code: Code) -> Forest:
 
 def numbered(forest: Forest) -> Code:
     """The code that numbers a forest in depth-first order.
+
+    Args:
+        forest: trees of the nodes below the root.
+
+    Returns:
+        (operation, input) a node.
 
     >>> numbered(((0, ((1, ()),)), (2, ())))
     ((0, 0), (1, 1), (2, 0))
@@ -111,7 +158,14 @@ def numbered(forest: Forest) -> Code:
 
 
 def numberings(forest: Forest) -> Iterator[Code]:
-    """All codes of a forest, each once, in a fixed order: a node is numbered after its parent."""
+    """All codes of a forest, each once, in a fixed order: a node is numbered after its parent.
+
+    Args:
+        forest: trees of the nodes below the root.
+
+    Returns:
+        Codes of as many nodes.
+    """
 
     def extend(code: Code, open_ones: tuple[tuple[int, Tree], ...]) -> Iterator[Code]:
         if not open_ones:

@@ -90,7 +90,14 @@ class TaskSetSpace(Space[AdamConfiguration]):
 
     @staticmethod
     def shares(arch: AdamConfiguration) -> np.ndarray:
-        """Where each value lies in its logarithmic range, float64 [8], 0 to 1 inside it."""
+        """Where each value lies in its logarithmic range, float64 [8], 0 to 1 inside it.
+
+        Args:
+            arch: an architecture.
+
+        Returns:
+            float64 [8].
+        """
         values = [1 - v if i in _MOMENTA else v for i, v in enumerate(arch.values)]
         return np.array(
             [log(max(v, 1e-300) / low) / log(high / low) for v, (low, high) in zip(values, RANGES, strict=True)]

@@ -45,7 +45,14 @@ class TransMicroSpace(CategoricalSpace[MicroCell]):
 
     @staticmethod
     def in_nasbench201(arch: MicroCell) -> object:
-        """The same cell as an architecture of NAS-Bench-201."""
+        """The same cell as an architecture of NAS-Bench-201.
+
+        Args:
+            arch: an architecture.
+
+        Returns:
+            Equal in function, of a space with one operation more.
+        """
         space = NB201Space()
         names = [OPERATIONS[arch.operations[place]] for place in _ORDER]
         return space.decode([space.operations.index(name) for name in names])

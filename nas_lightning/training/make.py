@@ -59,6 +59,9 @@ def make_standalone(
         architecture: a value of the space, or its text.
         seed: of the weights.
 
+    Returns:
+        The module; its ``network`` is called with images [B, C, H, W] and gives logits [B, K].
+
     Raises:
         ArchitectureError: for a text that the space does not read.
     """

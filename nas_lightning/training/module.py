@@ -105,11 +105,25 @@ class NetworkModule(pl.LightningModule):
         self.network.state = None
 
     def paths(self, step: int) -> StepPaths:
-        """The architectures that step `step` trains."""
+        """The architectures that step `step` trains.
+
+        Args:
+            step: of the training, from 0.
+
+        Returns:
+            Architectures, and the weight of each one's loss.
+        """
         raise NotImplementedError
 
     def rate_factor(self, paths: StepPaths) -> float:
-        """What multiplies the schedule's learning rate at this step."""
+        """What multiplies the schedule's learning rate at this step.
+
+        Args:
+            paths: of this step.
+
+        Returns:
+            Above 0.
+        """
         return 1.0
 
     def forward(self, images: Tensor, arch: Any = None) -> Tensor:
@@ -155,18 +169,33 @@ class NetworkModule(pl.LightningModule):
         optimizer.step()
 
     def slowness(self) -> Tensor:
-        """Mean squared difference of hidden states that follow one another in the network's last pass; 0 for one."""
+        """Mean squared difference of hidden states that follow one another in the network's last pass; 0 for one.
+
+        Returns:
+            A scalar.
+        """
         states = self.network.hidden_states
         assert states is not None, "a space without hidden_states refuses protocol.slowness"
         return (states[:, 1:] - states[:, :-1]).square().mean() if states.shape[1] > 1 else states.new_zeros(())
 
     def scheduled_rate(self, step: int) -> float:
-        """The schedule's learning rate at `step`."""
+        """The schedule's learning rate at `step`.
+
+        Args:
+            step: of the training, from 0.
+
+        Returns:
+            The rate before the factors of single steps.
+        """
         per_epoch = int(self.trainer.num_training_batches)
         return learning_rate(self.plan.protocol, step, per_epoch, self.total_steps())
 
     def total_steps(self) -> int:
-        """Optimizer steps of the whole run."""
+        """Optimizer steps of the whole run.
+
+        Returns:
+            A whole number.
+        """
         return int(self.trainer.num_training_batches) * self.plan.protocol.epochs
 
     def average_gradients(self, active: list[torch.nn.Parameter], step_loss: Tensor) -> None:
@@ -174,6 +203,10 @@ class NetworkModule(pl.LightningModule):
 
         The step's loss, a scalar, is averaged with them, so that all ranks see in the same step that it is no number.
         Running statistics are averaged with the gradients: every rank has moved them by its own part of the batch.
+
+        Args:
+            active: parameters that this step has used.
+            step_loss: of this process, a scalar.
         """
         if self.trainer.world_size == 1:
             return
@@ -225,7 +258,11 @@ class NetworkModule(pl.LightningModule):
         self._carried = None if hidden is None else hidden[self.global_rank].to(self.device)
 
     def epoch_losses(self) -> Tensor | None:
-        """The losses so far of an epoch that is not at its end, [ranks, n]: they travel in the checkpoint."""
+        """The losses so far of an epoch that is not at its end, [ranks, n]: they travel in the checkpoint.
+
+        Returns:
+            One number a step so far, or None.
+        """
         if not self._losses:
             return None
         gathered: Any = self.all_gather(torch.stack(self._losses))
@@ -259,11 +296,23 @@ class SuperNetModule(NetworkModule):
         return self.sampler.paths(step) if self.path_source is None else self.path_source(step)
 
     def parameters_of(self, arch: Any) -> int:
+        """Trainable parameters of one architecture's own network.
+
+        Args:
+            arch: an architecture of the space.
+
+        Returns:
+            A whole number.
+        """
         mapping = self.plan.mapping
         return self.sampler.space.parameters(arch, channels=mapping.channels, layers=mapping.layers)
 
     def mean_parameters(self) -> float:
-        """Mean parameter count of 256 keyed draws of the sampler's own distribution."""
+        """Mean parameter count of 256 keyed draws of the sampler's own distribution.
+
+        Returns:
+            A mean over sampled architectures.
+        """
         rng = np.random.default_rng((self.seed, COMPLEXITY_STREAM))
         return float(np.mean([self.parameters_of(self.sampler.one(rng)) for _ in range(256)]))
 
@@ -291,6 +340,9 @@ def load_network(path: str | Any, device: torch.device | str = "cpu") -> tuple[N
 
     The file is verified and read with ``weights_only``, and nothing is built before the shapes in it are known to fit
     the plan: no configuration inside it is ever instantiated. Raises CheckpointError.
+
+    Returns:
+        The network, and what the checkpoint says of its space, plan and seed.
     """
     checkpoint = read_checkpoint(checkpoint_at(path), device)
     identity = checkpoint[CHECKPOINT_KEY]

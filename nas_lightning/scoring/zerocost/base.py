@@ -76,10 +76,17 @@ class ZeroCost(Predictor):
             network: a stand-alone network; its gradients are None, and may be left behind.
             inputs: [B, C, H, W] in the network's dtype; zeros of one image for proxies that use no images.
             targets: int64 [B].
+
+        Returns:
+            A number; the higher, the better the proxy thinks of the network.
         """
 
     def initialize(self, network: Network) -> None:
-        """Draw initial weights another way, from torch's global generator, which is seeded here."""
+        """Draw initial weights another way, from torch's global generator, which is seeded here.
+
+        Args:
+            network: a fresh stand-alone network, changed in place.
+        """
 
     def __call__(self, context: Context) -> np.ndarray:
         inputs, targets = self.batch(context)
@@ -97,14 +104,30 @@ class ZeroCost(Predictor):
         return np.array(out, np.float64)
 
     def score(self, network: Network, inputs: Tensor, targets: Tensor) -> float:
-        """`of` as a number; −inf for a dead network and where it is none."""
+        """`of` as a number; −inf for a dead network and where it is none.
+
+        Args:
+            network: a stand-alone network.
+            inputs: images [B, C, H, W].
+            targets: classes int64 [B].
+
+        Returns:
+            A float, higher is better.
+        """
         if not is_connected(network, inputs[:1]):
             return -math.inf
         value = float(torch.as_tensor(self.of(network, inputs, targets)).detach())
         return -math.inf if math.isnan(value) else value
 
     def batch(self, context: Context) -> tuple[Tensor, Tensor]:
-        """The first `batch_size` images of the context with their labels."""
+        """The first `batch_size` images of the context with their labels.
+
+        Args:
+            context: what predictors may look at.
+
+        Returns:
+            Inputs [B, C, H, W] and classes int64 [B].
+        """
         if not self.uses_images:
             device = context.batches[0][0].device if len(context.batches) else "cpu"
             shape = (1, context.in_channels, context.image_size, context.image_size)
@@ -121,7 +144,16 @@ class ZeroCost(Predictor):
         return inputs, torch.cat([labels for _, labels in kept])[: self.batch_size]
 
     def networks(self, arch: Any, context: Context, inputs: Tensor) -> Iterator[Network]:
-        """The networks of `arch` whose scores are averaged, on the device of `inputs`, in evaluation mode."""
+        """The networks of `arch` whose scores are averaged, on the device of `inputs`, in evaluation mode.
+
+        Args:
+            arch: an architecture.
+            context: what predictors may look at.
+            inputs: images [B, C, H, W].
+
+        Returns:
+            A network with fresh weights a repeat, or one with the shared weights.
+        """
         if self.weights == "shared":
             network = context.network.standalone(arch)
             network.zero_grad(set_to_none=True)
@@ -139,13 +171,31 @@ class ZeroCost(Predictor):
 
 
 def weights_of(network: nn.Module) -> list[nn.Parameter]:
-    """Kernels of convolutions and matrices of linear layers, without biases and batch norm."""
+    """Kernels of convolutions and matrices of linear layers, without biases and batch norm.
+
+    Args:
+        network: any network.
+
+    Returns:
+        The parameters, in the order of the modules.
+    """
     kernels = [w for m in network.modules() if isinstance(m, SharedKernel) for w in m.weights.values()]
     return [*kernels, *(m.weight for m in network.modules() if isinstance(m, nn.Linear | nn.Conv2d))]
 
 
 def gradients(network: Network, inputs: Tensor, targets: Tensor, *, loss: Loss, graph: bool = False) -> list[Tensor]:
-    """Of the mean `loss` with respect to `weights_of`; zeros for weights that the output does not read."""
+    """Of the mean `loss` with respect to `weights_of`; zeros for weights that the output does not read.
+
+    Args:
+        network: a stand-alone network.
+        inputs: images [B, C, H, W].
+        targets: classes int64 [B].
+        loss: of outputs [B, K] and targets.
+        graph: whether the gradients can be differentiated again.
+
+    Returns:
+        One tensor a weight, of its shape.
+    """
     found = torch.autograd.grad(
         loss(network(inputs), targets),
         weights_of(network),
@@ -160,6 +210,13 @@ def positive_flow(network: Network, inputs: Tensor) -> tuple[dict[str, Tensor], 
     """One pass with absolute weights, without batch norm, in float64: (parameters by name, input, sum of outputs).
 
     In float32 the sum overflows on deep cells.
+
+    Args:
+        network: a stand-alone network.
+        inputs: images [B, C, H, W].
+
+    Returns:
+        |parameter| by name, the input with a gradient, and the scalar sum.
     """
     parameters = {name: p.detach().double().abs().requires_grad_(True) for name, p in network.named_parameters()}
     ones = torch.ones_like(inputs[:1], dtype=torch.float64).requires_grad_(True)
@@ -169,7 +226,15 @@ def positive_flow(network: Network, inputs: Tensor) -> tuple[dict[str, Tensor], 
 
 
 def is_connected(network: Network, image: Tensor) -> bool:
-    """Whether any path leads from input to output: the positive flow's gradient with respect to the input is not 0."""
+    """Whether any path leads from input to output: the positive flow's gradient with respect to the input is not 0.
+
+    Args:
+        network: a stand-alone network.
+        image: of the shape of one input, [1, C, H, W].
+
+    Returns:
+        False for a dead network.
+    """
     _, ones, total = positive_flow(network, image)
     if not total.requires_grad:
         return False

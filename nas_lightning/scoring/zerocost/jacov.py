@@ -12,7 +12,14 @@ SMALL = 1e-5
 
 
 def of_correlation(jacobian: Tensor) -> Tensor:
-    """−Σ (log(v + k) + 1 / (v + k)) over the eigenvalues v of the correlation of the rows [B, D]; k = 1e-5."""
+    """−Σ (log(v + k) + 1 / (v + k)) over the eigenvalues v of the correlation of the rows [B, D]; k = 1e-5.
+
+    Args:
+        jacobian: a row an image, [B, D].
+
+    Returns:
+        A scalar.
+    """
     eigenvalues = torch.linalg.eigvalsh(torch.corrcoef(jacobian)) + SMALL
     return -(eigenvalues.log() + 1 / eigenvalues).sum()
 

@@ -11,7 +11,14 @@ from nas_lightning.scoring.zerocost.watch import activation_signs
 
 
 def agreement(signs: list[Tensor]) -> Tensor:
-    """K, float64 [B, B]: in how many units two inputs agree on whether the ReLU is active."""
+    """K, float64 [B, B]: in how many units two inputs agree on whether the ReLU is active.
+
+    Args:
+        signs: whether units are active, bool [B, units] a ReLU.
+
+    Returns:
+        float64 [B, B].
+    """
     total = signs[0].new_zeros(len(signs[0]), len(signs[0]), dtype=torch.float64)
     for active in signs:
         code = active.float()

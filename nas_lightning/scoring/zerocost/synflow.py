@@ -10,7 +10,15 @@ from nas_lightning.scoring.zerocost.base import ZeroCost, positive_flow
 
 
 def flow(network: Network, inputs: Tensor) -> list[tuple[Tensor, Tensor]]:
-    """(|w|, ∂R/∂|w|) of every kernel and matrix, float64; R is the sum of the outputs for an input of ones."""
+    """(|w|, ∂R/∂|w|) of every kernel and matrix, float64; R is the sum of the outputs for an input of ones.
+
+    Args:
+        network: a stand-alone network.
+        inputs: of which the shape counts, [B, C, H, W].
+
+    Returns:
+        One pair a weight, both of its shape.
+    """
     parameters, _, total = positive_flow(network, inputs)
     weights = [p for p in parameters.values() if p.ndim > 1]
     found = torch.autograd.grad(total, weights, allow_unused=True, materialize_grads=True)

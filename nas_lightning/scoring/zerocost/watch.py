@@ -43,6 +43,13 @@ def activation_signs(network: Any, inputs: Tensor) -> list[Tensor]:
 
     Where this network shares one ReLU between the convolutions that read a node (`Network.shares_relu`), it stands as
     often as convolutions read it, since the published network gives each its own.
+
+    Args:
+        network: a stand-alone network.
+        inputs: images [B, C, H, W].
+
+    Returns:
+        One tensor a ReLU, in the order of the pass.
     """
     signs: dict[int, Tensor] = {}
     readers: dict[int, int] = {}

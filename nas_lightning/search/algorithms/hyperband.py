@@ -18,6 +18,14 @@ from nas_lightning.spaces.base import Space
 def hyperband_bracket(s: int, s_max: int, eta: float) -> tuple[int, ...]:
     """Sizes of the rungs of bracket s, which skips the lowest s_max - s rungs.
 
+    Args:
+        s: number of the bracket, s_max for the one with most rungs.
+        s_max: number of rungs less one.
+        eta: factor between rungs.
+
+    Returns:
+        Trials a rung, the lowest fidelity first.
+
     >>> [hyperband_bracket(s, 4, 3) for s in (4, 3, 2)]
     [(81, 27, 9, 3, 1), (34, 11, 3, 1), (15, 5, 1)]
     """
