@@ -61,6 +61,7 @@ ELSEWHERE = (
 checkpoints count by their weights (tests/test_content_counts.py), a table's data set is that of the images."""
 
 OTHER = {
+    "candidates": "random3_seed0",
     "architecture": CELL.replace("none", "avg_pool_3x3"),
     "benchmark.name": None,
     "benchmark.dataset": "digits",

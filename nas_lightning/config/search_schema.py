@@ -147,6 +147,9 @@ class SearchConfig:
     """Held-out images that checkpoint=… labels the candidates on; null uses all that fill whole batches."""
     weak_probe_images: int = 0
     """Training images that its probes are fitted on: adds linear_probe and class_separation to the weak labels."""
+    candidates: str | None = None
+    """Architecture set that is evaluated in full before the algorithm proposes any, and that evolution, local search
+    and rankers learn from: a file such as runs/RUN/derived.txt, or a name as of evaluation.architectures."""
     single_fidelity: bool = False
     """Run algorithms that need several fidelities on full evaluations alone."""
     parallel: int = 1

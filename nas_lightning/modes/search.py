@@ -27,6 +27,7 @@ from nas_lightning.config.search_schema import (
 )
 from nas_lightning.errors import UserError
 from nas_lightning.modes.search_ending import draw_front, render
+from nas_lightning.ranking.architecture_sets import architecture_set
 from nas_lightning.runs.files import refused_by_disk
 from nas_lightning.search.algorithm import algorithm_class, packaged_target
 from nas_lightning.search.benchmark_objective import benchmark_objective, open_table
@@ -110,7 +111,7 @@ def plan_of(config: SearchConfig) -> SearchPlan:
     """The search that the configuration asks for. Raises SearchError for settings that contradict each other."""
     settings = typed_algorithm(as_dict(config.algorithm))
     name, target = settings.pop("name"), settings.pop("_target_")
-    space = configured(config.space.name, config.space._target_).name
+    space = get_space(configured(config.space.name, config.space._target_).name)
     return SearchPlan(
         algorithm=name,
         target=None if target == packaged_target(name) else target,
@@ -120,9 +121,10 @@ def plan_of(config: SearchConfig) -> SearchPlan:
         single_fidelity=config.single_fidelity,
         parallel=config.parallel,
         deterministic=config.deterministic,
-        top_k=get_space(space).top_k if config.top_k is None else config.top_k,
+        top_k=space.top_k if config.top_k is None else config.top_k,
         baseline_seeds=config.baseline_seeds,
         study=config.study,
+        candidates=tuple(map(space.format, architecture_set(config.candidates, space))) if config.candidates else (),
     )
 
 

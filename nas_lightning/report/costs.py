@@ -60,9 +60,11 @@ def against_cost(conditions: Sequence[Condition]) -> list[Figure]:
     def gap(run: Run) -> float:
         return run.quality.factor * value_of(run.own_record, "optimization_gap")
 
-    def gap_axis(condition: Condition) -> str:
-        unit = condition.quality.points
-        return "Optimization gap" + (f" ({unit})" if unit else "")
+    def spread_of_gap(run: Run) -> float:
+        return run.quality.factor * value_of(run.own_record, "optimization_gap_std")
+
+    def in_points(label: str) -> Callable[[Condition], str]:
+        return lambda condition: label + (f" ({unit})" if (unit := condition.quality.points) else "")
 
     quality = one_quality(condition.quality for condition in conditions)
     return [
@@ -70,10 +72,18 @@ def against_cost(conditions: Sequence[Condition]) -> list[Figure]:
             conditions,
             "gap-tau",
             "Optimization gap against Kendall tau",
-            axis=gap_axis,
+            axis=in_points("Optimization gap"),
             of=gap,
             note=f"How far {quality.title if quality else 'the quality'} with shared weights lies from stand-alone "
             "training: whether better trained super-nets rank better.",
+        ),
+        tau_against(
+            conditions,
+            "gap-spread",
+            "Spread of the optimization gap against Kendall tau",
+            axis=in_points("Standard deviation of the gap over architectures"),
+            of=spread_of_gap,
+            note="A gap that is the same for all architectures ranks perfectly: whether it is its spread that matters.",
         ),
         tau_against(
             conditions,

@@ -187,7 +187,7 @@ def over_epochs(
                     values = column[known] if show is None else show(column[known])
                     curves.append(dict(zip(epoch[known].tolist(), values.tolist(), strict=True)))
             lone = setting.setting if len(setting.changes) == 1 and len(condition.settings) > FEW else setting.name
-            line = _over_seeds([c for c in curves if len(c) > 1], lone, setting.factor, setting.factor == BASELINE)
+            line = over_seeds([c for c in curves if len(c) > 1], lone, setting.factor, setting.factor == BASELINE)
             lines += [line] if line else []
         free = beside(condition.beside).get("tau")
         level = (free, f"parameter count {free:.3f}") if free is not None and name == "kendall_tau" else None
@@ -210,7 +210,7 @@ def _distinct(lines: Sequence[Line]) -> list[Line]:
     return [replace(line, name=f"{line.group}: {line.name}") if counts[line.name] > 1 else line for line in lines]
 
 
-def _over_seeds(curves: Sequence[dict[float, float]], name: str, group: str, reference: bool) -> Line | None:
+def over_seeds(curves: Sequence[dict[float, float]], name: str, group: str, reference: bool) -> Line | None:
     """Median, lowest and highest at the positions that every curve has."""
     if not curves:
         return None

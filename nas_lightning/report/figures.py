@@ -9,6 +9,7 @@ import numpy as np
 
 from nas_lightning.report.costs import against_cost
 from nas_lightning.report.curves import over_epochs, quality_over_epochs
+from nas_lightning.report.derived import derived_architectures, operation_weights
 from nas_lightning.report.figure import Figure, Panel
 from nas_lightning.report.forest import forest, heatmap
 from nas_lightning.report.matrix import matrix
@@ -32,6 +33,8 @@ def all_figures(conditions: Sequence[Condition], runs: Sequence[Run]) -> list[Fi
         *scatters(conditions, runs),
         over_epochs(conditions, "kendall_tau", "Kendall tau"),
         *quality_over_epochs(conditions),
+        derived_architectures(conditions),
+        operation_weights(conditions),
         search_curves(runs),
         fronts(runs),
         matrix(conditions),

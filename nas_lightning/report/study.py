@@ -236,8 +236,13 @@ def _condition(about: dict[str, Any], runs: list[Run]) -> Condition:
         if factor in signature and name not in names[factor].values():
             names[factor].setdefault(signature[factor], name)
 
+    every: dict[str, set[str]] = defaultdict(set)
+    for run in runs:
+        for factor, text in _signature(run).items():
+            every[factor].add(text)
+
     def named(factor: str, text: str) -> str:
-        return names[factor].get(text) or short(json.loads(text), factor)
+        return names[factor].get(text) or short(_telling(factor, text, every[factor]), factor)
 
     grouped: dict[str, Setting] = {}
     for run in runs:
@@ -257,6 +262,21 @@ def _condition(about: dict[str, Any], runs: list[Run]) -> Condition:
         setting.runs.sort(key=lambda run: (run.seed, str(run.path)))
         _once(setting)
     return Condition(about["space"], about["dataset"], "", about=about, settings=settings)
+
+
+def _telling(factor: str, text: str, every: Iterable[str]) -> dict[str, Any]:
+    """Of a setting's values the factor's own (``sampling``) and those in which others of the same own value differ.
+
+    >>> _telling("sampling", '{"sampling": "fairnas", "paths": 5}', ['{"sampling": "fairnas", "paths": 5}'])
+    {'sampling': 'fairnas'}
+    """
+    values: dict[str, Any] = json.loads(text)
+    own = next((name for name in values if name.rpartition(".")[2] == factor), None)
+    if own is None:
+        return values
+    alike = [other for other in map(json.loads, every) if other.get(own) == values[own]]
+    kept = {name for name in values if any(other.get(name) != values[name] for other in alike)}
+    return {name: value for name, value in values.items() if name == own or name in kept}
 
 
 def _once(setting: Setting) -> None:

@@ -26,7 +26,7 @@ from nas_lightning.runs.reading import find_runs
 from nas_lightning.runs.temporary import temporary_folder
 
 SUFFIXES = (".tar.xz", ".tar.gz", ".tar")
-KEPT = ("result.json", "ranking.parquet", "metrics.csv", "timings.json", "search.csv", "error.txt")
+KEPT = ("result.json", "ranking.parquet", "metrics.csv", "timings.json", "search.csv", "distribution.csv", "error.txt")
 
 
 def pack(folder: Path, out: Path) -> int:

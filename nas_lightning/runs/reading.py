@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -142,6 +142,25 @@ class Run:
         return self._numeric_csv("search.csv")
 
     @cached_property
+    def operation_weights(self) -> dict[str, list[Any]]:
+        """Columns of distribution.csv: epoch (int), cell, source, target, operation (str), weight (float).
+
+        Empty where no distribution was learned. Raises UserError naming the file where it cannot be read.
+        """
+        rows, columns = self._csv_rows("distribution.csv"), ("epoch", "cell", "source", "target", "operation", "weight")
+        if not rows:
+            return {}
+        try:
+            table: dict[str, list[Any]] = {name: [clean(row[name]) for row in rows] for name in columns}
+            table |= {"epoch": list(map(int, table["epoch"])), "weight": list(map(float, table["weight"]))}
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            file = self._shown(self.path / "distribution.csv")
+            raise UserError(
+                f"{file} lacks a column or holds what is no number ({_brief(error)}); repeat this run"
+            ) from None
+        return table
+
+    @cached_property
     def seconds(self) -> float:
         """Wall seconds of the whole run, the entry `total_s` of timings.json; NaN without."""
         file = self.path / "timings.json"
@@ -154,15 +173,19 @@ class Run:
         total = timings.get("total_s") if isinstance(timings, dict) else None
         return float(total) if is_number(total) else float("nan")
 
-    def _numeric_csv(self, name: str) -> dict[str, np.ndarray]:
+    def _csv_rows(self, name: str) -> list[dict[str, str]]:
+        """The rows of a CSV file of this folder; none where it is not there."""
         file = self.path / name
         if not file.is_file():
-            return {}
+            return []
         try:
             with file.open(newline="", encoding="utf-8") as stream:
-                rows = list(csv.DictReader(stream))
+                return list(csv.DictReader(stream))
         except (UnicodeDecodeError, csv.Error, OSError) as error:
             raise UserError(f"{self._shown(file)} is no CSV file ({_brief(error)}); repeat this run") from None
+
+    def _numeric_csv(self, name: str) -> dict[str, np.ndarray]:
+        rows = self._csv_rows(name)
 
         def number(cell: str | None) -> float:
             try:
@@ -191,7 +214,7 @@ def checked(run: Run) -> Run:
     if run.status != COMPLETE:
         return run
     try:
-        _ = run.epochs, run.seconds
+        _ = run.epochs, run.seconds, run.operation_weights
         _ = run.search if run.kind == "search" else run.ranking if run.kind == "train" else run.predictions
     except ValueError as error:
         return Run(run.path, FAILED, str(error), result=run.result, shown=run.shown)

@@ -264,6 +264,7 @@ class SearchResult(Head, total=False):
     fidelities: dict[str, Any]
     schedule: dict[str, Any]
     weak_labels: dict[str, Any]
+    candidates: list[str]
     metrics: Found | None
     baselines: SearchBaselines | None
     cost: Cost

@@ -68,6 +68,14 @@ class Algorithm(ABC):
             budget: amount and unit of the whole search.
         """
 
+    def learn(self, trial: Trial, measurement: Measurement) -> None:  # noqa: B027 (most start from nothing)
+        """Learn of an architecture that was not asked for by this algorithm (``candidates=``), before the first `ask`.
+
+        Args:
+            trial: A full evaluation.
+            measurement: Its outcome.
+        """
+
     def wanted_weak_labels(self) -> list[Any]:
         """Which architectures should be labelled weakly, where the source can score any (`takes_weak_labels`).
 

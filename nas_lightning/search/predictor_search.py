@@ -165,7 +165,7 @@ class PredictorSearch(Algorithm):
             if self._pending:
                 return None
             self._prepare()
-            if len(self._told) == 0 and self.rounds == 0:
+            if self.rounds == 0:
                 chosen = self.first_round(self.open_candidates())
             else:
                 chosen = self.next_round()
@@ -185,6 +185,16 @@ class PredictorSearch(Algorithm):
     def tell(self, trial: Trial, measurement: Measurement) -> None:
         self._pending -= 1
         self._told.append((self.space.key(trial.architecture), trial.architecture, measurement.value))
+
+    def learn(self, trial: Trial, measurement: Measurement) -> None:
+        """A given architecture is a label, if it is among the candidates or can join them."""
+        self._prepare()
+        if self.can_grow:
+            self._grow(lambda: trial.architecture, 1)
+        key = self.space.key(trial.architecture)
+        if key in self._place and key not in self._asked:
+            self._asked.add(key)
+            self._told.append((key, trial.architecture, measurement.value))
 
     def next_round(self) -> list[int]:
         """Places of the candidates that are measured next."""

@@ -26,8 +26,9 @@ from nas_lightning.runs.result import (
     finished,
     write_result,
 )
-from nas_lightning.search.algorithm import Algorithm, make_algorithm
+from nas_lightning.search.algorithm import Algorithm, algorithm_class, make_algorithm
 from nas_lightning.search.budget import Budget
+from nas_lightning.search.candidates import behind_candidates
 from nas_lightning.search.csv_file import search_csv
 from nas_lightning.search.engine import Search
 from nas_lightning.search.journal import Journal, is_in_use
@@ -53,6 +54,7 @@ class SearchPlan:
     baseline_seeds: int = 20  # random searches at equal budget to compare with; only where an evaluation is a look-up
     study: str | None = None
     target: str | None = None  # dotted path of an algorithm that is none of the package's
+    candidates: tuple[str, ...] = ()  # architectures that are evaluated before the algorithm proposes any
 
     def __post_init__(self) -> None:
         if self.top_k < 1:
@@ -66,8 +68,9 @@ class SearchPlan:
         """What the run's hash is made of, as plain JSON."""
         plan = asdict(self)
         del plan["study"]  # a label
-        if self.target is None:
-            del plan["target"]
+        for name in ("target", "candidates"):  # the hashes of searches from before the field existed
+            if not plan[name]:
+                del plan[name]
         made_of = {"kind": "search", "plan": plan, "objective": objective.identity()}
         return made_of if weak is None else {**made_of, "weak_labels": weak.identity()}
 
@@ -105,8 +108,9 @@ def run_search(
         single_fidelity=plan.single_fidelity,
         target=plan.target,
     )
+    algorithm = behind_candidates(algorithm, objective, plan.candidates)
     algorithm.fit_budget(plan.budget)
-    if weak is not None and not algorithm.takes_weak_labels:
+    if weak is not None and not algorithm_class(plan.target or plan.algorithm).takes_weak_labels:
         raise SearchError(f"{plan.algorithm} does not use weak labels: drop them, or choose acenas or predictor_guided")
     if force:
         discard(folder)
@@ -202,6 +206,8 @@ def _conclude(
         "baselines": baselines(plan, objective),
         "cost": {"unit": plan.budget.unit, "budget": plan.budget.amount, "spent": records[-1].spent},
     }
+    if plan.candidates:
+        result["candidates"] = list(plan.candidates)
     return cast("dict[str, Any]", result), search_csv(
         records, truths, plan.seed, algorithm=plan.algorithm, format_architecture=objective.space.format
     )

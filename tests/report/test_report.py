@@ -445,7 +445,7 @@ def test_search_curves_are_regret_and_end_with_the_shortest(tmp_path):
 
 def test_cost_is_passes_and_seconds(compared):
     _, conditions, _ = compared
-    _, passes, seconds = against_cost(conditions)
+    *_, passes, seconds = against_cost(conditions)
     for figure, expected in ((passes, 450), (seconds, 450 / 8 + 3)):
         rows = next(p for p in figure.panels if p.title == "nasbench101 on digits").data["rows"]
         assert rows["x"][rows["setting"].index("sampling: fairnas")] == pytest.approx(expected)

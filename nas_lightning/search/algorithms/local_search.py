@@ -69,3 +69,8 @@ class LocalSearch(Algorithm):
                 self._consider(neighbour, self._known[neighbour])
         fresh = [neighbour for neighbour in neighbours if neighbour not in self._known]
         self._queue = [fresh[i] for i in self.rng.permutation(len(fresh)).tolist()]
+
+    def learn(self, trial: Trial, measurement: Measurement) -> None:
+        """The first climb starts at the best of the given architectures."""
+        self._known[trial.architecture] = measurement.value
+        self._move(max(self._known, key=lambda arch: self._known[arch]))
