@@ -2,9 +2,8 @@
 
 Prints a table, saves all numbers as JSON, and compares with an earlier file. Ratios come from paired, interleaved runs
 in one process (`perf/measure.py`), which keeps its freed memory for both sides (`nas_lightning.training.speed`).
-Parts:
-step, tried, overhead, evaluation, data, start, memory, roofline. `--quick` checks that everything runs; its numbers
-mean little. docs/PERFORMANCE.md has the figures and what follows from them.
+Parts: step, relaxed, tried, overhead, evaluation, data, start, memory, roofline. `--quick` checks that everything runs;
+its numbers mean little. docs/PERFORMANCE.md has the figures and what follows from them.
 """
 
 from __future__ import annotations
@@ -23,10 +22,11 @@ from typing import Any
 import torch
 
 from nas_lightning.training.speed import keep_freed_memory
-from perf import evaluation, machine, overhead, step, tried
+from perf import evaluation, machine, overhead, relaxed, step, tried
 
 PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {
     "step": step.measure,
+    "relaxed": relaxed.measure,
     "tried": tried.measure,
     "overhead": overhead.measure,
     "evaluation": evaluation.measure,

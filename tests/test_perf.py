@@ -185,3 +185,14 @@ def test_all_architectures_are_ranked_once():
     some = [str(arch) for arch in every_architecture(20)]
     assert len(set(some)) == 20
     assert set(some) < {str(arch) for arch in everything}
+
+
+def test_the_bytes_kept_for_the_backward_pass_by_hand():
+    from perf.relaxed import kept_bytes
+
+    x, weights = torch.randn(5, 7, dtype=torch.float64), torch.randn(7, dtype=torch.float64, requires_grad=True)
+    own = {weights.untyped_storage().data_ptr()}
+    assert kept_bytes(lambda: (x * weights).sum(), own) == 5 * 7 * 8  # x, for the gradient of the weights
+    assert kept_bytes(lambda: (x * weights + x * weights).sum(), own) == 5 * 7 * 8  # the same storage twice
+    assert kept_bytes(lambda: (x * weights).exp().sum(), own) == 2 * 5 * 7 * 8  # and exp keeps its result
+    assert kept_bytes(lambda: (x * 2).sum(), own) == 0
