@@ -164,6 +164,7 @@ def test_typing_errors_name_the_valid_names_and_exit_non_zero(tmp_path):
     both = command("ablation=sampling_fairnas", "heuristics/sampling=random_a", f"runs={tmp_path}")
     assert both.returncode == 2
     assert "both set heuristic sampling" in both.stderr
+    assert both.stderr.count("\n") == 1  # without the overrides that Hydra would repeat
     assert not list(tmp_path.rglob("result.json"))
 
 

@@ -75,6 +75,12 @@ def describe(error: BaseException) -> str:
     return "\n".join(dict.fromkeys([*parts, *([names] if names else [])]))
 
 
+def tell(error: UserError) -> None:
+    """Print the sentence of wrong input on standard error, unless that was done where it was found."""
+    if not getattr(error, "was_printed", False):
+        print(f"error: {error}", file=sys.stderr)
+
+
 def run_main(main: Callable[[], Any], complete: Callable[[list[str]], list[str]] = list) -> None:
     """Call a Hydra main; turn wrong input (`UserError`) into one sentence on stderr and exit code 2.
 
@@ -97,8 +103,7 @@ def run_main(main: Callable[[], Any], complete: Callable[[list[str]], list[str]]
         print(describe(error), file=sys.stderr)
         sys.exit(INPUT_ERROR)
     except UserError as error:
-        if not getattr(error, "was_printed", False):
-            print(f"error: {error}", file=sys.stderr)
+        tell(error)
         sys.exit(INPUT_ERROR)
     except RankSilentError as silent:
         print(f"error: {silent}", file=sys.stderr)

@@ -6,35 +6,46 @@ The first two are train.py and search.py with the package's own configuration fi
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from typing import Any
 
 import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from nas_lightning.config.messages import INPUT_ERROR, tell
+from nas_lightning.errors import UserError
 from nas_lightning.runs.packaged import conf_folder
 
 
 def do_train(cfg: DictConfig) -> Any:
     """One job of train.py. Heavy imports wait until it starts, so that --help and --cfg answer at once."""
-    if cfg.dry_run:
-        from nas_lightning.sweep.dry_run import dry_run
-
-        return dry_run(cfg)
-    from nas_lightning.modes.main import train
-
-    return train(cfg)
+    return _done(cfg, "nas_lightning.modes.main", "train")
 
 
 def do_search(cfg: DictConfig) -> Any:
     """One job of search.py. Heavy imports wait until an objective needs them, so that searches on tables start at
     once."""
-    if cfg.dry_run:
-        from nas_lightning.sweep.dry_run import dry_run
+    return _done(cfg, "nas_lightning.modes.search", "search")
 
-        return dry_run(cfg)
-    from nas_lightning.modes.search import search
 
-    return search(cfg)
+def _done(cfg: DictConfig, module: str, name: str) -> Any:
+    """What a job returns. Wrong input ends the process here: Hydra would add a line with all overrides to its sentence.
+
+    In a sweep the other jobs go on, and the sweeper tells.
+    """
+    try:
+        if cfg.dry_run:
+            from nas_lightning.sweep.dry_run import dry_run
+
+            return dry_run(cfg)
+        return getattr(import_module(module), name)(cfg)
+    except UserError as error:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise
+        tell(error)
+        sys.exit(INPUT_ERROR)
 
 
 @hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name="train")
