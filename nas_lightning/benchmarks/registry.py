@@ -258,6 +258,19 @@ KNOWN: dict[str, Known] = {
     "suite_zero_transnasbench101_macro": _suite("transnasbench101_macro", _SEVEN, "zc_transbench101_macro.json"),
     "transnasbench101_micro": _transnasbench("micro", "4,096 cells"),
     "transnasbench101_macro": _transnasbench("macro", "3,256 stacks of modules"),
+    "nasbench_nlp_wikitext2": Known(
+        "nasbench_nlp",
+        ("wikitext2",),
+        "https://github.com/fmsnew/nas-bench-nlp-release (train_logs_wikitext-2/logs.zip)",
+        file="one JSON file a training, collected as nasbench_nlp_wikitext2.parquet",
+        size=None,
+        sha256=None,
+        license="not stated in the repository",
+        citation="Klyuchnikov, Trofimov, Artemova, Salnikov, Fedorov, Burnaev: NAS-Bench-NLP: Neural Architecture Search Benchmark "
+        "for Natural Language Processing. IEEE Access 2022, arXiv 2006.07116",
+        convert="import nasbench_nlp_wikitext2.parquet nasbench_nlp_wikitext2.arrow",
+        note="345 trainings of 265 recurrent cells on WikiText-2, losses in nats after each of 50 epochs",
+    ),
     "fcnet_hpolib": Known(
         "fcnet",
         ("protein_structure", "slice_localization", "naval_propulsion", "parkinsons_telemonitoring"),

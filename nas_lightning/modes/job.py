@@ -242,6 +242,8 @@ def compose(cfg: DictConfig) -> Job:
     settle_data(config)
     refuse_other_inputs(space, asdict(config.data))
     overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []
+    if config.mode in ("supernet", "evaluate"):
+        get_space(space).check_supernet()
     if config.mode == "evaluate":
         return compose_evaluation(config, overrides)
     config.architecture = architecture_in(config.architecture)

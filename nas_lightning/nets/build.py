@@ -36,13 +36,15 @@ def build_network(
         in_channels: of the images.
         arch: an architecture of the space, for its stand-alone network.
 
-    Raises PlanError where the plan does not fit the space.
+    Raises PlanError where the plan does not fit the space, and for a super-net of a space that has none.
 
     Returns:
         A super-net, or the network of `arch` alone.
     """
     domain = get_space(space)
     domain.check_plan(plan)
+    if arch is None:
+        domain.check_supernet()
     network: Network = domain.network_class()(
         plan.mapping, num_classes, in_channels, track=plan.protocol.track_running_stats, arch=arch
     )

@@ -97,6 +97,9 @@ class Quality:
 ACCURACY = Quality("accuracy", "%", "percent")
 """Of images with classes: the share classified correctly."""
 
+PERPLEXITY = Quality("negative_log_perplexity", scale="perplexity", shown_name="perplexity")
+"""Of a text: the mean log probability of the next token in nats; shown is exp of its negative."""
+
 SCORE = Quality("score")
 """Of a table that does not say what its numbers are."""
 

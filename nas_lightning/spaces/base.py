@@ -121,6 +121,8 @@ class Space(ABC, Generic[A]):
     """Edges and operations that a learned distribution weighs; with it the space is capable of ``relaxed_paths``."""
     network: ClassVar[str | None] = None
     """``module:Class`` of the `nas_lightning.nets.base.Network`, imported when first asked for; None: tables only."""
+    no_supernet: ClassVar[str | None] = None
+    """Of a space whose networks share no weights: why not."""
 
     @abstractmethod
     def parse(self, text: Any) -> A:
@@ -427,6 +429,14 @@ class Space(ABC, Generic[A]):
             return getattr(import_module(module), leaf)
         except (ImportError, AttributeError, ValueError) as error:
             raise PlanError(f"the network {self.network} of {self.name} cannot be imported: {error}") from error
+
+    def check_supernet(self) -> None:
+        """Refuse a super-net of a space that has none. Raises PlanError."""
+        if self.no_supernet is not None:
+            raise PlanError(
+                f"space={self.name} has no super-net: {self.no_supernet}; train single networks (mode=standalone, "
+                "mode=table), or search a table"
+            )
 
     def admits(self, arch: A, mapping: PlanMapping) -> bool:
         """Whether the super-net of `mapping` holds `arch`.

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import factorial
 from typing import Any, ClassVar, TypeAlias
 
@@ -17,10 +18,13 @@ import numpy as np
 
 from nas_lightning.spaces.base import ArchitectureError, CellWork, Space
 from nas_lightning.spaces.reading import Called, listed, literal, shortened, whole
+from nas_lightning.spaces.recipes import Node as RecipeNode
+from nas_lightning.spaces.recipes import Recipe, X, previous
 from nas_lightning.spaces.rnn_trees import forest_at, forest_of, forests, numbered, numberings
 
 OPERATIONS = ("tanh", "relu", "sigmoid", "identity")
 NODES = 8
+_APPLIED = ("activation_tanh", "activation_relu", "activation_sigm", "identity")
 _INDEX = {name: i for i, name in enumerate(OPERATIONS)}
 _CONCAT = list(range(1, NODES + 1))
 _FORM = "Genotype(recurrent=[8 pairs ('op', input)], concat=range(1, 9))"
@@ -220,3 +224,30 @@ class RNNSpace(Space[RecurrentCell]):
             np.full(len(archs), words * (width + 1) + cells, np.int64),
             np.full(len(archs), shape["image_size"] * (cells + words * (width + 1)), np.int64),
         )
+
+
+@lru_cache(maxsize=1024)
+def as_recipe(cell: RecurrentCell) -> Recipe:
+    """The cell in the form of NAS-Bench-NLP's recipes, five nodes for each of its states: the linear maps c and u,
+    σ(c), f(u), and the ``blend`` of these with the state that is read; behind them the mean of the eight.
+
+    Args:
+        cell: of this space.
+
+    Returns:
+        46 nodes with one hidden state.
+
+    >>> cell = RecurrentCell(((0, 0),) * 8)
+    >>> as_recipe(cell).nodes[5:10]
+    (('linear', (4,)), ('linear', (4,)), ('activation_sigm', (5,)), ('activation_tanh', (6,)), ('blend', (7, 8, 4)))
+    """
+    hidden = previous(0)
+    nodes: list[RecipeNode] = []
+    for op, source in ((0, -1), *cell.nodes):
+        read = hidden if source < 0 else 5 * source + 4
+        inputs = (X, hidden) if source < 0 else (read,)
+        at = len(nodes)
+        nodes += [("linear", inputs), ("linear", inputs), ("activation_sigm", (at,)), (_APPLIED[op], (at + 1,))]
+        nodes.append(("blend", (at + 2, at + 3, read)))
+    nodes.append(("mean", tuple(5 * i + 4 for i in range(1, NODES + 1))))
+    return Recipe(tuple(nodes), (len(nodes) - 1,))

@@ -8,7 +8,13 @@ import pytest
 from nas_lightning.benchmarks import Benchmark, BenchmarkError
 from nas_lightning.benchmarks import __main__ as command
 from nas_lightning.benchmarks.convert.command import convert
+from nas_lightning.runs.quality import PERPLEXITY
+from nas_lightning.search.algorithm import make_algorithm
+from nas_lightning.search.benchmark_objective import benchmark_objective
+from nas_lightning.search.budget import Budget
+from nas_lightning.search.engine import Search
 from nas_lightning.spaces import NB201Architecture, get_space
+from tests.helpers.recipes import LSTM
 
 
 @pytest.mark.parametrize(("dataset", "best"), [("cifar10", 94.373), ("cifar100", 73.513), ("imagenet16_120", 47.311)])
@@ -125,3 +131,41 @@ def test_import_from_the_command_line(shared, tmp_path):
     out = tmp_path / "nasbench201.arrow"
     assert command.main(["convert", "import", str(shared("nasbench201.parquet")), str(out)]) == 0
     assert Benchmark.open("nasbench201", root=tmp_path).has(NB201Architecture((3,) * 6))
+
+
+def test_nasbench_nlp(shared):
+    """345 trainings of 265 cells; scores are negative losses, which read as perplexities."""
+    path = shared("nasbench_nlp_wikitext2.parquet")
+    table, space = Benchmark.open(path, space="nasbench_nlp", dataset="wikitext2"), get_space("nasbench_nlp")
+    source = pq.read_table(path)
+    assert len(table) == 265
+    assert table.quality_of() == PERPLEXITY
+    best = table.best("validation_score")
+    assert best.architecture == space.parse(LSTM)
+    assert PERPLEXITY.show(best.accuracy) == pytest.approx(96.49, abs=0.01)
+    assert PERPLEXITY.show(best["test_score@50/seeds"][0]) == pytest.approx(91.91, abs=0.01)
+    recipes = [space.parse(text) for text in source["recipe"].to_pylist()]
+    several = max(set(recipes), key=recipes.count)
+    rows = [i for i, recipe in enumerate(recipes) if recipe == several]
+    assert len(rows) == 14
+    runs = np.array([source["val_losses"][i].as_py() for i in rows])
+    np.testing.assert_allclose(table.curves([several], "validation_score")[0], -runs.mean(0), rtol=1e-6)
+    np.testing.assert_allclose(np.sort(table.seed_accuracies([several], "validation_score")[0]), np.sort(-runs[:, -1]))
+    failed = {recipe for recipe, status in zip(recipes, source["status"].to_pylist(), strict=True) if status != "OK"}
+    lost = [a for a in failed if np.isnan(table.accuracies([a])[0])]
+    assert (len(failed), len(lost)) == (3, 2), "the third was trained again, to the end"
+    assert table.epochs("validation_score") == tuple(range(1, 51))
+
+
+def test_searches_of_nasbench_nlp_pay_by_the_epoch(shared):
+    """Hyperband reads the curves; a search of whole trainings takes one of the 263 that ended."""
+    settings = {"name": str(shared("nasbench_nlp_wikitext2.parquet")), "dataset": "wikitext2", "root": "."}
+    objective = benchmark_objective(settings, "nasbench_nlp", "epochs")
+    assert objective.quality == PERPLEXITY
+    assert objective.fidelities.levels == tuple(range(1, 51))
+    assert objective.space.size == 263
+    for name, amount in (("hyperband", 500), ("regularized_evolution", 5000), ("local_search", 2000)):
+        algorithm = make_algorithm(name, objective.space, objective.fidelities, 0)
+        records = Search(algorithm, objective, Budget("epochs", amount)).run()
+        assert sum(r.measurement.cost for r in records) == pytest.approx(amount, abs=50)
+        assert max(r.measurement.value for r in records if r.trial.fidelity == 50) > -5.2

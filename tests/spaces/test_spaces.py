@@ -40,7 +40,10 @@ def test_genomes_lie_below_their_cardinalities(space):
     genomes = np.array([space.encode(space.sample(rng)) for _ in range(300)])
     assert genomes.dtype == np.int64
     assert (genomes >= 0).all()
-    assert (genomes.max(0) == np.array(space.cardinalities) - 1).all()
+    highest = np.array(space.cardinalities) - 1
+    assert (genomes <= highest).all()
+    if space.name != "nasbench_nlp":  # whose last places only the largest recipes fill
+        assert (genomes.max(0) == highest).all()
 
 
 def test_one_hot_sets_one_entry_a_gene(space):

@@ -10,13 +10,14 @@ import numpy as np
 import pyarrow as pa
 
 from nas_lightning.benchmarks.column import Column
-from nas_lightning.benchmarks.convert import nasbench_macro, transnasbench101
+from nas_lightning.benchmarks.convert import nasbench_macro, nasbench_nlp, transnasbench101
 from nas_lightning.benchmarks.convert.hyperparameters import fcnet, hpobench_mlp, taskset
 from nas_lightning.benchmarks.encoding import encode
 from nas_lightning.benchmarks.errors import BenchmarkError
 from nas_lightning.benchmarks.registry import KNOWN
 from nas_lightning.benchmarks.table_file import read_parquet
 from nas_lightning.benchmarks.writer import write_encoded
+from nas_lightning.runs.quality import PERPLEXITY, Quality
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.nasbench101_table import encode_nasbench101
 from nas_lightning.spaces.nasbench201 import EDGES
@@ -218,6 +219,12 @@ _LAYOUTS: dict[str, tuple[str, set[str], _Reader, str]] = {
         transnasbench101.macro,
         "transnasbench101_macro",
     ),
+    "nasbench_nlp_wikitext2": (
+        "nasbench_nlp",
+        {"recipe", "num_params", "val_losses", "test_losses", "wall_s_total"},
+        nasbench_nlp.read_layout,
+        "nasbench_nlp_wikitext2",
+    ),
     "darts_random214_cifar10": (
         "darts_nds",
         {"genotype", "test_acc_final600", "test_acc_curve600"},
@@ -225,6 +232,9 @@ _LAYOUTS: dict[str, tuple[str, set[str], _Reader, str]] = {
         "darts_random214_cifar10",
     ),
 }
+
+_QUALITIES: dict[str, Quality] = {"nasbench_nlp_wikitext2": PERPLEXITY}
+"""What the scores of a layout are, where they are more than numbers without a unit."""
 
 
 def layouts() -> Iterator[str]:
@@ -258,6 +268,7 @@ def convert_layout(layout: str, path: Path, out: Path, sha256: str) -> Path:
         encoded=encoded,
         columns=columns,
         metadata={
+            **(_QUALITIES[layout].record() if layout in _QUALITIES else {}),
             "source": {
                 "file": path.name,
                 "sha256": sha256,
@@ -265,6 +276,6 @@ def convert_layout(layout: str, path: Path, out: Path, sha256: str) -> Path:
                 "layout": layout,
                 "license": entry.license,
                 "citation": entry.citation,
-            }
+            },
         },
     )

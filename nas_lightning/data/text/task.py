@@ -15,10 +15,7 @@ from torch.nn import functional as F
 from nas_lightning.data.images import DataError
 from nas_lightning.data.task import Task
 from nas_lightning.data.text.chunks import ChunkLoader, in_order
-from nas_lightning.runs.quality import Quality
-
-PERPLEXITY = Quality("negative_log_perplexity", scale="perplexity", shown_name="perplexity")
-"""Mean log probability of the next token in nats; shown is exp of its negative."""
+from nas_lightning.runs.quality import PERPLEXITY
 
 
 @dataclass(frozen=True)
