@@ -48,7 +48,7 @@ def kept_bytes(loss: Callable[[], Tensor], parameters: set[int]) -> int:
         storage = tensor.untyped_storage()
         if storage.data_ptr() not in parameters:
             seen[storage.data_ptr()] = storage.nbytes()
-        return tensor
+        return tensor.detach()  # of its own result a node would else hold itself, which nothing ever frees
 
     with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
         result = loss()
