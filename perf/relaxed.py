@@ -127,6 +127,6 @@ def _switch(network: nn.Module, of_weights: bool) -> None:
 
 def measure(quick: bool) -> dict[str, Any]:
     """All cases; the smallest alone where quick."""
-    n, rounds = (3, 1) if quick else (8, 2)
+    n, rounds = (3, 1) if quick else (4, 2)
     chosen = list(CASES.items())[:1] if quick else list(CASES.items())
     return {name: measure_case(*case, n=n, rounds=rounds) for name, case in chosen}

@@ -81,7 +81,7 @@ def test_local_search_climbs_to_the_optimum_and_starts_anew(single, accept):
 
 def test_local_search_by_hand(single):
     """From (0, 0, 0, 0) all neighbours with one gene at 1 are equally good: the move goes to the first told."""
-    algorithm = make_algorithm("local_search", single.space, single.fidelities, 0)
+    algorithm = make_algorithm("local_search", single.space, single.fidelities, 0, {"accept": "best"})
     start = algorithm.ask()._replace(architecture=(0, 0, 0, 0))
     algorithm.tell(start, Measurement(toy_value((0, 0, 0, 0)), 1.0))
     first = [algorithm.ask() for _ in range(8)]
@@ -93,6 +93,16 @@ def test_local_search_by_hand(single):
     second = algorithm.ask().architecture
     assert second in single.space.neighbours(here)
     assert second not in {t.architecture for t in first}
+
+
+def test_local_search_takes_the_first_better_neighbour_and_forgets_the_others(single):
+    algorithm = make_algorithm("local_search", single.space, single.fidelities, 0)
+    algorithm.tell(algorithm.ask()._replace(architecture=(0, 0, 0, 0)), Measurement(0.5, 1.0))
+    worse, better = algorithm.ask(), algorithm.ask()
+    algorithm.tell(worse, Measurement(0.4, 1.0))
+    algorithm.tell(better, Measurement(0.6, 1.0))
+    following = [algorithm.ask().architecture for _ in range(4)]
+    assert set(following) <= set(single.space.neighbours(better.architecture)) - {(0, 0, 0, 0), worse.architecture}
 
 
 def test_reinforce_moves_probability_to_what_is_rewarded(single):
