@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 LONGEST = 299
 """Characters of a message that is printed."""
@@ -38,3 +40,24 @@ def one_sentence(text: str) -> str:
         return line
     head = LONGEST * 3 // 5
     return f"{line[:head].rstrip()} … {line[len(line) - (LONGEST - head - 3) :].lstrip()}"
+
+
+def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
+    """At most `n` of the `known` names that are most like `name`: by their letters, then those that it begins.
+
+    >>> nearest("acc", ["accuracy", "macs"])
+    ['macs', 'accuracy']
+    """
+    names = list(dict.fromkeys(known))
+    begun = [k for k in names if name and k.lower().startswith(name.lower())]
+    return list(dict.fromkeys([*get_close_matches(name, names, n=n), *begun]))[:n]
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The question that names the nearest of `known`, with a blank behind it; empty where none is near.
+
+    >>> did_you_mean("cifr10", ["cifar10", "cifar100", "digits"])
+    'did you mean cifar10 or cifar100? '
+    """
+    close = nearest(name, known)
+    return f"did you mean {' or '.join(close)}? " if close else ""

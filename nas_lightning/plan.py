@@ -12,7 +12,7 @@ from collections.abc import Mapping as AbstractMapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
-from nas_lightning.errors import UserError
+from nas_lightning.errors import UserError, did_you_mean
 
 
 class PlanError(UserError):
@@ -21,7 +21,9 @@ class PlanError(UserError):
 
 def _one_of(name: str, value: str, options: tuple[str, ...]) -> None:
     if value not in options:
-        raise PlanError(f"{name}={value!r} is unknown; choose one of {', '.join(options)}")
+        raise PlanError(
+            f"{name}={value!r} is unknown; {did_you_mean(str(value), options)}choose one of {', '.join(options)}"
+        )
 
 
 def _in_range(name: str, value: float, low: float, high: float, open_low: bool = False) -> None:

@@ -18,6 +18,7 @@ from nas_lightning.benchmarks.locate import locate, sha256_of
 from nas_lightning.benchmarks.row import Row
 from nas_lightning.benchmarks.table_file import CHECKED_AT_OPEN, numpy_array, single
 from nas_lightning.benchmarks.writer import dataset_name
+from nas_lightning.errors import did_you_mean
 from nas_lightning.runs.quality import ACCURACY, SCORE, Quality, quality_of
 from nas_lightning.spaces import Space, get_space, space_in_file
 from nas_lightning.spaces.encoding import Encoding
@@ -276,7 +277,8 @@ class Benchmark:
         if found:
             return max(found)[1]
         raise BenchmarkError(
-            f"{self.name} has no column {name} for {self.dataset}; its columns are {', '.join(self.columns)}"
+            f"{self.name} has no column {name} for {self.dataset}; {did_you_mean(name, self.columns)}its columns are "
+            + ", ".join(self.columns)
         )
 
     def _column(self, name: str) -> np.ndarray:
@@ -617,7 +619,12 @@ def _pick_dataset(wanted: str | None, datasets: tuple[str, ...], name: str) -> s
         return datasets[0] if datasets else None
     if dataset_name(wanted) in datasets:
         return dataset_name(wanted)
-    raise BenchmarkError(f"{name} has no data set {wanted}; it has {', '.join(datasets) or 'none'}")
+    if not datasets:
+        raise BenchmarkError(f"{name} has no data set {wanted}; it has none")
+    raise BenchmarkError(
+        f"{name} has no data set {wanted}; {did_you_mean(wanted, datasets)}it has {', '.join(datasets)}: say "
+        f"data={datasets[0]}, or another benchmark"
+    )
 
 
 def _mean_over_seeds(runs: np.ndarray) -> np.ndarray:

@@ -14,8 +14,10 @@ import pyarrow as pa
 
 from nas_lightning.benchmarks.convert.layouts import convert_layout, layout_of
 from nas_lightning.benchmarks.errors import BenchmarkError
+from nas_lightning.benchmarks.registry import KNOWN
 from nas_lightning.benchmarks.table_file import HEADER, read_table
 from nas_lightning.benchmarks.writer import CONVERTER
+from nas_lightning.errors import did_you_mean
 
 EMBEDDED = Path(__file__).parent / "tables"
 
@@ -96,9 +98,21 @@ def find(name_or_path: str | Path, root: str | Path | None = None) -> Path:
         for suffix in (".arrow", ".parquet"):
             if (place / (text + suffix)).is_file():
                 return place / (text + suffix)
+    if path.suffix and path.exists():
+        raise BenchmarkError(
+            f"{text} is no table of this project (.arrow or .parquet); make one of it: "
+            "python -m nas_lightning.benchmarks convert --help"
+        )
+    if text in KNOWN:
+        raise BenchmarkError(
+            f"there is no table {text}: put {text}.arrow or {text}.parquet into {folder} (NAS_LIGHTNING_BENCHMARKS "
+            f"names another folder); `python -m nas_lightning.benchmarks info {text}` tells its source; or use "
+            "benchmark=none"
+        )
+    known = [*embedded_names(), *KNOWN, *(file.stem for file in sorted(folder.glob("*.parquet")))]
     raise BenchmarkError(
-        f"there is no table {text}: put {text}.arrow or {text}.parquet into {folder} (NAS_LIGHTNING_BENCHMARKS names "
-        f"another folder); `python -m nas_lightning.benchmarks info {text}` tells its source; or use benchmark=none"
+        f"there is no table {text[:80]}: {did_you_mean(text, known)}`python -m nas_lightning.benchmarks list` shows "
+        f"those there are; {folder} is where others are looked for (NAS_LIGHTNING_BENCHMARKS names another folder)"
     )
 
 

@@ -89,6 +89,21 @@ def replacing(path: Path) -> Iterator[Path]:
         os.close(handle)
 
 
+def _check_suffix(path: Path) -> None:
+    if path.suffix not in (".arrow", ".parquet"):
+        raise BenchmarkError(f"{path.name} must end in .arrow (memory-mapped) or .parquet (compressed)")
+
+
+def check_destination(path: Path) -> None:
+    """Refuse a place where no table can be written, before anything is computed for it. Raises BenchmarkError."""
+    _check_suffix(path)
+    if path.is_dir():
+        raise BenchmarkError(f"{path} is a folder; name the file to write in it")
+    folder = next(parent for parent in path.absolute().parents if parent.exists())
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise BenchmarkError(f"{path} cannot be written: {folder} is no folder that takes files; choose another place")
+
+
 def write_columns(path: Path, columns: dict[str, Any], header: dict[str, Any]) -> None:
     """Write arrays of equal length as Arrow IPC (.arrow) or Parquet (.parquet), atomically."""
     arrays = {name: arrow_array(values) for name, values in columns.items()}
@@ -106,8 +121,7 @@ def write_columns(path: Path, columns: dict[str, Any], header: dict[str, Any]) -
     table = pa.Table.from_arrays(list(arrays.values()), names=list(arrays)).replace_schema_metadata(
         {HEADER: json.dumps(header, sort_keys=True).encode()}
     )
-    if path.suffix not in (".arrow", ".parquet"):
-        raise BenchmarkError(f"{path.name} must end in .arrow (memory-mapped) or .parquet (compressed)")
+    _check_suffix(path)
     with replacing(path) as part:
         if path.suffix == ".parquet":
             import pyarrow.parquet as pq

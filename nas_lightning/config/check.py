@@ -6,9 +6,8 @@ leaves the group out without a word.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
-from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
@@ -16,7 +15,7 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from nas_lightning.config.schema import DataSchema
-from nas_lightning.errors import UserError
+from nas_lightning.errors import UserError, did_you_mean, nearest
 
 OPTIONAL = ("ablation", "starting_point")
 """Groups whose choice may be absent: Hydra leaves a misspelt one out."""
@@ -32,6 +31,12 @@ ELSEWHERE = {
 """Where other tools' names of a setting stand here."""
 
 LARGEST_SEED = 2**32 - 1
+
+
+class MistypedError(UserError):
+    """A name that does not exist. As a misspelt choice of any other group it ends a whole sweep before its first job,
+    not the one job that bears it."""
+
 
 RANGES: dict[str, tuple[float, float]] = {
     "evaluation.every": (0, 10**9),
@@ -65,11 +70,14 @@ def check_configuration(cfg: DictConfig) -> None:
         cfg: the composed configuration of train.py or search.py, without the hydra section.
 
     Raises:
-        UserError: a key that nothing reads, a choice that does not exist, or a number out of range.
+        MistypedError: a key that nothing reads, or a choice that does not exist.
+        UserError: a number out of range.
     """
     for key in unread_keys(cfg):
-        raise UserError(f"nothing reads {key}: {_instead(key, cfg)}")
+        raise MistypedError(f"nothing reads {key}: {_instead(key, cfg)}")
     _refuse_absent_choices(cfg)
+    if HydraConfig.initialized():
+        refuse_labels(HydraConfig.get().overrides.task)
     for name, (low, high) in RANGES.items():
         value = OmegaConf.select(cfg, name, default=None)
         if isinstance(value, int | float) and not low <= value <= high:
@@ -79,6 +87,19 @@ def check_configuration(cfg: DictConfig) -> None:
             value = cfg[name]
             if value is not None and not 0 <= value <= LARGEST_SEED:
                 raise UserError(f"{name}={value} is out of range: seeds are 0 to {LARGEST_SEED}")
+
+
+LABELS = ("algorithm.name", "ablation.factor", "ablation.setting")
+"""What a file of a group says of itself: typed, it would name a result after something that was not done."""
+
+
+def refuse_labels(overrides: Iterable[str]) -> None:
+    """Refuse a label that was typed, where the choice of its group is meant. Raises MistypedError."""
+    for override in overrides:
+        name = override.partition("=")[0].lstrip("+~")
+        if name in LABELS:
+            group = name.partition(".")[0]
+            raise MistypedError(f"{override[:120]} changes a label and not what is done; say {group}=…")
 
 
 def unread_keys(cfg: DictConfig, prefix: str = "") -> Iterator[str]:
@@ -119,7 +140,9 @@ def _instead(key: str, cfg: DictConfig) -> str:
         return f"say {ELSEWHERE[wrong]}=…"
     same = [leaf for leaf in known if leaf.rpartition(".")[2] == wrong]
     names = {leaf.rpartition(".")[2]: leaf for leaf in reversed(known)}
-    close = same or [names[name] for name in get_close_matches(wrong, names, n=3)]
+    sections = {leaf.rpartition(".")[0]: leaf for leaf in reversed(known) if "." in leaf}
+    close = same or [names[name] for name in nearest(wrong, names)]
+    close = close or [sections[name] for name in nearest(wrong, sections)]
     return f"say {' or '.join(f'{name}=…' for name in close)}" if close else "drop it"
 
 
@@ -143,5 +166,7 @@ def _refuse_absent_choices(cfg: DictConfig) -> None:
             continue
         names = _choices(GlobalHydra.instance().config_loader(), group)
         if choice not in names:
-            close = get_close_matches(choice, names, n=3) or sorted(names)[:5]
-            raise UserError(f"{group}={choice} does not exist: choose {', '.join(close)} …")
+            guess = did_you_mean(choice, names)
+            raise MistypedError(
+                f"{group}={choice[:80]} does not exist; {guess}choose one of {', '.join(sorted(names))}"
+            )

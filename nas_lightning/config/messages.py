@@ -9,16 +9,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from difflib import get_close_matches
 from typing import Any
 
-from hydra.errors import HydraException, OverrideParseException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from nas_lightning.config.check import ELSEWHERE
 from nas_lightning.config.shorthand import written_out
-from nas_lightning.errors import UserError, one_sentence
+from nas_lightning.errors import UserError, did_you_mean, nearest, one_sentence
 from nas_lightning.processes.launch import RankSilentError, is_started_by_rank_0
 from nas_lightning.processes.output import forgiving_output
 from nas_lightning.processes.signals import INTERRUPTED, Stopped, stoppable
@@ -39,7 +38,7 @@ def valid_names(error: BaseException) -> str | None:
     if wrong in names:  # the key exists, its value is of a wrong type
         return None
     deeper = [ELSEWHERE[wrong]] if wrong in ELSEWHERE else list(paths_to(wrong, parent))
-    close = deeper or get_close_matches(wrong, names, n=1)
+    close = deeper or nearest(wrong, names, n=1)
     guess = f"Did you mean {' or '.join(close)}? " if close else ""
     where = str(cause.full_key or "").rpartition(".")[0]
     place = f" in {where}" if where else ""
@@ -52,8 +51,8 @@ def paths_to(name: str, config: DictConfig) -> Iterator[str]:
         if not OmegaConf.is_missing(config, key) and not OmegaConf.is_interpolation(config, key):
             below = config[key]
             if isinstance(below, DictConfig) and key != "hydra":
-                if name in below:
-                    yield f"{key}.{name}"
+                if name in below:  # a heuristic is chosen as a file of its group
+                    yield f"{key}{'/' if key == 'heuristics' else '.'}{name}"
                 yield from (f"{key}.{path}" for path in paths_to(name, below))
 
 
@@ -65,9 +64,16 @@ def describe(error: BaseException) -> str:
             f"error: {one_sentence(str(error.override))[:120]} cannot be read: = , : ( ) [ ] {{ }} and spaces mean "
             f"something to Hydra; put such a value into quotes twice, as in '{key[:40]}=\"value\"'"
         )
+    if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
+        group, _, choice = error.missing_cfg_file.rpartition("/")
+        if group:  # one of a group's files; without a group it is the installation that lacks one
+            known = sorted(error.options)
+            guess = did_you_mean(choice, known)
+            return f"error: {group}={one_sentence(choice)[:80]} does not exist; {guess}choose one of {', '.join(known)}"
     # Without Hydra's advice to add the key: what is added by + is read by nobody.
     lines = str(error).strip().split("\n")
-    parts = ["\n".join(line for line in lines if not line.startswith("To append to your config use"))]
+    advice = ("To append to your config use", "To append to your default list use")
+    parts = ["\n".join(line for line in lines if not line.startswith(advice))]
     if isinstance(error.__cause__, OmegaConfBaseException):
         # Without the lines in which OmegaConf names its own types.
         parts.append(str(error.__cause__).strip().split("\n")[0])

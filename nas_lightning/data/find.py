@@ -13,7 +13,6 @@ import os
 import pkgutil
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib import metadata
 from typing import Any
 
@@ -21,6 +20,7 @@ from nas_lightning.data.images import DataError
 from nas_lightning.data.module import ImageClassification
 from nas_lightning.data.source import Source
 from nas_lightning.data.task import Task
+from nas_lightning.errors import did_you_mean, nearest
 from nas_lightning.spaces.dotted_path import found_at
 
 GROUP = "nas_lightning.data"
@@ -54,11 +54,9 @@ def data_class(name: str, target: str | None = None) -> type[Source] | type[Task
         found = installed[name].load()
     else:
         known = known_names()
-        close = get_close_matches(name, known, n=3)
-        guess = f"did you mean {' or '.join(close)}? " if close else ""
         raise DataError(
-            f"data set {name!r} is unknown: {guess}choose one of {', '.join(known)}, data=folder, npz, parquet or "
-            "torchvision for your own, or data._target_=… for a class of your own"
+            f"data set {name!r} is unknown: {did_you_mean(name, known)}choose one of {', '.join(known)}, "
+            "data=folder, npz, parquet or torchvision for your own, or data._target_=… for a class of your own"
         )
     if not (isinstance(found, type) and issubclass(found, Source | Task)):
         raise DataError(
@@ -159,7 +157,7 @@ def _built(found: type, settings: Mapping[str, Any], name: str) -> Any:
     open_ones = [k for k in known if k not in ("self", *_GIVEN)]
     for key in settings:
         if key not in known:
-            close = get_close_matches(key, open_ones, n=3) or open_ones
+            close = nearest(key, open_ones) or open_ones
             has = f"say {' or '.join(f'data.{k}=…' for k in close)}" if close else "it has no settings; drop it"
             raise DataError(f"nothing reads data.{key} of data={name}: {has}")
     needed = [

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from nas_lightning.data.images import DataError
 from nas_lightning.data.tensors import TensorTask
+from nas_lightning.runs.arrays import read_array
 from nas_lightning.runs.quality import ACCURACY, Quality
 
 
@@ -23,12 +24,15 @@ def array(folder: Path, name: str) -> np.ndarray:
     """``<name>.npy``. Raises DataError where it is not there, or no array of numbers."""
     path = folder / f"{name}.npy"
     try:
-        found = np.load(path, allow_pickle=False)
+        found = read_array(path)
     except FileNotFoundError:
         raise DataError(f"{path} is missing; put x_train, y_train, x_test and y_test there as .npy") from None
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError) as error:
         raise DataError(f"{path} is no .npy array of numbers ({str(error)[:100]}); save it with numpy.save") from None
-    if found.dtype.kind not in "biuf" or not len(found) or not np.isfinite(found).all():
+    with np.errstate(over="ignore"):
+        usable = found.dtype.kind in "biuf" and found.ndim > 0 and len(found) > 0
+        usable = usable and bool(np.isfinite(found.astype(np.float32)).all())
+    if not usable:
         raise DataError(f"{path} is no array of finite numbers with a row or more")
     return found
 
@@ -47,6 +51,9 @@ class _Arrays(TensorTask):
 
     def _inputs(self) -> tuple[Tensor, Tensor]:
         train, test = (self._channel(array(self.root, name), name) for name in ("x_train", "x_test"))
+        if train.shape[1:] != test.shape[1:]:
+            a, b = (" x ".join(map(str, part.shape[2:])) for part in (train, test))
+            raise DataError(f"x_train.npy of {self.root} holds inputs of {a} and x_test.npy of {b}; bring them to one")
         mean, deviation = train.mean(), train.std().clamp_min(1e-12)
         return (train - mean) / deviation, (test - mean) / deviation
 
@@ -79,7 +86,12 @@ class NinaPro(_Arrays):
 
     def read(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         train, test = self._inputs()
-        return (train, self._classes("y_train")), (test, self._classes("y_test"))
+        targets, others = self._classes("y_train"), self._classes("y_test")
+        if (largest := max(int(targets.max()), int(others.max()))) >= len(targets):  # one output more than that
+            raise DataError(
+                f"{self.root} has a class {largest} and {len(targets)} training inputs; count the classes from 0"
+            )
+        return (train, targets), (test, others)
 
     def _classes(self, name: str) -> Tensor:
         y = array(self.root, name)
@@ -117,10 +129,18 @@ class DarcyFlow(_Arrays):
 
     def read(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         train, test = self._inputs()
-        fields = [
-            torch.from_numpy(array(self.root, name).astype(np.float32)).flatten(1) for name in ("y_train", "y_test")
-        ]
+        fields = [self._fields("y_train"), self._fields("y_test")]
+        if fields[0].shape[1:] != fields[1].shape[1:]:
+            a, b = fields[0].shape[1], fields[1].shape[1]
+            raise DataError(f"y_train.npy of {self.root} has fields of {a} points and y_test.npy of {b}; give one size")
         return (train, fields[0]), (test, fields[1])
+
+    def _fields(self, name: str) -> Tensor:
+        """[N, …] as float32 [N, points]."""
+        y = array(self.root, name)
+        if y.ndim < 2:
+            raise DataError(f"{name}.npy of {self.root} has the shape {y.shape}; give one field for each input")
+        return torch.from_numpy(y.astype(np.float32)).flatten(1)
 
     @property
     def num_outputs(self) -> int:

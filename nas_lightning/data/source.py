@@ -129,8 +129,11 @@ def checked(source: Source, train: ImageSet, test: ImageSet) -> tuple[ImageSet, 
     if low < 0 or high >= classes:
         wrong = low if low < 0 else high
         raise DataError(f"data {source.name}: label {wrong} is none of the {classes} classes, which count from 0")
-    if missing := sorted(set(range(classes)) - set(train.labels.unique().tolist())):
-        raise DataError(f"data {source.name}: class {missing[0]} of {classes} has no training image")
+    there = train.labels.unique()  # sorted; never a list of all classes, of which a label may claim 2^63
+    if len(there) < classes:
+        gap = (there != torch.arange(len(there))).nonzero()
+        missing = int(gap[0]) if len(gap) else len(there)
+        raise DataError(f"data {source.name}: class {missing} of {classes} has no training image")
     if classes < 2:
         raise DataError(f"data {source.name}: all images are of one class; give at least two")
     return train, test

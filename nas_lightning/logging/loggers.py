@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from nas_lightning.errors import UserError
+from nas_lightning.errors import UserError, did_you_mean
 from nas_lightning.logging.facts import RunFacts, final_numbers, flatten
 
 LOGGERS = ("none", "csv", "tensorboard", "wandb")
@@ -103,13 +103,20 @@ def keep_rows(file: Path) -> None:
         file.replace(file.with_name(f"{file.stem}.{parts + 1}{file.suffix}"))
 
 
+def refuse_unknown_logger(name: str) -> None:
+    """Raises UserError for a logger that is none of `LOGGERS`."""
+    if name not in LOGGERS:
+        raise UserError(
+            f"logger={name[:80]} is unknown; {did_you_mean(name, LOGGERS)}choose one of {', '.join(LOGGERS)}"
+        )
+
+
 def open_logger(name: str, facts: RunFacts, *, project: str = "nas-lightning", entity: str | None = None) -> RunLogger:
     """The logger `name` of `LOGGERS` for one run; on every rank but 0 a logger that does nothing.
 
     Raises ValueError for an unknown name, and where TensorBoard is asked for but not installed.
     """
-    if name not in LOGGERS:
-        raise UserError(f"logger={name} is unknown; choose one of {', '.join(LOGGERS)}")
+    refuse_unknown_logger(name)
     if name == "none":
         return RunLogger()
     from pytorch_lightning.utilities.rank_zero import rank_zero_only

@@ -12,13 +12,15 @@ import pytorch_lightning as pl
 import torch
 from omegaconf import OmegaConf
 
+from nas_lightning.config.schema import LoggerSchema
 from nas_lightning.data.task import Task
 from nas_lightning.errors import UserError
 from nas_lightning.heuristic import changed
 from nas_lightning.logging.facts import RunFacts
-from nas_lightning.logging.loggers import RunLogger, open_logger
+from nas_lightning.logging.loggers import RunLogger, open_logger, refuse_unknown_logger
 from nas_lightning.modes.job import Job
 from nas_lightning.nets.norm import synchronise
+from nas_lightning.nets.sizes import refuse_other_sizes
 from nas_lightning.objectives.candidate import task_of
 from nas_lightning.processes.ranks import current
 from nas_lightning.processes.strategy import connect, strategy_of
@@ -39,14 +41,31 @@ def data_module(job: Job) -> Task:
     return task_of(job.config.data, job.plan, job.config.seed)
 
 
+def check_logger(logger: LoggerSchema, kind: str, mode: str) -> None:
+    """Refuse a logger that does not exist, or that cannot keep the checkpoint asked for. Raises UserError."""
+    refuse_unknown_logger(logger.name)
+    if logger.checkpoint and (logger.name != "wandb" or kind != "train"):
+        raise UserError(
+            f"logger.checkpoint=true does not go with logger={logger.name} and mode={mode}; W&B keeps the checkpoint "
+            "of a trained super-net (logger=wandb mode=supernet)"
+        )
+
+
+def refuse_sizes(job: Job, data: Task) -> None:
+    """Refuse images of a side that the space's networks do not take; the data has been read. Raises PlanError."""
+    refuse_other_sizes(
+        job.config.space.name,
+        job.plan,
+        num_outputs=data.num_outputs,
+        in_channels=data.in_channels,
+        image_size=data.image_size,
+    )
+
+
 def logger_of(job: Job, kind: str) -> RunLogger:
     """The logger that the configuration names. Raises ValueError where it cannot keep the checkpoint asked for."""
     config = job.config
-    if config.logger.checkpoint and (config.logger.name != "wandb" or kind != "train"):
-        raise UserError(
-            f"logger.checkpoint=true does not go with logger={config.logger.name} and mode={config.mode}; "
-            "W&B keeps the checkpoint of a trained super-net (logger=wandb mode=supernet)"
-        )
+    check_logger(config.logger, kind=kind, mode=config.mode)
     facts = RunFacts(
         folder=job.folder,
         run_hash=job.hash,

@@ -81,8 +81,12 @@ def build_heuristics(config: TrainConfig) -> list[Heuristic]:
     for name, entry in config.heuristics.items():
         if entry is None:
             continue
-        given = dict(entry) if isinstance(entry, Mapping) else entry
-        if isinstance(given, dict) and isinstance(given.get("_target_"), str):
+        if not isinstance(entry, Mapping):
+            raise PlanError(
+                f"heuristics.{name}={str(entry)[:80]} is no heuristic; say heuristics/{name}={str(entry)[:80]}"
+            )
+        given: Any = dict(entry)
+        if isinstance(given.get("_target_"), str):
             given["_target_"] = heuristic_target(given["_target_"])
         refuse_wrong_types(name, given)
         heuristic = instantiate(given, _convert_="all")

@@ -38,6 +38,7 @@ from nas_lightning.runs.result import (
     write_result,
 )
 from nas_lightning.scoring.partial import PREFIX
+from nas_lightning.training.checkpoints import FOLDER, steps_saved
 from nas_lightning.training.divergence import DivergedError
 from nas_lightning.training.trainer import ask_for_determinism, refuse_absent_gpu
 
@@ -94,6 +95,8 @@ def run(job: Job) -> dict[str, Any]:
             return cast("dict[str, Any]", MODES[job.config.mode](job) or {})
         except Exception as error:
             ranks.leave()
+            if isinstance(error, DivergedError) and (kept := steps_saved(job.folder / FOLDER)):
+                error.with_checkpoint(f"{FOLDER}/{kept[0].name}")
             # The rank that fails first says why; the others only notice that it is gone.
             if isinstance(error, HeldError):
                 raise

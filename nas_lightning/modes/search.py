@@ -26,6 +26,7 @@ from nas_lightning.config.search_schema import (
     typed_objective,
 )
 from nas_lightning.errors import UserError
+from nas_lightning.logging.loggers import refuse_unknown_logger
 from nas_lightning.modes.search_ending import draw_front, render
 from nas_lightning.ranking.architecture_sets import architecture_set
 from nas_lightning.runs.files import refused_by_disk
@@ -33,7 +34,7 @@ from nas_lightning.search.algorithm import algorithm_class, packaged_target
 from nas_lightning.search.benchmark_objective import benchmark_objective, open_table
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.objective import Objective
-from nas_lightning.search.runner import SearchPlan, run_search
+from nas_lightning.search.runner import SearchPlan, prepared, run_search
 from nas_lightning.search.trial import SearchError
 from nas_lightning.search.weak_labels import WeakLabelFile, WeakLabelSource
 from nas_lightning.spaces import configured, get_space
@@ -134,9 +135,16 @@ def study_folder(config: SearchConfig) -> Path:
 
 
 def describe_search(config: SearchConfig) -> Path:
-    """The run folder of the search that the configuration asks for, found without searching."""
+    """The run folder of the search that the configuration asks for, found without searching.
+
+    Raises:
+        UserError: what the search would refuse before its first evaluation.
+    """
     plan = plan_of(config)
-    return study_folder(config) / plan.run_name(make_objective(config, plan), weak_labels_of(config, plan))
+    objective, weak = make_objective(config, plan), weak_labels_of(config, plan)
+    prepared(plan, objective, weak)
+    refuse_unknown_logger(config.logger.name)
+    return study_folder(config) / plan.run_name(objective, weak)
 
 
 def weak_labels_of(config: SearchConfig, plan: SearchPlan) -> WeakLabelSource | None:

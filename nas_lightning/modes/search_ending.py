@@ -58,6 +58,8 @@ def render(result: dict[str, Any], folder: Path, was_there: bool, console: Conso
         f"{result['algorithm']['name']}, seed {result['seed']}: {metrics['evaluations']} evaluations of "
         f"{metrics['distinct_architectures']} architectures, {cost['spent']:.6g} of {cost['budget']:g} {cost['unit']}"
     )
+    if failed := metrics.get("failed_evaluations"):
+        line(f"{failed} of {metrics['evaluations']} evaluations failed, and are never found: search.csv names them")
     found = metrics["found"]
     line(f"Found: {found['architecture']}")
     line(

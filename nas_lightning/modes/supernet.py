@@ -10,7 +10,15 @@ from nas_lightning.data.task import Task
 from nas_lightning.distributions.base import Distribution
 from nas_lightning.errors import UserError
 from nas_lightning.modes.callbacks import MetricsFile, RankingCallback
-from nas_lightning.modes.common import data_module, fit, logger_of, open_folder, result_of
+from nas_lightning.modes.common import (
+    check_logger,
+    data_module,
+    fit,
+    logger_of,
+    open_folder,
+    refuse_sizes,
+    result_of,
+)
 from nas_lightning.modes.derived import DerivedCallback
 from nas_lightning.modes.job import Job
 from nas_lightning.runs.files import to_json, write_atomically
@@ -66,11 +74,29 @@ def evaluation_of(job: Job, data: Task, benchmark: Benchmark | None) -> Evaluati
     return evaluation
 
 
+def prepared(job: Job, data: Task) -> tuple[Benchmark | None, RankingCallback]:
+    """Table and ranking of the job, its data read: everything that can be refused before the first step is. Raises
+    UserError."""
+    config, benchmark = job.config, open_benchmark(job)
+    data.setup()
+    data.loader()
+    refuse_sizes(job, data)
+    if config.evaluation.batch_norm:
+        raise UserError(
+            f"evaluation.batch_norm={config.evaluation.batch_norm} belongs to mode=evaluate; when training, "
+            "choose the statistics by heuristics/batch_norm"
+        )
+    evaluation = evaluation_of(job, data, benchmark)
+    check_logger(config.logger, kind="train", mode=config.mode)
+    return benchmark, RankingCallback(evaluation, config.evaluation.every, keep=config.evaluation.snapshots)
+
+
 def train_supernet(job: Job) -> SupernetResult | None:
     """Train, rank, and write the run folder; result.json comes last."""
     config, started = job.config, time.perf_counter()
-    data, benchmark = data_module(job), open_benchmark(job)
-    data.setup()
+    data = data_module(job)
+    benchmark, ranking = prepared(job, data)
+    evaluation = ranking.evaluation
     module = SuperNetModule(
         space=config.space.name,
         plan=job.plan,
@@ -80,13 +106,6 @@ def train_supernet(job: Job) -> SupernetResult | None:
         init_seed=config.init_seed,
         task=type(data),
     )
-    if config.evaluation.batch_norm:
-        raise UserError(
-            f"evaluation.batch_norm={config.evaluation.batch_norm} belongs to mode=evaluate; when training, "
-            "choose the statistics by heuristics/batch_norm"
-        )
-    evaluation = evaluation_of(job, data, benchmark)
-    ranking = RankingCallback(evaluation, config.evaluation.every, keep=config.evaluation.snapshots)
     open_folder(job, data)
     passes = module.sampler.passes_per_step() + sum(h.extra_passes for h in job.heuristics if h.active)
     with logger_of(job, "train") as logger:

@@ -23,8 +23,10 @@ import torch
 from rich.console import Console
 
 from nas_lightning.benchmarks import write_table
+from nas_lightning.benchmarks.table_file import check_destination
+from nas_lightning.data.task import Task
 from nas_lightning.errors import UserError
-from nas_lightning.modes.common import data_module, open_folder, result_of
+from nas_lightning.modes.common import data_module, open_folder, refuse_sizes, result_of
 from nas_lightning.modes.job import Job
 from nas_lightning.processes.ranks import outlive_nobody
 from nas_lightning.processes.signals import SIGNALS, Stopped
@@ -34,7 +36,7 @@ from nas_lightning.runs.files import RunError, to_json, write_atomically
 from nas_lightning.runs.json_file import is_number
 from nas_lightning.runs.quality import ACCURACY
 from nas_lightning.runs.result import TableResult, write_result
-from nas_lightning.scoring.standalone import standalone_scores
+from nas_lightning.scoring.standalone import refuse_small_splits, standalone_scores
 from nas_lightning.search.journal import seal, unseal
 from nas_lightning.spaces import configured, get_space
 from nas_lightning.training.divergence import DivergedError
@@ -43,6 +45,8 @@ from nas_lightning.training.progress import new_progress
 from nas_lightning.training.trainer import new_trainer, quiet_lightning
 
 JOURNAL = "journal.jsonl"
+SPLITS = ("validation", "test")
+"""What every network of a table is judged on."""
 
 
 def journal_rows(folder: Path) -> Iterator[dict[str, Any]]:
@@ -137,7 +141,7 @@ def train_one(job: Job, data: Any, arch: Any, seed: int, devices: int | list[int
         lost = {"validation": None, "test": None, "diverged": str(error)}
         return {**row, **lost, "seconds": round(time.perf_counter() - started, 3)}
     module.to(trainer.strategy.root_device)
-    for split in ("validation", "test"):
+    for split in SPLITS:
         scores = standalone_scores(module, data, split, job.config.evaluation.batch_size)
         row[split] = scores[data.quality.name]
     return {**row, "seconds": round(time.perf_counter() - started, 3)}
@@ -188,15 +192,27 @@ def chosen_architectures(job: Job) -> list[Any]:
     return architecture_set(name, get_space(job.config.space.name))
 
 
+def prepared(job: Job, data: Task) -> list[Any]:
+    """The table's architectures, its data read: everything that can be refused before the first step is. Raises
+    UserError."""
+    architectures = chosen_architectures(job)
+    if job.config.table.out is not None:
+        check_destination(Path(job.config.table.out))
+    data.setup()
+    data.loader()
+    refuse_sizes(job, data)
+    refuse_small_splits(data, SPLITS, job.config.evaluation.batch_size)
+    return architectures
+
+
 def build_table(job: Job) -> TableResult:
     """Train `table.architectures` x `table.seeds` networks, and write the table when all are there.
 
     Every finished training is one journal line in the run folder: the command can be killed at any moment, and goes on
     with what is missing. Seeds are the outer loop, so that an unfinished table already covers all architectures.
     """
-    wanted, architectures = job.config.table, chosen_architectures(job)
-    data = data_module(job)
-    data.setup()
+    wanted, data = job.config.table, data_module(job)
+    architectures = prepared(job, data)
     open_folder(job, data)
     done = finished_tasks(job.folder)
     tasks = [

@@ -229,7 +229,8 @@ class ReductionBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         y = self.first_norm(F.conv2d(F.relu(x), self.first(3), stride=2, padding=1))
         y = self.second_norm(F.conv2d(F.relu(y), self.second(3), padding=1))
-        return y + F.conv2d(F.avg_pool2d(x, 2), self.shortcut(1))
+        # An odd side is halved as the strided convolution does, upwards: its last row and column average what is there.
+        return y + F.conv2d(F.avg_pool2d(x, 2, ceil_mode=True), self.shortcut(1))
 
 
 class NB201Network(Network):

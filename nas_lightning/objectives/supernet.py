@@ -133,6 +133,10 @@ class SupernetObjective(ScoreObjective):
                 out[i] = Measurement(value, fidelity / self.fidelities.full, measures[i])
         return [out[i] for i in range(len(trials))]
 
+    @property
+    def value_name(self) -> str:
+        return f"{self.score.replace('_', ' ')} with the super-net's weights"
+
     def planned_cost(self, trial: Trial) -> float:
         return trial.fidelity / self.fidelities.full
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import shutil
 import time
@@ -18,6 +19,8 @@ from nas_lightning.search.objective import Objective, check_cost_unit
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces import get_space
 from nas_lightning.training.divergence import DivergedError
+
+log = logging.getLogger(__name__)
 
 
 class TrainingObjective(Objective):
@@ -48,6 +51,8 @@ class TrainingObjective(Objective):
             standalone.batch_size
         )  # refuses a split without validation images before anything is trained
         self.standalone, self.seed, self.cost_unit = standalone, seed, cost_unit
+        rate = standalone.plan.protocol.learning_rate
+        self.failed_words = f"their trainings diverged; lower plan.protocol.learning_rate (now {rate:g})"
         self.space, self.dataset = get_space(standalone.space), standalone.data.name
         self._measures = CostMeasures(self.space, standalone.plan, standalone.data, measures)
         self.fidelities = Fidelities("epochs", tuple(range(low, full + 1)), continuous=True)
@@ -71,11 +76,16 @@ class TrainingObjective(Objective):
             started = time.perf_counter()
             try:
                 value = self.standalone.train(trial.architecture, self.seed, trial.fidelity, "validation")
-            except DivergedError:  # a failed evaluation, which no algorithm takes for a good one
+            except DivergedError as error:  # a failed evaluation, which no algorithm takes for a good one
                 value = -math.inf
+                log.warning("%s: %s.", trial.architecture, error)
             cost = self.planned_cost(trial)
             out.append(Measurement(value, time.perf_counter() - started if cost is None else cost, measured))
         return out
+
+    @property
+    def value_name(self) -> str:
+        return f"validation {self.standalone.data.quality.name.replace('_', ' ')} after training"
 
     def truth(self, architectures: Sequence[Any]) -> np.ndarray:
         return self.standalone.final_accuracies(architectures)

@@ -120,6 +120,10 @@ class ZeroCostObjective(ScoreObjective):
             task=type(self.data),
         )
 
+    @property
+    def value_name(self) -> str:
+        return f"{self.proxy.name} of the untrained network"
+
     def planned_cost(self, trial: Trial) -> float:
         return 1.0
 

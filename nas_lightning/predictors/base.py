@@ -18,14 +18,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 import numpy as np
 import yaml
 
-from nas_lightning.errors import UserError
+from nas_lightning.errors import UserError, did_you_mean
 from nas_lightning.plan import Mapping as PlanMapping
 from nas_lightning.ranking.architecture_sets import Table
 from nas_lightning.runs.packaged import conf_folder
@@ -220,9 +219,7 @@ def unknown_name(what: str, name: str, known: Sequence[str]) -> PredictorError:
     Returns:
         The error, to be raised.
     """
-    close = get_close_matches(name, known, n=3)
-    guess = f"did you mean {' or '.join(close)}? " if close else ""
-    return PredictorError(f"{what}={name} is unknown: {guess}choose among {', '.join(known)}")
+    return PredictorError(f"{what}={name[:80]} is unknown: {did_you_mean(name, known)}choose among {', '.join(known)}")
 
 
 def _built(cls: Any, path: str, settings: Mapping[str, Any]) -> Predictor:

@@ -10,13 +10,12 @@ import inspect
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from difflib import get_close_matches
 from importlib import import_module
 from typing import Any, ClassVar
 
 import numpy as np
 
-from nas_lightning.errors import UserError
+from nas_lightning.errors import UserError, did_you_mean
 from nas_lightning.spaces.dotted_path import found_at
 
 PACKAGE = "nas_lightning.predictors.rankers"
@@ -218,8 +217,7 @@ def make_ranker(name: str, seed: int, settings: Mapping[str, Any] | None = None,
             if isinstance(value, type) and issubclass(value, Ranker) and value.__module__ == module
         )
     else:
-        close = get_close_matches(name, ranker_names(), n=2)
-        guess = f"did you mean {' or '.join(close)}? " if close else ""
+        guess = did_you_mean(name, ranker_names())
         raise RankerError(f"unknown ranker {name!r}: {guess}choose one of {', '.join(ranker_names())}")
     if not (isinstance(cls, type) and issubclass(cls, Ranker)):
         raise RankerError(f"{name} is no subclass of nas_lightning.predictors.ranker.Ranker")

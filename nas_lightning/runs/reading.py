@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,6 +22,8 @@ from nas_lightning.runs.json_file import clean, is_number, load_json
 from nas_lightning.runs.quality import Quality, quality_of, quality_of_search
 from nas_lightning.runs.result import Head, Ranked, Record, SearchResult, Trained, read_result
 
+_OWN_ERROR = re.compile(r"^nas_lightning(\.\w+)+Error: ")
+"""Before the sentence of an error of this package, whose class tells a reader nothing."""
 _MARKS = ("result.json", "config.yaml", "error.txt", "environment.json")
 
 COMPLETE, NOT_APPLICABLE, FAILED, UNFINISHED = "complete", "not applicable", "failed", "unfinished"
@@ -287,5 +290,6 @@ def read_run(path: Path, shown: str = "") -> Run:
         return run(FAILED, f"result.json has the unknown status {str(status)[:40]!r}", result)
     if (path / "error.txt").is_file():
         lines = (path / "error.txt").read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return run(FAILED, clean(lines[-1].strip())[:500] if lines else "error.txt is empty")
+        last = _OWN_ERROR.sub("", lines[-1].strip()) if lines else "error.txt is empty"
+        return run(FAILED, clean(last)[:500])
     return run(UNFINISHED, "no result.json: still running, or interrupted")

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nas_lightning.data.module import ImageClassification
 from nas_lightning.data.task import Task
-from nas_lightning.errors import UserError
+from nas_lightning.errors import UserError, did_you_mean
 from nas_lightning.nets.base import Network
 from nas_lightning.nets.norm import BatchNorm, preserved_statistics, set_statistics
 from nas_lightning.nets.prefix import Prefix
@@ -123,7 +123,7 @@ def check_score(name: str, probe_images: int, task: type[Task] = ImageClassifica
     """
     known = [p.name for p in default_scores(task.has_classes, task)]
     if name not in known:
-        raise UserError(f"score={name} is unknown; choose one of {', '.join(known)}")
+        raise UserError(f"score={name[:80]} is unknown: {did_you_mean(name, known)}choose one of {', '.join(known)}")
     if probe_images and not task.has_classes:
         raise UserError(f"probe_images={probe_images} fits probes to classes, which this task does not have; drop it")
     if probe_images < 0:

@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from nas_lightning.data.task import Task
 from nas_lightning.scoring.score import score
 from nas_lightning.training.module import NetworkModule
+
+
+def _size(data: Task, split: str, batch_size: int) -> int:
+    """Items of a batch: a small split is one whole batch."""
+    return min(batch_size, data.size(split)) or batch_size
+
+
+def refuse_small_splits(data: Task, splits: Sequence[str], batch_size: int) -> None:
+    """Refuse a split that does not fill one batch, such as no validation items at all, before anything trains.
+
+    Args:
+        data: its data has been read.
+        splits: what `standalone_scores` will be asked for.
+        batch_size: items a batch.
+
+    Raises:
+        DataError: a split is empty.
+    """
+    for split in splits:
+        size = _size(data, split, batch_size)
+        data.evaluation_batches(size, n=size, split=split)
 
 
 def standalone_scores(module: NetworkModule, data: Task, split: str, batch_size: int) -> dict[str, float]:
@@ -19,9 +42,7 @@ def standalone_scores(module: NetworkModule, data: Task, split: str, batch_size:
     Returns:
         The scores by their names, such as ``accuracy`` and ``negative_cross_entropy``, and ``n_images``.
     """
-    batches = data.evaluation_batches(
-        min(batch_size, data.size(split)) or batch_size, device=module.device, split=split
-    )
+    batches = data.evaluation_batches(_size(data, split, batch_size), device=module.device, split=split)
     protocol = module.plan.protocol
     calibration = (
         [data.loader(module.device).batch(s)[0] for s in range(protocol.bn_recalibration_batches)]

@@ -6,14 +6,14 @@ import inspect
 import pkgutil
 import zlib
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from difflib import get_close_matches
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from nas_lightning.errors import did_you_mean
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces.base import ArchitectureError, Space
@@ -76,6 +76,9 @@ class Algorithm(ABC):
             measurement: Its outcome.
         """
 
+    def name_values(self, names: Sequence[str]) -> None:  # noqa: B027 (most algorithms call them nothing)
+        """Called once before the first `ask`: what the value and then each of `measures` is called in words."""
+
     def wanted_weak_labels(self) -> list[Any]:
         """Which architectures should be labelled weakly, where the source can score any (`takes_weak_labels`).
 
@@ -137,8 +140,7 @@ def algorithm_class(name: str) -> type[Algorithm]:
         found = installed[name].load()
     else:
         known = [*packaged_algorithms(), *installed]
-        close = get_close_matches(name, known, n=3)
-        guess = f"did you mean {' or '.join(close)}? " if close else ""
+        guess = did_you_mean(name, known)
         raise SearchError(f"unknown algorithm {name!r}: {guess}choose one of {', '.join(known)}")
     if not (isinstance(found, type) and issubclass(found, Algorithm)):
         raise SearchError(f"{name} is no subclass of nas_lightning.search.algorithm.Algorithm")

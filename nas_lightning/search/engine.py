@@ -18,7 +18,7 @@ import json
 import math
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from json.encoder import encode_basestring_ascii as quote
 from typing import Any, NamedTuple
 
@@ -240,7 +240,7 @@ class Search:
 
     def _learn(self, event: dict[str, Any]) -> None:
         """Take in one line that this process did not write, or wrote in an earlier life."""
-        if wrong := _wrong_event(event):
+        if wrong := _wrong_event(event, self.algorithm.measures):
             raise SearchError(
                 f"{self.journal.path if self.journal else 'the journal'} holds an entry {wrong}: "
                 "it was written by another version; use force=true to start anew"
@@ -303,8 +303,9 @@ class Search:
         return True
 
 
-def _wrong_event(event: dict[str, Any]) -> str:
-    """What of a journal's entry this program has never written, in words; empty where nothing is."""
+def _wrong_event(event: dict[str, Any], measured: Sequence[str]) -> str:
+    """What of a journal's entry this program has never written, in words; empty where nothing is. `measured` is what
+    the search measures beside the value."""
     kind = "ask" if "ask" in event else "tell"
     needed = {"ask": ("ask", "by"), "tell": ("tell", "value", "cost")}[kind]
     if missing := [name for name in (*needed, "architecture", "fidelity") if name not in event]:
@@ -317,6 +318,8 @@ def _wrong_event(event: dict[str, Any]) -> str:
     measures = event.get("measures", {})
     if not isinstance(measures, dict):
         return "whose measures are none"
+    if missing := [name for name in measured if name not in measures]:
+        return f"without the measure {missing[0]!r}"
     numbers = [event["cost"], *measures.values(), *([] if event["value"] is None else [event["value"]])]
     if not all(isinstance(n, int | float) and not isinstance(n, bool) and abs(n) < 2**64 for n in numbers):
         return "whose numbers are none"

@@ -28,7 +28,13 @@ class Objective(ABC):
     dataset: str = ""
     quality: Quality = ACCURACY  # of the stand-alone truth
     is_lookup: bool = False  # evaluations cost nothing here and now, so that baselines may repeat whole searches
+    failed_words: str = "they have no finite value"  # what a failed evaluation is, in a message
     batch: int = 1  # how many trials one call of `evaluate` likes to get
+
+    @property
+    def value_name(self) -> str:
+        """What the value is called, in words: ``validation accuracy after training``."""
+        return f"value of objective={self.name}"
 
     @abstractmethod
     def evaluate(self, trials: Sequence[Trial]) -> list[Measurement]:

@@ -19,9 +19,10 @@ from nas_lightning.search.pareto import hypervolume, indicators, pareto_front
 BASELINE_SEED = 1_000_000  # baseline searches draw from streams that no user's search with a small seed shares
 
 
-def merit(record: Record) -> tuple[int, float]:
-    """How records compare: values of different fidelities do not, so the higher fidelity goes first."""
-    return record.trial.fidelity, record.measurement.value
+def merit(record: Record) -> tuple[bool, int, float]:
+    """How records compare: values of different fidelities do not, so the higher fidelity goes first; an evaluation that
+    failed at any fidelity is behind all others."""
+    return np.isfinite(record.measurement.value), record.trial.fidelity, record.measurement.value
 
 
 def incumbents(records: Sequence[Record]) -> list[int]:

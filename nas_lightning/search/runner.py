@@ -99,19 +99,7 @@ def run_search(
     digest = run_hash(plan.determinants(objective, weak))
     folder = output_dir / plan.run_name(objective, weak)
     # Everything that can be refused is refused before anything is written.
-    algorithm = make_algorithm(
-        plan.algorithm,
-        objective.space,
-        objective.fidelities,
-        seed=plan.seed,
-        settings=plan.settings,
-        single_fidelity=plan.single_fidelity,
-        target=plan.target,
-    )
-    algorithm = behind_candidates(algorithm, objective, plan.candidates)
-    algorithm.fit_budget(plan.budget)
-    if weak is not None and not algorithm_class(plan.target or plan.algorithm).takes_weak_labels:
-        raise SearchError(f"{plan.algorithm} does not use weak labels: drop them, or choose acenas or predictor_guided")
+    algorithm = prepared(plan, objective, weak)
     if force:
         discard(folder)
     finished = finished_result(folder, digest)
@@ -151,6 +139,37 @@ def run_search(
     return result, folder, False
 
 
+def prepared(plan: SearchPlan, objective: Objective, weak: WeakLabelSource | None = None) -> Algorithm:
+    """The algorithm of a search, ready for its first trial.
+
+    Args:
+        plan: algorithm, its settings, budget and seed.
+        objective: what it will maximise.
+        weak: where its weak labels come from; None without any.
+
+    Returns:
+        The algorithm, which nobody has asked yet.
+
+    Raises:
+        SearchError: whatever can be refused before the first evaluation.
+    """
+    algorithm = make_algorithm(
+        plan.algorithm,
+        objective.space,
+        objective.fidelities,
+        seed=plan.seed,
+        settings=plan.settings,
+        single_fidelity=plan.single_fidelity,
+        target=plan.target,
+    )
+    algorithm.name_values([objective.value_name, *algorithm.measures])
+    algorithm = behind_candidates(algorithm, objective, plan.candidates)
+    algorithm.fit_budget(plan.budget)
+    if weak is not None and not algorithm_class(plan.target or plan.algorithm).takes_weak_labels:
+        raise SearchError(f"{plan.algorithm} does not use weak labels: drop them, or choose acenas or predictor_guided")
+    return algorithm
+
+
 def _search_in(
     folder: Path, plan: SearchPlan, objective: Objective, algorithm: Algorithm, digest: str, progress: bool
 ) -> Search:
@@ -178,6 +197,11 @@ def _conclude(
     records = search.records
     if not records:
         raise SearchError(f"{plan.algorithm} has evaluated nothing: check its settings")
+    if not any(np.isfinite(record.measurement.value) for record in records):
+        raise SearchError(
+            f"all {len(records)} evaluations of {plan.algorithm} failed, so that nothing was found: "
+            f"{objective.failed_words}"
+        )
     metrics, truths = conclude(records, objective, plan.top_k, algorithm.measures)
     result: SearchResult = {
         "kind": "search",

@@ -85,6 +85,10 @@ class TableObjective(Objective):
         cost = self._costs[row, self._column[trial.fidelity]]
         return float(cost - self._costs[row, self._column[trial.resumed_from]] if trial.resumed_from else cost)
 
+    @property
+    def value_name(self) -> str:
+        return str(self._identity.get("value", super().value_name)).replace("_", " ")
+
     def truth(self, architectures: Sequence[Any]) -> np.ndarray:
         return self._truth[[self.row(architecture) for architecture in architectures]]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import pkgutil
@@ -10,6 +9,7 @@ from functools import lru_cache
 from importlib import metadata
 from typing import Any
 
+from nas_lightning.errors import did_you_mean
 from nas_lightning.spaces.base import Space
 from nas_lightning.spaces.dotted_path import found_at
 from nas_lightning.spaces.errors import SpaceError
@@ -139,10 +139,9 @@ def _class_of(name: str, target: str | None) -> type[Space[Any]]:
             f"name it: space=FILE whose _target_ it is, --space {target[:80]}, or an entry point {GROUP}"
         )
     known = known_names()
-    near = difflib.get_close_matches(name, known, 3, 0.6)
     raise SpaceError(
         f"{name[:80]!r} is no search space; "
-        + (f"did you mean {' or '.join(near)}? " if near else "")
+        + did_you_mean(name, known)
         + f"choose one of {', '.join(known)}, or give the dotted path of a class of your own"
     )
 

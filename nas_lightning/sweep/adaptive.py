@@ -14,9 +14,9 @@ import hashlib
 import json
 import statistics
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,13 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
 from nas_lightning.config.settled import expanded
-from nas_lightning.errors import UserError
+from nas_lightning.errors import UserError, nearest
 from nas_lightning.processes.launch import started_outside
 from nas_lightning.runs.files import RunError
 from nas_lightning.runs.lock import locked
 from nas_lightning.runs.reading import COMPLETE, FAILED
 from nas_lightning.sweep import summary
+from nas_lightning.sweep.dry_run import REFUSED
 from nas_lightning.sweep.jobs import MISSING, Job, unsettled
 from nas_lightning.sweep.planner import Planner
 from nas_lightning.sweep.sweeper import JOBS_FAILED, StudySweep
@@ -104,6 +105,10 @@ class AdaptiveSweep(StudySweep):
                 f"{journal} is damaged ({type(error).__name__}); move it away: the same command begins a new study, "
                 "and jobs that are complete are not repeated"
             ) from error
+        if study.metric_names is None:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # marked experimental
+                study.set_metric_names([self.metric])
         jobs: list[Job] = []
         try:
             while (missing := self.trials - len(_told(study, space))) > 0:
@@ -170,9 +175,12 @@ class AdaptiveSweep(StudySweep):
         known = list(numbers_of(run.result))
         if run.status != COMPLETE or self.metric in known:
             return
-        close = get_close_matches(self.metric, known, n=3, cutoff=0.5)
+        known = [name for name in known if name.startswith("metrics.")] or known
+        # The last part says what is meant, as kendall_tau; of several that say it alike the first ones.
+        leaves = {name.rpartition(".")[2]: name for name in reversed(known)}
         leaf = self.metric.rpartition(".")[2]
-        close = close or [name for name in known if name.endswith(leaf)][:3] or known[:5]
+        close = nearest(self.metric, known) or [leaves[name] for name in nearest(leaf, leaves)]
+        close = close or [name for name in known if leaf in name][:3] or [n for n in known if "kendall_tau" in n][:1]
         raise UserError(
             f"hydra.sweeper.metric={self.metric[:80]} is no number of a result; choose "
             f"{' or '.join(close) if close else 'another one'}; {job.folder / 'result.json'} has all"
@@ -205,6 +213,9 @@ class AdaptiveSweep(StudySweep):
         trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=self.seed)).ask(space)
         chosen = [f"{key}={value}" for key, value in trial.params.items()]
         jobs = planner.plan([[*fixed, *chosen, *([seed] if seed else [])] for seed in seeds])
+        summary.print_refusals(jobs)
+        if self.config is not None and self.config.dry_run and any(job.refusal is not None for job in jobs):
+            sys.exit(REFUSED)
         known = [job.seconds for job in jobs if job.seconds is not None]
         words = "their cost is not known"
         if len(known) == len(jobs):

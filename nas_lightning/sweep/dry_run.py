@@ -17,10 +17,9 @@ REFUSED = 2
 def dry_run(cfg: DictConfig) -> None:
     """Print what the command would do. Starts nothing, writes nothing."""
     found = describe(cfg)
-    typed = tuple(HydraConfig.get().overrides.task)
     job = Job(
-        typed,
-        " ".join(typed),
+        tuple(HydraConfig.get().overrides.task),
+        "as typed",
         found.folder,
         seconds=found.seconds,
         refusal=found.refusal,
@@ -28,6 +27,6 @@ def dry_run(cfg: DictConfig) -> None:
         force=cfg.force,
     )
     summary.print_jobs([job], 1)
-    print(f"Run folder: {job.folder}")
     if found.refusal is not None:
         sys.exit(REFUSED)
+    print(f"Run folder: {job.folder}")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from nas_lightning.config.check import MistypedError
 from nas_lightning.config.settled import expanded
-from nas_lightning.runs.folder import run_hash
+from nas_lightning.errors import UserError, one_sentence
+from nas_lightning.runs.folder import RESULT, run_hash
 from nas_lightning.runs.reading import COMPLETE, FAILED, NOT_APPLICABLE, UNFINISHED, Run, read_run
 
 MISSING = "missing"
@@ -80,12 +82,24 @@ def count_states(runs: Iterable[Run]) -> dict[str, int]:
     return {state: counts[state] for state in STATES if counts[state]}
 
 
-def describe(cfg: DictConfig) -> Description:
-    """What train.py or search.py would do with `cfg`; search.py's has an algorithm. Never raises for bad input."""
+def describe(cfg: DictConfig, rehearsal: Callable[[Any], None] | None = None) -> Description:
+    """What train.py or search.py would do with `cfg`; search.py's has an algorithm.
+
+    Args:
+        cfg: the composed configuration.
+        rehearsal: what finds all that a job of train.py refuses before its first step
+            (`nas_lightning.modes.rehearsal.Rehearsal`); several jobs share one. None makes one.
+
+    Raises:
+        MistypedError: a name that does not exist. Other bad input is the description's refusal.
+    """
     try:
-        return _search(cfg) if "algorithm" in cfg else _train(cfg)
+        return _search(cfg) if "algorithm" in cfg else _train(cfg, rehearsal)
+    except MistypedError:
+        raise
     except Exception as error:  # the job itself will raise it again, and keep the traceback
-        return Description(refused_folder(cfg), refusal=f"{error}" or type(error).__name__)
+        said = f"{error}" if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+        return Description(refused_folder(cfg), refusal=one_sentence(said))
 
 
 def refused_folder(config: DictConfig) -> Path:
@@ -96,7 +110,7 @@ def refused_folder(config: DictConfig) -> Path:
     return Path(expanded(config.runs)) / (config.study or ("search" if "algorithm" in config else "")) / name
 
 
-def _train(cfg: DictConfig) -> Description:
+def _train(cfg: DictConfig, rehearsal: Callable[[Any], None] | None) -> Description:
     from nas_lightning.config.schema import typed
     from nas_lightning.heuristic import NotApplicableError
     from nas_lightning.modes.job import compose
@@ -109,6 +123,13 @@ def _train(cfg: DictConfig) -> Description:
         if cfg.ablation is None:
             raise
         return Description(not_applicable_folder(typed(cfg)), 0.0)
+    if job.config.force or not (job.folder / RESULT).exists():
+        from nas_lightning.modes.rehearsal import Rehearsal
+
+        try:
+            (rehearsal or Rehearsal())(job)
+        except UserError as refusal:
+            return Description(job.folder, refusal=str(refusal))
     return Description(job.folder, train_seconds(job))
 
 

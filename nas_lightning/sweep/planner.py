@@ -73,10 +73,26 @@ class Planner:
 
     def __init__(self, master: DictConfig, loader: ConfigLoader) -> None:
         self.composer = Composer(master, loader)
+        self._rehearsal: Any = None
+
+    def _rehearse(self, job: Any) -> None:
+        """One rehearsal for all jobs; imported where a job is left to do, since it needs PyTorch."""
+        if self._rehearsal is None:
+            from nas_lightning.modes.rehearsal import Rehearsal
+
+            self._rehearsal = Rehearsal()
+        self._rehearsal(job)
 
     def plan(self, jobs: Iterable[Sequence[str]]) -> list[Job]:
-        """The jobs in the order given. Raises HydraException where one of them cannot be composed (a typing error)."""
+        """The jobs in the order given.
+
+        Raises:
+            HydraException, MistypedError: one of them cannot be composed (a typing error).
+            UserError: there is no job.
+        """
         typed = [tuple(overrides) for overrides in jobs]
+        if not typed:
+            raise UserError("no choice matches the glob() that was typed, so that there is no job; mend its pattern")
         keys = set(varying(typed))
         return [self._plan(overrides, keys) for overrides in typed]
 
@@ -93,7 +109,7 @@ class Planner:
         try:
             with read_write(config), open_dict(config):
                 del config["hydra"]  # HydraConfig has a copy
-            found = describe(config)
+            found = describe(config, self._rehearse)
         finally:
             HydraConfig.instance().cfg = before
         return Job(

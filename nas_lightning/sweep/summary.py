@@ -9,6 +9,7 @@ from typing import Any
 
 from nas_lightning.runs.quality import quality_of
 from nas_lightning.runs.reading import COMPLETE, FAILED, NOT_APPLICABLE, Run
+from nas_lightning.runs.result import DIVERGED
 from nas_lightning.sweep.jobs import Job, count_states, unsettled, varying
 
 MOST_ROWS = 60
@@ -64,11 +65,31 @@ def print_jobs(jobs: Sequence[Job], processes: int) -> None:
     """The dry run: every group of jobs, its states and its cost; nothing is run."""
     todo, times = unsettled(jobs), pace(jobs)
     _print_groups(jobs, "cost to run", lambda members: cost_in_words(unsettled(members), 1, times), keep_all=True)
-    for job in jobs:
-        if job.refusal is not None:
-            _print(f"Will fail: {job.title}: {job.refusal}")
+    print_refusals(jobs)
     print_start(jobs, todo, processes)
     _print("This was a dry run: nothing was started, nothing was written.")
+
+
+def print_refusals(jobs: Sequence[Job]) -> None:
+    """What will fail, before anything starts: equal reasons are said once."""
+    refused: dict[str, list[Job]] = {}
+    for job in jobs:
+        if job.refusal is not None:
+            refused.setdefault(job.refusal, []).append(job)
+    for reason, members in list(refused.items())[:MOST_ERRORS]:
+        _print(f"Will fail: {_which(members, len(jobs))}{reason}")
+    if len(refused) > MOST_ERRORS:
+        _print(f"… and {len(refused) - MOST_ERRORS} more reasons.")
+
+
+def _which(members: Sequence[Job], of: int) -> str:
+    """Jobs that one sentence is about, as ``51 of 61 jobs, the first ablation=baseline: ``; nothing where there is one
+    job in all."""
+    if of == 1:
+        return ""
+    if len(members) == 1:
+        return f"{members[0].title}: "
+    return f"{len(members)} of {of} jobs, the first {members[0].title}: "
 
 
 def print_start(jobs: Sequence[Job], todo: Sequence[Job], processes: int) -> None:
@@ -85,15 +106,27 @@ def print_summary(jobs: Sequence[Job], skipped: int) -> None:
     _print_groups(jobs, "result", lambda members: _result_in_words([runs[job] for job in members]))
     if skipped:
         _print(f"{skipped} of these jobs were done before and not repeated; force=true repeats them.")
-    failed = [(job, run) for job, run in runs.items() if run.status == FAILED]
-    for job, run in failed[:MOST_ERRORS]:
-        _print(f"Failed: {job.title}\n  {run.reason}\n  traceback: {job.folder / 'error.txt'}")
-    if len(failed) > MOST_ERRORS:
-        _print(f"… and {len(failed) - MOST_ERRORS} more failed.")
+    failed: dict[str, list[Job]] = {}
+    for job, run in runs.items():
+        if run.status == FAILED:
+            failed.setdefault(run.reason, []).append(job)
+    for reason, members in list(failed.items())[:MOST_ERRORS]:
+        who = members[0].title if len(members) == 1 else _which(members, len(jobs)).removesuffix(": ")
+        _print(f"Failed: {who}\n  {reason}\n  traceback: {members[0].folder / 'error.txt'}")
+    if left := sum(map(len, list(failed.values())[MOST_ERRORS:])):
+        _print(f"… and {left} more failed.")
     counts = count_states(runs.values())
     _print(f"{len(jobs)} jobs: " + ", ".join(f"{n} {state}" for state, n in counts.items()) + ".")
-    if set(counts) - {COMPLETE, NOT_APPLICABLE}:
+    diverged = sum(is_diverged(run) for run in runs.values())
+    if diverged:
+        _print(f"{diverged} diverged, which the same command does not try again; lower what they say, or force=true.")
+    if any(run.status not in (COMPLETE, NOT_APPLICABLE) and not is_diverged(run) for run in runs.values()):
         _print("The same command runs what is failed, unfinished or missing, and nothing else.")
+
+
+def is_diverged(run: Run) -> bool:
+    """Whether a training ended because its loss was no number any more, or far above a guess."""
+    return run.result.get("status") == DIVERGED
 
 
 def _result_in_words(runs: Sequence[Run]) -> str:

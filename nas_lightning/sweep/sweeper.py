@@ -93,6 +93,7 @@ class StudySweep(BasicSweeper):
             if any(job.refusal is not None for job in jobs):
                 sys.exit(REFUSED)
             return []
+        summary.print_refusals(todo)
         summary.print_start(jobs, todo, self.processes)
         settled_before = sum(job.is_settled() for job in jobs)
         started = time.time()

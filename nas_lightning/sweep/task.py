@@ -93,4 +93,5 @@ class SweepTask:
                 if is_left_connected():
                     sys.exit(OUT_OF_STEP)
                 print(f"{name}: failed", flush=True)
-                raise JobFailedError(f"{type(error).__name__}: {error}") from None
+                named = "" if isinstance(error, UserError) else f"{type(error).__name__}: "
+                raise JobFailedError(f"{named}{error}") from None

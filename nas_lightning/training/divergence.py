@@ -19,11 +19,12 @@ class DivergedError(UserError):
         lower = f"lower plan.protocol.learning_rate (now {protocol.learning_rate:g})"
         if not protocol.gradient_clip:
             lower += " or set plan.protocol.gradient_clip, which is off"
-        super().__init__(
-            f"the training diverged at step {step}: its loss is {loss:.4g}; {lower}; checkpoints from before that "
-            "step are kept"
-        )
+        super().__init__(f"the training diverged at step {step}: its loss is {loss:.4g}; {lower}")
         self.step, self.loss = step, loss
+
+    def with_checkpoint(self, name: str) -> None:
+        """Say, too, which checkpoint from before that step is kept."""
+        self.args = (f"{self.args[0]}; {name} is from before that step",)
 
 
 def refuse_no_number(loss: float, step: int, protocol: Protocol) -> None:

@@ -100,3 +100,27 @@ def test_a_super_net_trains_on_it(tmp_path, name):
     done = command(*words)
     assert done.returncode == 0, done.stdout + done.stderr
     assert list((tmp_path / "runs").rglob("ranking.parquet"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "said"),
+    [
+        (NinaPro, {"y_train": np.array([0, 1, 2**40] * 4)}, "count the classes from 0"),
+        (NinaPro, {"x_test": np.zeros((6, 1, 20, 16))}, "bring them to one"),
+        (NinaPro, {"x_train": np.full((12, 1, 52, 16), 1e300)}, "no array of finite numbers"),
+        (NinaPro, {"x_train": np.array(3.0)}, "no array of finite numbers"),
+        (DarcyFlow, {"y_train": np.zeros(12)}, "give one field for each input"),
+        (DarcyFlow, {"y_test": np.ones((6, 7, 7))}, "give one size"),
+    ],
+)
+def test_odd_arrays_are_one_sentence(tmp_path, kind, changes, said):
+    side = (1, 52, 16) if kind is NinaPro else (20, 20)
+    value = {"x_train": np.random.default_rng(0).normal(size=(12, *side)), "x_test": np.ones((6, *side))}
+    value |= {"y_train": np.arange(12) % 3, "y_test": np.arange(6) % 3}
+    if kind is DarcyFlow:
+        value |= {"y_train": np.ones((12, 5, 5)), "y_test": np.ones((6, 5, 5))}
+    for name, array in {**value, **changes}.items():
+        np.save(tmp_path / f"{name}.npy", array)
+    with pytest.raises(DataError, match=said) as refusal:
+        kind(root=tmp_path).read()
+    assert "\n" not in str(refusal.value)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.fuzz.readers import READERS
+from tests.fuzz.every import READERS
 from tests.fuzz.sandbox import READ, REFUSED, run
 
 

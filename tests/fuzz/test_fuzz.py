@@ -9,7 +9,7 @@ import pytest
 
 from nas_lightning.errors import UserError
 from tests.fuzz.__main__ import fuzz
-from tests.fuzz.readers import READERS
+from tests.fuzz.every import READERS
 from tests.fuzz.sandbox import run
 
 SHORT = 8

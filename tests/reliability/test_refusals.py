@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
     ("typed", "guess"),
     [
         ("deterministic=true", "Did you mean trainer.deterministic? Valid names: "),
-        ("learning_rate=1", "Did you mean plan.protocol.learning_rate or heuristics.learning_rate? "),
+        ("learning_rate=1", "Did you mean plan.protocol.learning_rate or heuristics/learning_rate? "),
         ("plan.learning_rate=1", "Did you mean protocol.learning_rate? Valid names in plan: mapping, protocol"),
         ("sede=1", "Did you mean seed? "),
         ("qqqq=1", "Key 'qqqq' not in 'TrainConfig'\nValid names: "),

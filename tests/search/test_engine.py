@@ -13,7 +13,7 @@ import pytest
 
 from nas_lightning.search.algorithm import make_algorithm, packaged_algorithms
 from nas_lightning.search.budget import Budget
-from nas_lightning.search.engine import Search
+from nas_lightning.search.engine import Search, _wrong_event
 from nas_lightning.search.journal import Journal, JournalDamageWarning, is_in_use, seal, unseal
 from nas_lightning.search.trial import Measurement, SearchError
 from tests.helpers.toy_space import make_objective
@@ -288,3 +288,9 @@ def test_a_killed_process_loses_at_most_what_it_was_evaluating(tmp_path):
     assert eval(out) == expected
     evaluated = (tmp_path / "log").read_text().splitlines()
     assert len(expected) <= len(evaluated) <= len(expected) + kills
+
+
+def test_an_entry_without_what_the_search_measures_is_refused():
+    event = {"tell": 0, "value": 0.5, "cost": 1.0, "architecture": "0000", "fidelity": 9, "measures": {"macs": 3}}
+    assert _wrong_event(event, ("params",)) == "without the measure 'params'"
+    assert _wrong_event(event, ("macs",)) == ""

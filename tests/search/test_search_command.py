@@ -142,7 +142,12 @@ def load(script):
         (("budget.unit=seconds",), ["cannot count seconds here"]),
         (("algorithm=hyperband", "objective.fidelity=none"), ["needs several fidelities", "single_fidelity=true"]),
         (("algorithm=regularized_evolution", "algorithm.populaton=3"), ["Did you mean population?", "sample"]),
-        (("algorithm=anealing",), ["algorithm/anealing", "regularized_evolution"]),
+        (("algorithm=regularized_evolutoin",), ["did you mean regularized_evolution or"]),
+        (("algorithm.name=mine",), ["algorithm.name=mine changes a label", "say algorithm=…"]),
+        (
+            ("algorithm=anealing",),
+            ["error: algorithm=anealing does not exist; choose one of acenas", "regularized_evolution"],
+        ),
         (("checkpoint=x.ckpt",), ["random_search does not use that: drop it"]),
         (("objective=supernet", "benchmark=none"), ["objective=supernet needs checkpoint=…"]),
         (("objective=supernet", "checkpoint=none.ckpt"), ["none.ckpt does not exist"]),

@@ -11,6 +11,7 @@ from typing import Any
 from nas_lightning.benchmarks.column import Column
 from nas_lightning.benchmarks.errors import BenchmarkError
 from nas_lightning.benchmarks.registry import KNOWN
+from nas_lightning.benchmarks.table_file import check_destination
 from nas_lightning.benchmarks.writer import write_encoded
 
 FORMATS = {
@@ -92,10 +93,9 @@ def convert(
         raise BenchmarkError(f"{kind!r} is no format; choose one of {', '.join(FORMATS)}")
     if not source.exists():
         raise BenchmarkError(f"{source} does not exist; give the official file (info tells where it is published)")
-    if out.suffix not in (".arrow", ".parquet"):
-        raise BenchmarkError(f"{out.name} must end in .arrow (memory-mapped) or .parquet (compressed)")
-    if out.is_dir():
-        raise BenchmarkError(f"{out} is a folder; name the file to write in it")
+    check_destination(out)
+    if out.exists() and out.samefile(source):
+        raise BenchmarkError(f"{out} is the official file itself, which would be lost; name another file to write")
     if source.is_dir() and kind not in _FOLDERS:
         raise BenchmarkError(f"{source} is a folder; give the official file")
     from nas_lightning.benchmarks.locate import sha256_of

@@ -16,6 +16,7 @@ from nas_lightning.benchmarks.column import Column
 from nas_lightning.benchmarks.convert import restricted
 from nas_lightning.benchmarks.encoding import encode
 from nas_lightning.benchmarks.errors import BenchmarkError
+from nas_lightning.runs.arrays import read_array
 from nas_lightning.spaces import ArchitectureError, get_space
 
 CURVES = "214_random_architectures.npy"
@@ -39,7 +40,7 @@ def read(path: Path) -> tuple[dict[str, Any], list[Column]]:
     try:
         genotypes = list(data.values()) if isinstance(data, dict) else list(data)
         archs = [space.parse(genotype) for genotype in genotypes]
-        curve = np.load(beside, allow_pickle=False).astype(np.float64)
+        curve = read_array(beside).astype(np.float64)
     except (OSError, ValueError, TypeError, EOFError, ArchitectureError) as error:
         raise BenchmarkError(
             f"{path.name} or {CURVES} is not what Yang et al. publish ({type(error).__name__}: {str(error)[:100]})"

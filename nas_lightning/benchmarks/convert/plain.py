@@ -17,6 +17,7 @@ from nas_lightning.benchmarks.encoding import encode, open_encoding
 from nas_lightning.benchmarks.errors import BenchmarkError
 from nas_lightning.benchmarks.table_file import arrow_array, read_parquet
 from nas_lightning.benchmarks.writer import dataset_name
+from nas_lightning.errors import did_you_mean
 from nas_lightning.runs.files import parse_json
 from nas_lightning.spaces import ArchitectureError, get_space
 
@@ -84,7 +85,8 @@ def _numbers(values: list[Any], name: str, ours: str, unit: str, path: Path) -> 
 
 def _take(columns: Mapping[str, list[Any]], name: str, path: Path) -> list[Any]:
     if name not in columns:
-        raise BenchmarkError(f"{path} has no column {name}; it has {', '.join(columns) or 'none'}")
+        guess = did_you_mean(name, columns)
+        raise BenchmarkError(f"{path} has no column {name}; {guess}it has {', '.join(columns) or 'none'}")
     return columns[name]
 
 

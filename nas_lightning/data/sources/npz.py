@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 
 from nas_lightning.data.images import DataError, ImageSet
 from nas_lightning.data.source import Source
+from nas_lightning.runs.arrays import read_arrays
 
 NAMES = {
     "train_images": ("train_images", "x_train", "X_train"),
@@ -39,20 +39,11 @@ class Npz(Source):
         if not self.path.is_file():
             raise DataError(f"data.path={self.path} is no file; give an .npz of images and labels")
         try:
-            with np.load(self.path, allow_pickle=False) as file:
-                found = {}
-                for name, known in NAMES.items():
-                    here = next((k for k in known if k in file.files), None)
-                    if here is None:
-                        has = ", ".join(file.files) or "nothing"
-                        raise DataError(f"{self.path} lacks {' or '.join(known[:2])}; it has {has[:120]}")
-                    found[name] = file[here]
-        except DataError:
-            raise
-        except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
-            raise DataError(
-                f"{self.path} is no .npz of plain arrays ({type(error).__name__}: {str(error)[:80]})"
-            ) from None
+            found = dict(zip(NAMES, read_arrays(self.path, NAMES.values()), strict=True))
+        except LookupError as error:
+            raise DataError(f"{self.path} {error.args[0]}") from None
+        except (OSError, ValueError) as error:
+            raise DataError(f"{self.path} is no .npz of plain arrays ({str(error)[:120]}); save it anew") from None
         train, test = (
             self._part(split, found[f"{split}_images"], found[f"{split}_labels"]) for split in ("train", "test")
         )

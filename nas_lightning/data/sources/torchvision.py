@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from nas_lightning.data.decode import fitted, to_array
 from nas_lightning.data.images import DataError, ImageSet
 from nas_lightning.data.source import Source
+from nas_lightning.errors import nearest
 
 
 class Torchvision(Source):
@@ -44,7 +44,7 @@ class Torchvision(Source):
 
         known = sorted(n for n, kind in vars(datasets).items() if _parts_of(kind) is not None)
         if dataset not in known:
-            close = get_close_matches(dataset, known, n=3) or known[:8]
+            close = nearest(dataset, known) or known[:8]
             raise DataError(
                 f"data.dataset={dataset} is no classification set of torchvision; choose {', '.join(close)} …"
             )

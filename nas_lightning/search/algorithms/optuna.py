@@ -62,6 +62,11 @@ class Optuna(Algorithm):
         }
         self._asked: dict[int, Any] = {}
 
+    def name_values(self, names: Sequence[str]) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # marked experimental
+            self._study.set_metric_names(list(names))
+
     def ask(self) -> Trial:
         for _ in range(self.max_tries):
             trial = self._study.ask(self._genes)

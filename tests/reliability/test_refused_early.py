@@ -1,0 +1,163 @@
+"""What can be refused is refused before the first step, in a dry run and in a sweep's plan, with the nearest names."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+
+from nas_lightning.benchmarks import Benchmark, BenchmarkError
+from nas_lightning.config.check import MistypedError, refuse_labels
+from nas_lightning.config.messages import describe as words_of
+from nas_lightning.config.schema import register
+from nas_lightning.errors import UserError
+from nas_lightning.search.algorithm import make_algorithm
+from nas_lightning.search.budget import Budget
+from nas_lightning.search.engine import Record
+from nas_lightning.search.outcome import incumbents
+from nas_lightning.search.runner import SearchPlan, run_search
+from nas_lightning.search.table_objective import TableObjective
+from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
+from nas_lightning.sweep import summary
+from nas_lightning.sweep.jobs import Job, describe
+from nas_lightning.sweep.planner import Planner
+from nas_lightning.training.divergence import DivergedError
+from tests.helpers.commands import CONF, composed
+from tests.helpers.toy_space import ALL, ToySpace, make_objective
+
+QUICK = "recipe=nasbench201_quick"
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ([QUICK, "evaluation.score=acc"], "evaluation.score=acc is unknown: did you mean accuracy?"),
+        ([QUICK, "evaluation.fuse=[syflow]"], "did you mean synflow"),
+        ([QUICK, "evaluation.baselines=[paramters]"], "did you mean parameters?"),
+        ([QUICK, "evaluation.predictors=[naswott]"], "did you mean naswot?"),
+        ([QUICK, "evaluation.architectures=randm10_seed0"], "names no architecture set"),
+        ([QUICK, "evaluation.images=5"], "do not fill one evaluation batch"),
+        ([QUICK, "evaluation.probe_images=100000"], "images train; lower it"),
+        ([QUICK, "evaluation.snapshots=3"], "evaluation.snapshots=3 averages at least 2 rankings"),
+        ([QUICK, "evaluation.batch_norm=batch"], "belongs to mode=evaluate"),
+        ([QUICK, "benchmark.dataset=cifr10"], "has no data set cifr10; it has digits: say data=digits"),
+        ([QUICK, "benchmark.name=digits_nasbench21"], "did you mean digits_nasbench201"),
+        ([QUICK, "logger.name=wandbb"], "did you mean wandb?"),
+        ([QUICK, "data.image_size=3"], "choose one of 1, 2, 4, 8"),
+        ([QUICK, "plan.protocol.batch_size=100000"], "fewer than one batch of 100000"),
+        ([QUICK, "plan.protocol.schedule=cosin"], "did you mean cosine?"),
+        ([QUICK, "heuristics.sampling=fairnas"], "say heuristics/sampling=fairnas"),
+        (["space=darts_nds", "recipe=darts_nds_quick", "data.image_size=2"], "takes no images of 2 x 2 pixels"),
+        (["mode=standalone"], "needs architecture='…'"),
+        (["mode=standalone", "architecture=foo"], "is no NAS-Bench-201 cell"),
+        (["mode=table", "table.out=foo.txt"], "foo.txt must end in .arrow"),
+        (["mode=table", "table.out=/dev/null/foo.arrow"], "/dev/null/foo.arrow cannot be written"),
+        (["mode=table", "plan.protocol.train_portion=1"], "leaves no image for validation"),
+    ],
+)
+def test_a_job_that_will_fail_is_known_before_it_starts(tmp_path, typed, said):
+    refusal = describe(composed(*typed, f"runs={tmp_path}", "trainer=cpu")).refusal
+    assert said in (refusal or "")
+    assert len(refusal) < 300
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_job_that_will_run_is_not_refused(tmp_path):
+    assert describe(composed(QUICK, f"runs={tmp_path}")).refusal is None
+    assert describe(composed("mode=standalone", "architecture=7", f"runs={tmp_path}")).refusal is None
+    assert describe(composed("mode=table", "table.architectures=3", f"runs={tmp_path}")).refusal is None
+
+
+@pytest.mark.parametrize("typed", [["+trainer.gradient_clip_val=1"], ["+lr=0.5"]])
+def test_what_nothing_reads_ends_a_whole_sweep_as_a_misspelt_choice_does(typed):
+    with pytest.raises(MistypedError, match="nothing reads"):
+        describe(composed(QUICK, *typed))
+
+
+@pytest.mark.parametrize("typed", ["algorithm.name=mine", "+ablation.setting=spos", "ablation.factor=x"])
+def test_a_label_is_not_typed(typed):
+    with pytest.raises(MistypedError, match="changes a label and not what is done"):
+        refuse_labels([typed])
+    refuse_labels(["algorithm=optuna", "data.name=digits"])
+
+
+def test_a_glob_that_matches_nothing_is_no_sweep_of_no_jobs():
+    with pytest.raises(UserError, match="there is no job"):
+        Planner(None, None).plan([])
+
+
+@pytest.mark.parametrize(
+    ("typed", "guess"),
+    [
+        ("data=cifr10", "error: data=cifr10 does not exist; did you mean cifar10 or cifar100?"),
+        ("heuristics/sampling=fairnass", "heuristics/sampling=fairnass does not exist; did you mean fairnas?"),
+        ("recipe=nasbench201_quik", "did you mean nasbench201_quick"),
+        ("trainer=gpu", "error: trainer=gpu does not exist; did you mean cpu? choose one of cpu"),
+    ],
+)
+def test_a_choice_that_does_not_exist_names_the_nearest(typed, guess):
+    register()
+    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(HydraException) as refusal:
+        compose("train", [typed])
+    assert guess in words_of(refusal.value)
+    assert "\n" not in words_of(refusal.value)
+
+
+def refused(title, reason):
+    place = Path("x")
+    return Job((title,), title, place / title, seconds=None, refusal=reason, refused_folder=place, force=False)
+
+
+def test_equal_reasons_are_said_once(capsys):
+    summary.print_refusals([*(refused(f"seed={i}", "no table") for i in range(61)), refused("seed=61", "no set")])
+    assert capsys.readouterr().out.splitlines() == [
+        "Will fail: 61 of 62 jobs, the first seed=0: no table",
+        "Will fail: seed=61: no set",
+    ]
+    summary.print_refusals([refused("as typed", "no table")])
+    assert capsys.readouterr().out == "Will fail: no table\n"
+
+
+def test_a_file_of_another_kind_is_told_to_be_converted(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_text("architecture,acc\n")
+    with pytest.raises(BenchmarkError, match=r"a\.csv is no table of this project .* convert --help"):
+        Benchmark.open("a.csv")
+    with pytest.raises(BenchmarkError, match=r"info nasbench101` tells its source"):
+        Benchmark.open("nasbench101", root=tmp_path)
+
+
+def test_a_divergence_speaks_of_a_checkpoint_only_where_there_is_one():
+    from nas_lightning.plan import Protocol
+
+    error = DivergedError(7, float("nan"), Protocol())
+    assert "checkpoint" not in str(error)
+    error.with_checkpoint("checkpoints/step-00000004.ckpt")
+    assert str(error).endswith("checkpoints/step-00000004.ckpt is from before that step")
+
+
+def failing(values):
+    return TableObjective(ToySpace(), ALL.index, values, values[:, -1], Fidelities("epochs", (1, 3)[: values.shape[1]]))
+
+
+def test_a_search_in_which_every_evaluation_failed_has_found_nothing(tmp_path):
+    objective = failing(np.full((len(ALL), 1), -np.inf))
+    plan = SearchPlan("random_search", Budget("evaluations", 4), baseline_seeds=0)
+    with pytest.raises(SearchError, match="all 4 evaluations of random_search failed, so that nothing was found"):
+        run_search(plan, objective, tmp_path, progress=False)
+    assert not list(tmp_path.glob("*/result.json"))
+
+
+def test_a_failed_evaluation_is_never_the_incumbent_whatever_its_fidelity():
+    trials = [(Trial(ALL[0], 1), 0.5), (Trial(ALL[1], 3), -np.inf), (Trial(ALL[2], 1), 0.6)]
+    records = [Record(i, trial, Measurement(value, 1.0), 1.0) for i, (trial, value) in enumerate(trials)]
+    assert incumbents(records) == [0, 0, 2]
+
+
+def test_optunas_study_names_what_it_optimises_in_words():
+    objective = make_objective((9,), requested=("params",))
+    settings = {"sampler": "nsga2", "minimise": ["params"]}
+    algorithm = make_algorithm("optuna", objective.space, objective.fidelities, 0, settings)
+    algorithm.name_values([objective.value_name, *algorithm.measures])
+    assert algorithm._study.metric_names == ["value of objective=benchmark", "params"]
