@@ -9,11 +9,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 import pytest
 from hydra.core.hydra_config import HydraConfig
 
-from tests.helpers import weight
+from tests.helpers import entries, weight
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items):
+    entries.mark(items)
     weight.mark(items)
     weight.spread(items)
 

@@ -87,8 +87,9 @@ def find(name_or_path: str | Path, root: str | Path | None = None) -> Path:
     if path.suffix in (".arrow", ".parquet") or os.sep in text or "/" in text:
         if path.is_file():
             return path
+        wrong = "is no file" if path.exists() else "does not exist"
         raise BenchmarkError(
-            f"{path} does not exist; give a table's path (.arrow or .parquet), or a name that "
+            f"{path} {wrong}; give a table's path (.arrow or .parquet), or a name that "
             "`python -m nas_lightning.benchmarks list` shows"
         )
     if text in embedded_names():

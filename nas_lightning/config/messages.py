@@ -21,6 +21,7 @@ from nas_lightning.errors import UserError, did_you_mean, nearest, one_sentence
 from nas_lightning.processes.launch import RankSilentError, is_started_by_rank_0
 from nas_lightning.processes.output import forgiving_output
 from nas_lightning.processes.signals import INTERRUPTED, Stopped, stoppable
+from nas_lightning.runs.files import refused_by_disk
 
 INPUT_ERROR = 2
 
@@ -65,11 +66,14 @@ def describe(error: BaseException) -> str:
             f"something to Hydra; put such a value into quotes twice, as in '{key[:40]}=\"value\"'"
         )
     if isinstance(error, MissingConfigException) and error.options is not None and error.missing_cfg_file:
-        group, _, choice = error.missing_cfg_file.rpartition("/")
+        path = error.missing_cfg_file
+        group, _, choice = path.partition("/../") if "/../" in path else path.rpartition("/")
         if group:  # one of a group's files; without a group it is the installation that lacks one
             known = sorted(error.options)
             guess = did_you_mean(choice, known)
             return f"error: {group}={one_sentence(choice)[:80]} does not exist; {guess}choose one of {', '.join(known)}"
+    if isinstance(error.__cause__, UserError):  # of what Hydra has built, such as a sweeper
+        return f"error: {error.__cause__}"
     # Without Hydra's advice to add the key: what is added by + is read by nobody.
     lines = str(error).strip().split("\n")
     advice = ("To append to your config use", "To append to your default list use")
@@ -110,6 +114,16 @@ def run_main(main: Callable[[], Any], complete: Callable[[list[str]], list[str]]
         sys.exit(INPUT_ERROR)
     except UserError as error:
         tell(error)
+        sys.exit(INPUT_ERROR)
+    except OSError as error:  # of Hydra's own folders: a job says it itself
+        if not error.filename:
+            raise
+        tell(refused_by_disk(error))
+        sys.exit(INPUT_ERROR)
+    except ValueError as error:
+        if "Config group override must be a string or a list" not in str(error):
+            raise
+        tell(UserError("null and numbers are no choice of a group, such as data=…; name one of its choices"))
         sys.exit(INPUT_ERROR)
     except RankSilentError as silent:
         print(f"error: {silent}", file=sys.stderr)

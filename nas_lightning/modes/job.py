@@ -39,6 +39,7 @@ from nas_lightning.runs.labels import file_name, folder_part, short
 from nas_lightning.runs.packaged import heuristic_target
 from nas_lightning.scoring.trained import Trained, find_trained
 from nas_lightning.spaces import configured, get_space
+from nas_lightning.spaces.dotted_path import found_at
 
 MODES = ("supernet", "standalone", "table", "evaluate")
 
@@ -88,14 +89,14 @@ def build_heuristics(config: TrainConfig) -> list[Heuristic]:
         given: Any = dict(entry)
         if isinstance(given.get("_target_"), str):
             given["_target_"] = heuristic_target(given["_target_"])
-        refuse_wrong_types(name, given)
-        heuristic = instantiate(given, _convert_="all")
-        if not isinstance(heuristic, Heuristic):
+        kind = found_at(str(given.get("_target_")), said=f"heuristics.{name}._target_", error=PlanError)
+        if not (isinstance(kind, type) and issubclass(kind, Heuristic)):  # before it is called
             raise PlanError(
-                f"heuristics.{name} builds a {type(heuristic).__name__}, which is no Heuristic; let its class "
-                "derive from nas_lightning.heuristic.Heuristic"
+                f"heuristics.{name} is a {getattr(kind, '__name__', type(kind).__name__)}, which is no Heuristic; let "
+                "its class derive from nas_lightning.heuristic.Heuristic"
             )
-        found.append(heuristic)
+        refuse_wrong_types(name, given)
+        found.append(instantiate(given, _convert_="all"))
     return found
 
 
@@ -243,6 +244,7 @@ def compose(cfg: DictConfig) -> Job:
     if config.mode not in MODES:
         raise PlanError(f"mode={config.mode} is unknown; choose one of {', '.join(MODES)}")
     space = configured(config.space.name, config.space._target_).name
+    get_space(space).network_class()  # refuses one that has tables alone
     settle_data(config)
     refuse_other_inputs(space, asdict(config.data))
     overrides = list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else []

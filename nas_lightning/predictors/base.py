@@ -181,6 +181,8 @@ def make_predictor(given: str | Mapping[str, Any] | Predictor) -> Predictor:
             else type(make_predictor(target))
         )
         return _built(made, target, settings)
+    if not isinstance(given, str):
+        raise PredictorError(f"predictor {str(given)[:60]} is neither a name nor the path of a class; give one")
     packaged = packaged_targets()
     if given in packaged:
         return make_predictor(packaged[given])

@@ -50,4 +50,6 @@ def read_arrays(path: Path, wanted: Iterable[Iterable[str]]) -> list[np.ndarray]
 
 
 def _words(error: Exception) -> str:
+    if "pickle" in str(error):  # numpy goes on with how to load it unsafely
+        return "ValueError: it holds objects, or is a file of another kind"
     return f"{type(error).__name__}: {' '.join(str(error).split())[:100]}"

@@ -59,6 +59,8 @@ class SearchPlan:
     def __post_init__(self) -> None:
         if self.top_k < 1:
             raise SearchError(f"top_k={self.top_k}: at least one architecture has to be found")
+        if self.parallel < 1:
+            raise SearchError(f"parallel={self.parallel}: at least one trial has to be in flight")
         if self.seed < 0:
             raise SearchError(f"seed={self.seed}: seeds are not negative")
         if self.baseline_seeds < 0:

@@ -276,6 +276,11 @@ def distribution(override: Override) -> Any:
     if isinstance(sweep, IntervalSweep):
         assert sweep.start is not None
         assert sweep.end is not None
+        if not sweep.start < sweep.end or ("log" in sweep.tags and sweep.start <= 0):
+            raise UserError(
+                f"{override.input_line} is no interval to choose from: its first end is below the second, and above 0 "
+                "on a logarithmic scale"
+            )
         return optuna.distributions.FloatDistribution(float(sweep.start), float(sweep.end), log="log" in sweep.tags)
     if isinstance(sweep, RangeSweep) and isinstance(sweep.step, int) and isinstance(sweep.start, int):
         assert sweep.stop is not None

@@ -92,7 +92,7 @@ class Planner:
         """
         typed = [tuple(overrides) for overrides in jobs]
         if not typed:
-            raise UserError("no choice matches the glob() that was typed, so that there is no job; mend its pattern")
+            raise UserError("there is no job: a range() that was typed is empty, or a glob() fits no choice; mend it")
         keys = set(varying(typed))
         return [self._plan(overrides, keys) for overrides in typed]
 

@@ -12,7 +12,7 @@ from tests.helpers.run_folders import DEFAULTS, write_run
 
 RUNS = 674
 SPACES, SEEDS = ("nasbench201", "nasbench101", "darts_nds"), 5
-FIELDS = ("mapping.channels", "protocol.batch_size", "protocol.learning_rate", "protocol.epochs")
+FIELDS = ("mapping.channels", "protocol.batch_size", "protocol.learning_rate", "protocol.weight_decay")
 
 
 def settings():
@@ -20,8 +20,8 @@ def settings():
     number = 0
     while True:
         field = FIELDS[number % len(FIELDS)]
-        factor, part = field.split(".")[1], 3 + number // len(FIELDS)
-        yield factor, f"v{number}", field, part / 1000 if factor == "learning_rate" else part
+        factor, part = field.split(".")[1], 100 + number // len(FIELDS)  # beyond the defaults
+        yield factor, f"v{number}", field, part / 10_000 if factor in ("learning_rate", "weight_decay") else part
         number += 1
 
 
@@ -45,7 +45,7 @@ def _write(root, space, seed, n, change):
     factor, setting, field, value = change
     plan = json.loads(json.dumps(DEFAULTS))
     part, name = field.split(".")
-    before, plan[part][name] = plan[part][name], value
+    before, plan[part][name] = plan[part].get(name), value
     return write_run(
         root,
         space,

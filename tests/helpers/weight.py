@@ -18,7 +18,7 @@ import pytest
 PROCESSES: tuple[Any, ...] = (subprocess, multiprocessing, subprocess.run, subprocess.Popen, subprocess.check_output)
 JOBS = ("nas_lightning.modes.main.train", "nas_lightning.modes.search.search")
 """Functions that run a whole job, as the command line does."""
-LEFT_OUT = ("command", "slow", "faults", "launchers", "mutation", "gpu")
+LEFT_OUT = ("command", "slow", "kills", "launchers", "mutation", "gpu")
 """Markers that keep a test out of the quick ones."""
 
 

@@ -1,4 +1,4 @@
-"""Kills, signals and refusing disks: a short version always, the whole one with ``pytest -m faults`` (minutes)."""
+"""Kills, signals and refusing disks: a short version always, the whole one with ``pytest -m kills`` (minutes)."""
 
 import json
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_the_runs_that_are_killed_use_all_that_a_space_has(space):
         compose_job(compose("train", [f"space={space}", *TINY, *MOST[space]]))
 
 
-@pytest.mark.faults
+@pytest.mark.kills
 @pytest.mark.timeout(7200)
 def test_every_scenario_and_every_stop(tmp_path):
     outcomes = run(tmp_path, "--kills", "6", timeout=7000)

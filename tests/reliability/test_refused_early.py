@@ -161,3 +161,33 @@ def test_optunas_study_names_what_it_optimises_in_words():
     algorithm = make_algorithm("optuna", objective.space, objective.fidelities, 0, settings)
     algorithm.name_values([objective.value_name, *algorithm.measures])
     assert algorithm._study.metric_names == ["value of objective=benchmark", "params"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ([QUICK, "+heuristics.mine={_target_:os.getlogin}"], "which is no Heuristic"),
+        ([QUICK, "+heuristics.mine={_target_:no.such.Thing}"], "there is no module no"),
+        ([QUICK, "evaluation.predictors=[5]"], "predictor 5 is neither a name nor the path of a class"),
+        ([QUICK, "benchmark.name=/dev/null"], "/dev/null is no file"),
+        (["space=fcnet", "plan.mapping.layers=1"], "fcnet has tables but no network"),
+    ],
+)
+def test_what_a_stranger_types_is_one_sentence_and_nothing_is_called(monkeypatch, typed, said):
+    monkeypatch.setattr("os.getlogin", lambda: pytest.fail("it was called"))
+    assert said in (describe(composed(*typed)).refusal or "")
+
+
+def test_a_trial_has_to_be_in_flight():
+    with pytest.raises(SearchError, match="parallel=0: at least one trial"):
+        SearchPlan("random_search", Budget("evaluations", 4), parallel=0)
+
+
+def test_an_interval_for_optuna_has_two_ends():
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    from nas_lightning.sweep.adaptive import distribution
+
+    for text in ("x=interval(1, 0.1)", "x=tag(log, interval(0, 1))"):
+        with pytest.raises(UserError, match="is no interval to choose from"):
+            distribution(OverridesParser.create().parse_override(text))
