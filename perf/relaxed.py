@@ -37,7 +37,7 @@ CASES: dict[str, tuple[str, dict[str, Any], int, int]] = {
     ),
 }
 """Recipe nasbench201_differentiable_cpu, and the published search networks of the two spaces; DARTS's batch of 64 would
-keep four times as much, 12 GB."""
+keep four times as much, 6 GB."""
 
 
 def kept_bytes(loss: Callable[[], Tensor], parameters: set[int]) -> int:

@@ -39,7 +39,7 @@ def pack(folder: Path, out: Path) -> int:
     runs, root, buffer = find_runs([folder]), folder.resolve(), io.BytesIO()
     # Files of one kind are much alike: side by side they compress several times better.
     files = [run.path.resolve() / name for name in KEPT for run in runs if (run.path / name).is_file()]
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for file in files:
             content = file.read_bytes()
             entry = tarfile.TarInfo(file.relative_to(root).as_posix())

@@ -73,3 +73,12 @@ def test_damaged_and_missing_archives_are_a_sentence(runs, tmp_path, capsys):
     assert not (tmp_path / "r").exists()
     assert archive_main([str(runs), str(tmp_path / "a.zip")]) == 2
     assert archive_main([]) == 2
+
+
+def test_a_folder_with_a_long_name_is_packed_and_read(tmp_path):
+    folder = tmp_path / "runs" / ("distribution-" + "x" * 150)
+    folder.mkdir(parents=True)
+    (folder / "result.json").write_bytes(RESULT)
+    assert pack(tmp_path / "runs", tmp_path / "one.tar.xz") == 1
+    with unpacked([tmp_path / "one.tar.xz"]) as folders:
+        assert [run.path.name for run in find_runs(folders)] == [folder.name]
