@@ -16,7 +16,7 @@ from tests.helpers import entries, weight
 def pytest_collection_modifyitems(items):
     entries.mark(items)
     weight.mark(items)
-    weight.spread(items)
+    weight.longest_first(items)
 
 
 @pytest.fixture(autouse=True, scope="session")

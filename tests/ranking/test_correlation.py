@@ -57,6 +57,17 @@ def test_kendall_tau_by_its_definition():
         assert kendall_tau(x, y) == pytest.approx(expected, abs=1e-14)
 
 
+def test_both_ways_to_count_pairs_give_the_same_bits(monkeypatch):
+    rng = np.random.default_rng(1)
+    infinite = (np.r_[rng.normal(size=40), np.inf, -np.inf, -np.inf], rng.integers(9, size=43).astype(float))
+    for x, y in [*draws(), infinite]:
+        found = []
+        for few in (0, 10**6):
+            monkeypatch.setattr(correlation, "FEW", few)
+            found.append(kendall_tau(x, y))
+        assert found[0] == found[1]
+
+
 def test_kendall_tau_is_exact_at_the_size_of_nasbench101():
     """A reversal of blocks has a closed form; its pair counts overflow 32 bits, and their product 64 bits."""
     n, block = 423_624, 12

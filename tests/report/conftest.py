@@ -3,12 +3,11 @@ import pytest
 from nas_lightning.report.__main__ import main
 from tests.helpers.browser import Browser, find_chromium
 from tests.helpers.run_folders import write_broken, write_evaluation, write_run, write_search, write_study
+from tests.helpers.shared import once
 
 
-@pytest.fixture(scope="session")
-def sweep(tmp_path_factory):
+def write_sweep(root):
     """Two spaces, five seeds, one combination, one large set, searches, one mode=evaluate run, and four broken runs."""
-    root = tmp_path_factory.mktemp("sweep")
     write_study(root / "study")
     for seed in (1, 2):
         write_run(root / "combined", seed=seed, changes={"sampling": "fairnas", "learning_rate": "0.1"}, noise=0.08)
@@ -18,14 +17,19 @@ def sweep(tmp_path_factory):
             write_search(root / "search", algorithm, seed)
     write_evaluation(root / "evaluated")
     write_broken(root / "broken")
-    return root
+
+
+@pytest.fixture(scope="session")
+def sweep(tmp_path_factory):
+    return once(tmp_path_factory, "sweep", write_sweep)
 
 
 @pytest.fixture(scope="session")
 def report(sweep, tmp_path_factory):
-    out = tmp_path_factory.mktemp("out") / "report"
-    assert main([str(sweep), "--out", str(out), "--replicates", "300"]) == 0
-    return out
+    def build(folder):
+        assert main([str(sweep), "--out", str(folder), "--replicates", "300"]) == 0
+
+    return once(tmp_path_factory, "report", build)
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,7 @@ def study(tmp_path_factory):
 
 @pytest.mark.parametrize("kind", ["train", "evaluation", "search"])
 def test_every_field_replaced_by_every_odd_value_leaves_a_page(study, tmp_path, monkeypatch, kind):
-    monkeypatch.setattr("vl_convert.javascript_bundle", lambda: "")
+    monkeypatch.setattr("nas_lightning.report.page.charts_script", lambda: "")
     monkeypatch.setattr("nas_lightning.report.study.hierarchical_bootstrap", lambda *a, **k: NO_DIFFERENCE)
     root = tmp_path / "runs"
     shutil.copytree(study, root)
@@ -109,7 +109,7 @@ def damage(folder):
 
 
 def test_damaged_files_beside_the_result_are_listed_with_their_reason(tmp_path, monkeypatch):
-    monkeypatch.setattr("vl_convert.javascript_bundle", lambda: "")
+    monkeypatch.setattr("nas_lightning.report.page.charts_script", lambda: "")
     write_run(tmp_path / "runs", seed=1, n=12)
     folder = write_run(tmp_path / "runs", seed=2, n=12)
     kept = tmp_path / "kept"
