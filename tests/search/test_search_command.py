@@ -50,14 +50,14 @@ def results(folder):
 
 
 def test_a_sweep_over_algorithms_and_seeds_and_its_repetition(folder):
-    sweep = ("-m", "algorithm=glob(*)", "seed=range(2)", *SMALL)
-    done = command(folder, *sweep)
+    done = command(folder, "-m", "algorithm=glob(*)", "seed=1", *SMALL)
     assert done.returncode == 0, done.stderr
     found = results(folder)
-    expected = sorted((name, seed) for name in packaged_algorithms() for seed in (0, 1))
-    assert sorted((r["algorithm"]["name"], r["seed"]) for r in found) == expected
+    assert sorted(r["algorithm"]["name"] for r in found) == sorted(packaged_algorithms())
     assert all(r["cost"]["spent"] >= 11.9 or r["algorithm"]["name"] == "random_search_ws" for r in found)
-    assert "mean ± standard deviation over seeds" in done.stdout
+    seeds = command(folder, "-m", "algorithm=asha,local_search", "seed=range(2)", *SMALL)
+    assert "4 jobs: 2 complete, 2 missing. To run: 2" in seeds.stdout
+    assert "mean ± standard deviation over seeds" in seeds.stdout
     before = {path: path.stat().st_mtime_ns for path in (folder / "runs").rglob("*.*")}
     again = command(folder, "-m", "algorithm=glob(*)", "seed=1", *SMALL)
     assert again.returncode == 0
@@ -101,11 +101,11 @@ def test_a_table_of_equal_accuracies_is_searched_to_the_end(tmp_path):
 
 def test_kills_leave_no_trace_in_the_result(folder):
     """SIGKILL at several moments of a search of some seconds; the last run ends with the undisturbed run's bytes."""
-    long = ("algorithm=regularized_evolution", "seed=3", *SMALL, "budget.amount=6000", "baseline_seeds=0")
+    long = ("algorithm=regularized_evolution", "seed=3", *SMALL, "budget.amount=3000", "baseline_seeds=0")
     whole = command(folder, *long, "runs=whole")
     assert whole.returncode == 0, whole.stderr
     kills = 0
-    for progress in (1, 900_000):  # bytes of the journal at which to kill
+    for progress in (1, 400_000):  # bytes of the journal at which to kill
         process = subprocess.Popen(
             [sys.executable, str(ROOT / "search.py"), *long, "runs=killed"], cwd=folder, stdout=subprocess.DEVNULL,
             env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},

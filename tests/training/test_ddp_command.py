@@ -18,6 +18,7 @@ from omegaconf import OmegaConf
 from nas_lightning.config.schema import register
 from nas_lightning.modes.job import compose as compose_job
 from nas_lightning.processes.command import command_of_this_job, script_and_flags, started_by
+from tests.helpers import process
 from tests.reliability.faults import content, same
 
 ROOT = Path(__file__).parents[2]
@@ -48,18 +49,24 @@ def environment(**more):
 
 
 def start(*arguments, launcher=(), folder=ROOT, **variables):
+    """The first process by a fork; what a launcher starts, and the other ranks, are Pythons of their own."""
+    if not launcher:
+        return process.Running([ROOT / "train.py", *arguments], folder, environment(**variables))
     command = [sys.executable, *launcher, str(ROOT / "train.py"), *arguments]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment(**variables)
     )
 
 
-def end(process):
+def end(started):
+    if isinstance(started, process.Running):
+        done = started.end(LIMIT_S)
+        return done.returncode, done.stdout, done.stderr
     try:
-        out, err = process.communicate(timeout=LIMIT_S)
+        out, err = started.communicate(timeout=LIMIT_S)
     finally:
-        process.kill()
-    return process.returncode, out, err
+        started.kill()
+    return started.returncode, out, err
 
 
 def processes_with(word):
@@ -194,8 +201,7 @@ def undisturbed(tmp_path_factory):
 @pytest.mark.launchers
 @pytest.mark.parametrize("rank", [0, 1])
 def test_no_rank_outlives_a_killed_one_and_nothing_is_lost(undisturbed, tmp_path, rank):
-    process = start(*LONGER, FAIL[0], f"+heuristics.dies.rank={rank}", f"runs={tmp_path}")
-    code, _, err = end(process)
+    code, _, err = end(start(*LONGER, FAIL[0], f"+heuristics.dies.rank={rank}", f"runs={tmp_path}"))
     assert code == (1 if rank else -signal.SIGKILL), err
     assert ("RankFailedError: rank 1 was ended by SIGKILL" in err) == (rank == 1)
     assert none_left(str(tmp_path))
