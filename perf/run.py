@@ -1,7 +1,7 @@
 """Run the speed benchmarks: python -m perf [--only step …] [--threads 1 2] [--json new.json] [--compare old.json].
 
 Prints a table, saves all numbers as JSON, and compares with an earlier file. Ratios come from paired, interleaved runs
-in one process (`perf/measure.py`), which keeps its freed memory for both sides (`nas_lightning.training.speed`).
+in one process (`perf/measure.py`), which keeps its freed memory for both sides (`nas_lightning.training.memory`).
 Parts: step, relaxed, tried, overhead, evaluation, data, start, memory, roofline. `--quick` checks that everything runs;
 its numbers mean little. docs/PERFORMANCE.md has the figures and what follows from them.
 """
@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from nas_lightning.training.speed import keep_freed_memory
+from nas_lightning.training.memory import keep_freed_memory
 from perf import evaluation, machine, overhead, relaxed, step, tried
 
 PARTS: dict[str, Callable[[bool], dict[str, Any]]] = {

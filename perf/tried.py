@@ -27,8 +27,8 @@ from nas_lightning.nets import nasbench201, pooling
 from nas_lightning.nets.prefix import Prefix
 from nas_lightning.plan import Plan
 from nas_lightning.scoring import score as evaluator
+from nas_lightning.training.memory import keep_freed_memory
 from nas_lightning.training.module import SuperNetModule
-from nas_lightning.training.speed import keep_freed_memory
 from perf.measure import milliseconds, paired, spread
 from perf.step import drawn
 from perf.variants import as_often_as_needed, compiled_forward, merged_convolutions, patched

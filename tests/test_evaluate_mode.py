@@ -203,7 +203,7 @@ def test_an_interrupted_evaluation_goes_on_and_ends_with_the_same_bytes(tmp_path
 
 @pytest.mark.parametrize(
     ("space", "precision"),
-    [(space, "bf16-mixed") for space in ("nasbench201", "nasbench101", "darts_nds")] + [("nasbench201", "64-true")],
+    [(space, "bf16-mixed") for space in ("nasbench201", "nasbench101")] + [("nasbench201", "64-true")],
 )
 def test_precision_is_recorded_and_changes_numbers_little(tmp_path, space, precision):
     """Trained and scored in that precision: mixed precision on a CPU too."""

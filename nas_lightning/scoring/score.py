@@ -20,7 +20,7 @@ from nas_lightning.nets.base import Network
 from nas_lightning.nets.norm import BatchNorm, preserved_statistics, set_statistics
 from nas_lightning.nets.prefix import Prefix
 from nas_lightning.predictors.base import Context, Predictor, PredictorError, make_predictor
-from nas_lightning.training.speed import keep_freed_memory
+from nas_lightning.training.memory import keep_freed_memory
 
 Batches = list[tuple[Tensor, Tensor]]
 Pass = tuple[Tensor, Tensor, Callable[[list[int], Tensor, Tensor], None]]

@@ -33,9 +33,10 @@ from nas_lightning.training.checkpoint_file import (
     read_checkpoint,
 )
 from nas_lightning.training.divergence import refuse_far_above_a_guess, refuse_no_number
+from nas_lightning.training.memory import keep_freed_memory
 from nas_lightning.training.paths import PathSampler, StepPaths
 from nas_lightning.training.schedule import learning_rate
-from nas_lightning.training.speed import full, keep_freed_memory, lean
+from nas_lightning.training.speed import full, lean
 
 COMPLEXITY_STREAM = 13
 

@@ -1,44 +1,13 @@
-"""What makes a step of a small network cheaper: freed memory is kept, and Lightning's empty hooks are skipped."""
+"""What makes a step of a small network cheaper: Lightning's empty hooks are skipped."""
 
 from __future__ import annotations
 
-import ctypes
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.profilers import PassThroughProfiler
-
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # numbers of mallopt
-
-
-LARGEST_MMAP_THRESHOLD = 32 * 2**20  # glibc refuses more
-
-
-ENVIRONMENT = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")
-
-
-@lru_cache(maxsize=1)
-def keep_freed_memory() -> bool:
-    """Let this process keep freed memory for its next allocation; whether it was done.
-
-    glibc gives large blocks back to the system as soon as they are free; every feature map of the next step is then
-    faulted in and zeroed page by page. Nothing is done with another C library, nor where the environment chooses the
-    thresholds. The process then holds what it needed at most until it ends.
-    """
-    chosen = any(name in os.environ for name in ENVIRONMENT) or "threshold" in os.environ.get("GLIBC_TUNABLES", "")
-    if chosen or sys.platform != "linux":
-        return False
-    library = ctypes.CDLL(None)
-    if not hasattr(library, "gnu_get_libc_version"):
-        return False
-    kept = library.mallopt(MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD) and library.mallopt(TRIM_THRESHOLD, 2**31 - 1)
-    return bool(kept)
-
 
 STEP_HOOKS = (
     "on_train_batch_start", "on_train_batch_end", "on_before_zero_grad", "on_before_backward", "on_after_backward",

@@ -21,6 +21,7 @@ SUITES: dict[str, tuple[str, ...]] = {
     "nas_lightning.training.divergence": ("tests/training/test_divergence.py",),
     "nas_lightning.training.make": ("tests/test_public.py",),
     "nas_lightning.training.progress": ("tests/test_run_names.py",),
+    "nas_lightning.training.memory": ("tests/training/test_speed.py",),
     "nas_lightning.training.speed": ("tests/training/test_speed.py", "tests/training/test_supernet.py"),
     "nas_lightning.training.trainer": (
         "tests/reliability/test_refusals.py", "tests/training/test_keys_and_intervals.py",
@@ -130,6 +131,7 @@ SUITES |= {
     "nas_lightning.search.algorithms.curve_extrapolation": ("tests/search/test_curve_extrapolation.py",),
 }
 CHOSEN = {
+    "nas_lightning.training.memory": ("tests/training/test_speed.py",),
     "nas_lightning.training.speed": "not darts",
     "nas_lightning.search.algorithms.predictor_guided": (
         "acquisitions or improvement or failed or equal or settings or fewer_than or "

@@ -160,7 +160,7 @@ def test_an_adaptive_sweep_goes_on_after_a_kill_with_the_same_proposals(folder):
         "-m",
         "hydra/sweeper=optuna",
         "hydra.sweeper.metric=metrics.found.truth",
-        "hydra.sweeper.startup_trials=3",
+        "hydra.sweeper.startup_trials=2",
         *SMALL[:1],
         *SMALL[2:],
         "budget.amount=13,14",
@@ -168,16 +168,16 @@ def test_an_adaptive_sweep_goes_on_after_a_kill_with_the_same_proposals(folder):
         "seed=1,2",
     )
     (folder / "killed").touch()
-    whole = command(folder, *sweep, "hydra.sweeper.trials=7", "runs=whole")
+    whole = command(folder, *sweep, "hydra.sweeper.trials=5", "runs=whole")
     assert whole.returncode == 0, whole.stderr
-    assert len(proposals(whole.stdout)) == 7
-    assert "7 of 7 trials, 7 with a value" in whole.stdout
+    assert len(proposals(whole.stdout)) == 5
+    assert "5 of 5 trials, 5 with a value" in whole.stdout
     (folder / "killed").unlink()
-    cut = command(folder, *sweep, "hydra.sweeper.trials=7")
+    cut = command(folder, *sweep, "hydra.sweeper.trials=5")
     assert cut.returncode == -signal.SIGKILL
-    rest = command(folder, *sweep, "hydra.sweeper.trials=7")
+    rest = command(folder, *sweep, "hydra.sweeper.trials=5")
     assert rest.returncode == 0, rest.stderr
     seen = list(dict.fromkeys(proposals(cut.stdout) + proposals(rest.stdout)))
     assert seen == proposals(whole.stdout)
-    more = command(folder, *sweep, "hydra.sweeper.trials=8", "dry_run=true")
+    more = command(folder, *sweep, "hydra.sweeper.trials=6", "dry_run=true")
     assert "dry run" in more.stdout

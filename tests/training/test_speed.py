@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
+from nas_lightning.training.memory import keep_freed_memory
+
 CODE = """
 import resource, sys
-from nas_lightning.training.speed import keep_freed_memory
+from nas_lightning.training.memory import keep_freed_memory
 kept = keep_freed_memory() if sys.argv[1] == "keep" else None
 length = 2**24
 for _ in range(20):
@@ -17,6 +20,50 @@ for _ in range(20):
     faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 print(kept, faults)
 """
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What glibc is asked for."""
+    calls = []
+    library = SimpleNamespace(gnu_get_libc_version=None, mallopt=lambda what, value: calls.append((what, value)) or 1)
+    monkeypatch.setattr("ctypes.CDLL", lambda name: library)
+    monkeypatch.setattr("sys.platform", "linux")
+    for name in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"):
+        monkeypatch.delenv(name, raising=False)
+    return calls, library
+
+
+def test_both_thresholds_are_raised_as_far_as_glibc_takes_them(asked, monkeypatch):
+    calls, library = asked
+    keep = keep_freed_memory.__wrapped__
+    assert keep() is True
+    assert calls == [(-3, 32 * 2**20), (-1, 2**31 - 1)]  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD of malloc.h
+    monkeypatch.setattr(library, "mallopt", lambda what, value: 0)
+    assert keep() is False
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MALLOC_TRIM_THRESHOLD_", "1"),
+        ("MALLOC_MMAP_THRESHOLD_", "1"),
+        ("GLIBC_TUNABLES", "glibc.malloc.trim_threshold=1"),
+    ],
+)
+def test_what_the_environment_chose_and_another_system_are_left_alone(asked, monkeypatch, name, value):
+    keep = keep_freed_memory.__wrapped__
+    monkeypatch.setenv(name, value)
+    assert keep() is False
+    monkeypatch.setenv(name, "glibc.malloc.hugetlb=1")
+    if name == "GLIBC_TUNABLES":
+        assert keep() is True
+    monkeypatch.delenv(name)
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert keep() is False
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.delattr(asked[1], "gnu_get_libc_version")
+    assert keep() is False
 
 
 def last_faults(mode, **environment):
