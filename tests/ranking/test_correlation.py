@@ -198,6 +198,7 @@ def test_bins_are_dense():
 
 
 def test_tau_in_the_true_top_keeps_ties_at_the_border():
+    assert true_top([], 10).tolist() == []
     truth = np.array([0.1, 0.2, 0.3, 0.3, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
     assert true_top(truth, 10).sum() == 1
     assert true_top(truth, 60).sum() == 8, "the sixth best shares its accuracy with two more"

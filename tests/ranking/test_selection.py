@@ -34,6 +34,13 @@ def test_ndcg_agrees_with_scikit_learn(draw, k):
     assert ndcg_at_k(predictions, truth, ids, k) == pytest.approx(expected)
 
 
+def test_gains_are_measured_from_the_worst_whatever_the_sign_of_the_truth():
+    """Log perplexities are negative, and a truth may lie around 0: the discounts of three places are 1, 0.63, 0.5."""
+    expected = (0.5 + 1 / np.log2(3)) / (1 + 0.5 / np.log2(3))
+    for truth in ([-1.0, 0.0, 1.0], [-5.0, -4.5, -4.0], [0.2, 0.3, 0.4]):
+        assert ndcg_at_k([1, 3, 2], truth, ["a", "b", "c"], 3) == pytest.approx(expected)
+
+
 def test_everything_at_the_top_by_a_sorted_list(draw):
     predictions, truth, ids = draw
     by_prediction = sorted(zip(predictions, ids, truth, strict=True), reverse=True)

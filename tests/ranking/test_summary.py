@@ -128,6 +128,15 @@ def test_table_in_the_terminal_is_complete_and_fits(run, width):
         "16 left out of its score",
     ):
         assert needed in joined, needed
+    assert ("Spearman" in joined) == (width == 120)
+    record = found["metrics"]["accuracy"]
+    spearman, sparse = f"{record['spearman']:.3f}", f"{record['sparse_kendall_tau']:.3f}"
+    (row,) = (line.split() for line in text.splitlines() if line.strip().startswith("super-net accuracy"))
+    assert f"{record['kendall_tau']:.3f}" in row
+    assert sparse in row
+    assert (spearman in row) == (width == 120)
+    assert f"{record['kendall_tau_top10pct']:.2f}" in row
+    assert (str(record["n"]) == row[-1]) == (width == 120)
 
 
 def test_epoch_metrics_are_flat_numbers_equal_to_the_record(run):
