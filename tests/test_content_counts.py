@@ -242,3 +242,124 @@ def test_a_report_of_score_files_counts_them_by_content(tmp_path):
     assert digest_of(truth, [path]) != first
     path.write_text("arch,score\na,1\n")
     assert digest_of(truth, [path]) == first
+
+
+def folder_of_images(path, seed):
+    from PIL import Image
+
+    rng = np.random.default_rng(seed)
+    for c in ("cat", "dog"):
+        (path / c).mkdir(parents=True, exist_ok=True)
+        for i in range(60):
+            Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(path / c / f"{i}.png")
+    return path
+
+
+def parquet_of_images(path, seed):
+    import io
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from PIL import Image
+
+    rng = np.random.default_rng(seed)
+    path.mkdir(exist_ok=True)
+
+    def encoded():
+        stream = io.BytesIO()
+        Image.fromarray(rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)).save(stream, "PNG")
+        return {"bytes": stream.getvalue()}
+
+    for split in ("train", "test"):
+        cells = {"image": [encoded() for _ in range(60)], "label": [i % 2 for i in range(60)]}
+        pq.write_table(pa.table(cells), path / f"{split}-0.parquet")
+    return path
+
+
+def text(path, seed):
+    rng = np.random.default_rng(seed)
+    path.write_text(" ".join(f"w{i}" for i in rng.integers(0, 9, 20_000)))
+    return path
+
+
+def arrays(path, seed):
+    rng = np.random.default_rng(seed)
+    path.mkdir(exist_ok=True)
+    for part in ("train", "test"):
+        np.save(path / f"x_{part}.npy", rng.normal(size=(40, 1, 52, 16)))
+        np.save(path / f"y_{part}.npy", np.arange(40) % 3)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("write", "typed", "place"),
+    [
+        (folder_of_images, ["data=folder"], "data.path"),
+        (parquet_of_images, ["data=parquet"], "data.path"),
+        (text, ["data=text", "space=rnn_ptb"], "data.path"),
+        (arrays, ["data=ninapro"], "data.root"),
+    ],
+)
+def test_data_of_every_kind_counts_by_its_content(tmp_path, write, typed, place):
+    def hash_of(path):
+        return compose(composed(*typed, f"{place}={path}", "benchmark=none", "plan.protocol.batch_size=8")).hash
+
+    path = write(tmp_path / "mine", 0)
+    first = hash_of(path)
+    assert hash_of(write(tmp_path / "copy", 0)) == first
+    write(path, 1)
+    assert hash_of(path) != first
+
+
+def test_the_file_of_one_architecture_counts_by_its_content(tmp_path):
+    path = tmp_path / "derived.txt"
+    path.write_text("|nor_conv_3x3~0|+|none~0|none~1|+|none~0|none~1|none~2|\n")
+    first = compose(composed("mode=standalone", f"architecture={path}")).hash
+    path.write_text("|nor_conv_1x1~0|+|none~0|none~1|+|none~0|none~1|none~2|\n")
+    assert compose(composed("mode=standalone", f"architecture={path}")).hash != first
+
+
+def test_candidates_and_another_tables_measures_count_by_content(tmp_path):
+    from hydra import compose as compose_with_hydra
+    from hydra import initialize_config_dir
+
+    from nas_lightning.config.schema import typed
+    from nas_lightning.config.search_schema import register
+    from nas_lightning.modes.search import describe_search
+    from tests.helpers.commands import CONF
+
+    space, candidates = get_space("nasbench201"), tmp_path / "candidates.txt"
+    measures = tmp_path / "latencies.arrow"
+
+    def write(n, seed):
+        candidates.write_text("\n".join(map(str, Benchmark.open("digits_nasbench201").architectures()[:n])))
+        archs = [space.from_index(i) for i in range(15625)]
+        columns = {"latency_ms": np.random.default_rng(seed).uniform(1, 2, len(archs))}
+        write_table(measures, space="nasbench201", dataset="digits", architectures=archs, columns=columns)
+
+    def folder():
+        register()
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            given = ["algorithm=nsga2", "algorithm.minimise=[latency_ms]", f"objective.measures_from={measures}"]
+            config = compose_with_hydra("search", [*given, f"candidates={candidates}", "benchmark=embedded"])
+        return describe_search(typed(config)).name
+
+    write(5, 0)
+    first = folder()
+    assert folder() == first
+    write(6, 0)
+    other = folder()
+    assert other != first
+    write(6, 1)
+    assert folder() != other
+
+
+def test_a_file_that_a_predictor_of_ones_own_reads_counts_by_its_content(tmp_path):
+    path = tmp_path / "weights.json"
+    path.write_text("[1]")
+    typed = f"evaluation.predictors=[{{_target_: mine.Mine, file: '{path}'}}]"
+    first = job(typed).hash
+    path.write_text("[2]")
+    assert job(typed).hash != first
+    path.write_text("[1]")
+    assert job(typed).hash == first

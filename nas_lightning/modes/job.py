@@ -165,6 +165,9 @@ def determining_evaluation(evaluation: EvaluationSchema) -> dict[str, Any]:
     counting = {k: v for k, v in asdict(evaluation).items() if k != "diagnostics" and (v or k not in later)}
     if counting["baselines"] == list(CHEAP):
         del counting["baselines"]
+    for name in ("predictors", "baselines"):  # a file that one of them reads counts by its content
+        if name in counting:
+            counting[name] = [_contents(one) for one in counting[name]]
     found = identity(evaluation.architectures)
     if "architectures_sha256" in found:  # its content, wherever it lies
         del counting["architectures"]
@@ -210,6 +213,12 @@ def determining_options(heuristics: list[Heuristic]) -> dict[str, dict[str, Any]
             root = getattr(heuristic, "root", None)
             found[heuristic.factor] = {k: _content_or(v, k, root) for k, v in heuristic.options.items()}
     return found
+
+
+def _contents(predictor: Any) -> Any:
+    if not isinstance(predictor, Mapping):
+        return predictor
+    return {key: value if key == "_target_" else _content_or(value, str(key), None) for key, value in predictor.items()}
 
 
 def _content_or(value: Any, key: str, root: str | None) -> Any:

@@ -106,7 +106,7 @@ def run(job: Job) -> dict[str, Any]:
             if isinstance(error, DivergedError) and ranks.is_first:
                 record_diverged(job, error)
             if isinstance(error, OSError):
-                raise refused_by_disk(error) from error
+                raise refused_by_disk(error, job.folder) from error
             raise
 
 

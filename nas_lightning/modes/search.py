@@ -52,7 +52,7 @@ def search(cfg: DictConfig) -> dict[str, Any]:
         try:
             return _search(cfg)
         except OSError as error:  # a full disk, a folder that cannot be written
-            raise refused_by_disk(error) from error
+            raise refused_by_disk(error, str(cfg.runs)) from error
     except UserError as error:
         Console(stderr=True).print(f"error: {error}", highlight=False, soft_wrap=True, markup=False)
         error.was_printed = True  # type: ignore[attr-defined]

@@ -22,9 +22,18 @@ class HeldError(RunError):
     """A run folder that another process is at work in: nothing may be written there."""
 
 
-def refused_by_disk(error: OSError) -> RunError:
-    """A full disk, a folder that cannot be written or has vanished, in one sentence."""
-    where = f"{error.filename}: " if error.filename else ""
+def refused_by_disk(error: OSError, place: str | Path = "") -> RunError:
+    """A full disk, a folder that cannot be written or has vanished, in one sentence.
+
+    Args:
+        error: what the system said.
+        place: the folder that was written to, for an error that names no file, as a full disk's does not.
+
+    Returns:
+        The error to raise.
+    """
+    named = error.filename or place
+    where = f"{named}: " if named else ""
     return RunError(f"{where}{error.strerror or error}; the same command goes on once this is mended")
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from nas_lightning.benchmarks import Benchmark
+from nas_lightning.benchmarks.locate import content_of
 from nas_lightning.search.objective import check_cost_unit
 from nas_lightning.search.subspaces import ListedSpace
 from nas_lightning.search.table_objective import TableObjective
@@ -112,7 +113,7 @@ def benchmark_objective(
             "truth_seeds": None if guide.truth_seeds is None else list(guide.truth_seeds),
             "rows": int(complete.sum()),
             "measures": list(measures),
-            "measures_from": measures_from,
+            "measures_from": _content_or_name(measures_from, settings["root"]),
         },
         truth_name=_truth_name(guide, value, truth),
     )
@@ -125,6 +126,12 @@ def _truth_name(guide: _Guide, value: str, truth: str) -> str:
     if guide.truth_seeds is not None:
         return f"{truth} of the table, of runs that did not guide"
     return f"{truth} of the table" + (", which also guided" if value == truth else "")
+
+
+def _content_or_name(table: str | None, root: str | None) -> str | dict[str, str] | None:
+    """What of another table a search depends on: its bytes; of the package's own its name, which says what they are."""
+    content = None if table is None else content_of(table, root)
+    return table if content is None else {"sha256": content}
 
 
 def _measured(

@@ -81,7 +81,7 @@ class StudySweep(BasicSweeper):
                 _usable(Path(self.config.runs))
             return self.sweep_jobs(arguments)
         except OSError as error:
-            raise refused_by_disk(error) from error
+            raise refused_by_disk(error, self.config.runs) from error
 
     def sweep_jobs(self, arguments: list[str]) -> Any:
         """The sweep itself; what it raises is turned into words by `sweep`."""
