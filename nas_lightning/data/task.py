@@ -100,6 +100,19 @@ class Task(pl.LightningDataModule, ABC):
             Tensors on the CPU.
         """
 
+    @property
+    def items_per_step(self) -> float:
+        """Items of a training batch, on the mean over an epoch. After `setup`."""
+        return float(self.batch_size)
+
+    def items_record(self) -> dict[str, Any]:
+        """What a result file says that it counts.
+
+        Returns:
+            ``{"items": items_name}``; nothing for images, which files of before do not name either.
+        """
+        return {} if self.items_name == "images" else {"items": self.items_name}
+
     def content_sha256(self) -> str:
         """Hash of the content. Reads it.
 

@@ -26,7 +26,7 @@ from nas_lightning.processes.ranks import current
 from nas_lightning.processes.strategy import connect, strategy_of
 from nas_lightning.runs.environment import environment, record_environment
 from nas_lightning.runs.files import write_atomically
-from nas_lightning.runs.result import COMPLETE, Ablation, Trained
+from nas_lightning.runs.result import COMPLETE, Ablation, Cost, Trained
 from nas_lightning.training.checkpoints import FINAL, FOLDER, Checkpoints, resume_point
 from nas_lightning.training.module import NetworkModule
 from nas_lightning.training.progress import RunProgress
@@ -147,11 +147,12 @@ def result_of(job: Job, kind: str, data: Task, passes: int, steps: int) -> Train
         "recipe": config.recipe,
         "data": data.record(),
         **cast(Trained, data.quality.record()),
+        **cast(Trained, data.items_record()),
         "cost": {
             "epochs": job.plan.protocol.epochs,
             "steps": steps,
             "passes": passes,
-            "images": passes * job.plan.protocol.batch_size,
+            **cast(Cost, {data.items_name: round(passes * data.items_per_step)}),
         },
     }
 

@@ -16,7 +16,7 @@ from rich.table import Table
 
 from nas_lightning.modes.job import Job
 from nas_lightning.ranking.terminal import render_table, words_of
-from nas_lightning.runs.quality import quality_of
+from nas_lightning.runs.quality import items_of, quality_of
 from nas_lightning.spaces import get_space
 
 LOG_WIDTH = 120
@@ -168,8 +168,9 @@ def _standalone(job: Job, result: dict[str, Any], console: Console) -> list[str]
     quality = quality_of(result)
     losses = [k for k in next(iter(result["metrics"].values())) if k.startswith("negative_") and k != quality.name]
     spelt = [loss.removeprefix("negative_").replace("cross_entropy", "cross-entropy") for loss in losses]
-    for heading in ("images", "n", f"{quality.title} {quality.unit}".rstrip(), *spelt):
-        table.add_column(heading, justify="left" if heading == "images" else "right")
+    items = items_of(result)
+    for heading in (items, "n", f"{quality.title} {quality.unit}".rstrip(), *spelt):
+        table.add_column(heading, justify="left" if heading == items else "right")
     for split, found in result["metrics"].items():
         reached = quality.text(found[quality.name]).removesuffix(f" {quality.unit}")
         table.add_row(split, str(found["n_images"]), reached, *(f"{-found[loss]:.4f}" for loss in losses))
@@ -198,8 +199,9 @@ def _table(job: Job, result: dict[str, Any], console: Console) -> list[str]:
     table.add_column("value", justify="right")
     wanted = job.config.table
     table.add_row("architectures × seeds", f"{wanted.architectures} × {wanted.seeds}")
-    names = ("lowest", "5 %", "median", "95 %", "highest")
     quality = quality_of(result)
+    ends = ("lowest", "highest") if quality.shown_higher_is_better else ("worst", "best")
+    names = (ends[0], "5 %", "median", "95 %", ends[1])
     quantiles = next(values for key, values in found.items() if key.endswith("_quantiles_0_5_50_95_100"))
     for name, value in zip(names, quantiles, strict=True):
         reached = quality.text(value).removesuffix(f" {quality.unit}")

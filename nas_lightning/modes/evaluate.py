@@ -20,7 +20,7 @@ from nas_lightning.modes.job import Job
 from nas_lightning.modes.supernet import evaluation_of, open_benchmark
 from nas_lightning.processes.launch import TrainerSettings
 from nas_lightning.runs.files import to_json, write_atomically
-from nas_lightning.runs.result import COMPLETE, EvaluationFacts, EvaluationResult, Ranked, write_result
+from nas_lightning.runs.result import COMPLETE, Cost, EvaluationFacts, EvaluationResult, Ranked, write_result
 from nas_lightning.scoring.evaluation import Evaluation
 from nas_lightning.scoring.files import column_of, draw, write_diagnostics, write_ranking
 from nas_lightning.scoring.score import Scores
@@ -144,7 +144,8 @@ def evaluate(job: Job) -> EvaluationResult:
             ),
             "benchmark": None if benchmark is None else {"name": config.benchmark.name, "sha256": benchmark.sha256},
             **cast(EvaluationResult, first.quality.record()),
-            "cost": {"images": images},
+            **cast(EvaluationResult, first.scorer.data.items_record()),
+            "cost": cast(Cost, {first.scorer.data.items_name: images}),
             **cast(Ranked, summary),
         }
         logger.finish(result)

@@ -26,7 +26,11 @@ class Words:
 
     def __init__(self, result: Mapping[str, Any]) -> None:
         self.quality = quality_of_search(result["objective"])
-        self.accuracy_guides = self.quality.scale == "percent" and result["objective"].get("name") != "zerocost"
+        objective = result["objective"]
+        self.accuracy_guides = self.quality.scale == "percent" and objective.get("name") != "zerocost"
+        trained = objective.get("name") in ("benchmark", "training") or objective.get("score") == self.quality.name
+        self.shown_guides = bool(self.quality.shown_name) and trained
+        """Whether the objective is a number that people read as another one, such as a perplexity."""
 
     def value(self, value: float | None) -> str:
         return self.quality.text(value)
@@ -34,10 +38,21 @@ class Words:
     def spread(self, value: float | None) -> str:
         if value is None:
             return ""
+        if self.quality.shown_name:  # a deviation of the quality itself
+            return f" (± {value:.3g} {self.quality.points})"
         return f" ± {100 * value:.2f}" if self.quality.factor == 100 else f" ± {value:.3g}"
 
+    @property
+    def heading(self) -> str:
+        """Of the objective's column."""
+        return f"objective, {self.quality.title}" if self.shown_guides else "objective"
+
     def objective(self, value: float | None) -> str:
-        return "failed" if value is None else format(value, ".4f" if self.accuracy_guides else ".6g")
+        if value is None:
+            return "failed"
+        if self.shown_guides:
+            return self.quality.text(value)
+        return format(value, ".4f" if self.accuracy_guides else ".6g")
 
 
 def render(result: dict[str, Any], folder: Path, was_there: bool, console: Console) -> None:
@@ -63,7 +78,7 @@ def render(result: dict[str, Any], folder: Path, was_there: bool, console: Conso
     found = metrics["found"]
     line(f"Found: {found['architecture']}")
     line(
-        f"  objective {words.objective(found['objective'])}, stand-alone {words.quality.title} "
+        f"  {words.heading.replace(',', '')} {words.objective(found['objective'])}, stand-alone {words.quality.title} "
         f"{words.value(found['truth'])} (source: {metrics['truth']})"
     )
     console.print(_best(metrics["top_k"], words))
@@ -84,7 +99,7 @@ def render(result: dict[str, Any], folder: Path, was_there: bool, console: Conso
 def _best(best: list[dict[str, Any]], words: Words) -> Table:
     title = f"The best {len(best)} by the objective"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_style="bold")
-    for heading in ("", "objective", "stand-alone", "evaluation"):
+    for heading in ("", words.heading, "stand-alone", "evaluation"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("architecture", overflow="fold")
     for place, record in enumerate(best, start=1):
@@ -103,7 +118,8 @@ def _beside(result: Mapping[str, Any], words: Words) -> list[str]:
             f"{performance['known']}), best {words.value(performance['best'])}"
         )
     if beats is not None and beats["probability"] is None:
-        lines.append(f"P > R: undefined, since all {beats['table_size']} accuracies of the table are equal")
+        what = "accuracies" if words.quality.scale == "percent" else "values"
+        lines.append(f"P > R: undefined, since all {beats['table_size']} {what} of the table are equal")
     elif beats is not None:
         lines.append(
             f"P > R: {beats['probability']:.3f} (n = {beats['n']} draws; {beats['better']} of {beats['table_size']} "
@@ -128,7 +144,7 @@ def _front(pareto: Mapping[str, Any], words: Words) -> Table:
     front, measures = pareto["front"], pareto["measures"]
     title = f"Pareto front: {len(front)} architectures that no other of this search beats in everything"
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0), title_style="bold")
-    for heading in ("objective", *measures):
+    for heading in (words.heading, *measures):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("architecture", overflow="fold")
     for point in front[:SHOWN]:

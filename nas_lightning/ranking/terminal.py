@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from nas_lightning.ranking.fusion import FUSION
-from nas_lightning.runs.quality import ACCURACY, Quality, quality_of
+from nas_lightning.runs.quality import ACCURACY, Quality, items_of, quality_of, scored_on
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -108,14 +108,13 @@ def _conditions(summary: Mapping[str, Any], evaluation: Mapping[str, Any], seeds
     if evaluation:
         scored = (
             f"Scored: {evaluation['n_architectures']} architectures of {evaluation['architecture_set']} on "
-            f"{evaluation['n_images']} {evaluation['split']} images, batch {evaluation['batch_size']}, "
-            f"batch norm {evaluation['batch_norm']}"
+            f"{scored_on(evaluation, items_of(summary))}"
             + (f", {evaluation['precision']}" if evaluation.get("precision", "32-true") != "32-true" else "")
         )
         lines.append(scored + (f", super-net seed {seeds}." if seeds else "."))
     without = evaluated["n_without_truth"]
     lines.append(
-        f"Ranked: n = {evaluated['n']} architectures with measured stand-alone {quality.name.replace('_', ' ')}"
+        f"Ranked: n = {evaluated['n']} architectures with measured stand-alone {quality.title}"
         + (f"; {without} are not in the table and take no part." if without else ".")
     )
     own, mean = summary["metrics"].get(quality.name), f"supernet_{quality.name}"
@@ -127,7 +126,7 @@ def _conditions(summary: Mapping[str, Any], evaluation: Mapping[str, Any], seeds
         )
     random = next(iter(summary["metrics"].values()))["probability_beats_random"]
     lines.append(
-        f"s-KdT: threshold {quality.factor * evaluated['sparse_threshold']:g} {quality.unit}".rstrip()
+        f"s-KdT: threshold {quality.factor * evaluated['sparse_threshold']:g} {quality.unit or quality.points}".rstrip()
         + ". "
         + (f"P > R: {random['n']} draws from {random['table_size']:,}. " if random else "")
         + f"Interval: bootstrap over architectures, {evaluated['bootstrap']['replicates']} replicates."

@@ -18,7 +18,7 @@ from nas_lightning.report.search_curves import algorithm_of, searches_of
 from nas_lightning.report.study import BASELINE, Condition, Setting, changes_of, one_quality, value_of
 from nas_lightning.report.tables import NO_BASELINE, beside, describe, header, numbers, row
 from nas_lightning.runs.labels import combined, short
-from nas_lightning.runs.quality import Quality
+from nas_lightning.runs.quality import Quality, items_of, scored_on
 from nas_lightning.runs.reading import COMPLETE, FAILED, NOT_APPLICABLE, UNFINISHED, Run
 from nas_lightning.runs.result import (
     Ablation,
@@ -363,9 +363,8 @@ def _evaluations(runs: Sequence[Run]) -> str:
     for run in runs:
         evaluation = run.ranked.get("evaluation") or EvaluationFacts()
         conditions = (
-            f"{evaluation.get('architecture_set', '?')}, {evaluation.get('n_images', '?')} "
-            f"{evaluation.get('split', '?')} images, batch {evaluation.get('batch_size', '?')}, batch norm "
-            f"{evaluation.get('batch_norm', '?')}, {evaluation.get('precision', '32-true')}"
+            f"{evaluation.get('architecture_set', '?')}, {scored_on(evaluation, items_of(run.result))}, "
+            f"{evaluation.get('precision', '32-true')}"
         )
         for records in (run.ranked.get("metrics"), run.ranked.get("baselines")):
             for name, record in (records or {}).items():

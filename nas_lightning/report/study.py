@@ -31,7 +31,7 @@ from nas_lightning.ranking.comparison import (
 )
 from nas_lightning.ranking.uncertainty import affordable_replicates
 from nas_lightning.runs.labels import COMBINATION, combined, short
-from nas_lightning.runs.quality import Quality
+from nas_lightning.runs.quality import Quality, items_of
 from nas_lightning.runs.reading import COMPLETE, Run
 from nas_lightning.runs.result import shared_quality
 
@@ -360,7 +360,8 @@ def _difference(setting: Setting, baseline: Setting, replicates: int) -> None:
     images = [sorted({str((r.ranked.get("evaluation") or {}).get("n_images")) for r in s.runs})
               for s in (setting, baseline)]  # fmt: skip
     if images[0] != images[1]:
-        _remark(setting, f"scored on {' or '.join(images[0])} images, the baseline on {' or '.join(images[1])}")
+        what = items_of(baseline.runs[0].result) if baseline.runs else "images"
+        _remark(setting, f"scored on {' or '.join(images[0])} {what}, the baseline on {' or '.join(images[1])}")
     setting.difference = hierarchical_bootstrap(
         np.array(both[:half]), truth, np.array(both[half:]), replicates=affordable_replicates(len(truth), replicates)
     )

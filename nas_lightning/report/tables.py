@@ -17,7 +17,7 @@ import numpy as np
 
 from nas_lightning.report.study import IN_QUALITY, MEASURES, Condition, Setting, one_quality, value_of
 from nas_lightning.runs.files import write_atomically
-from nas_lightning.runs.quality import Quality
+from nas_lightning.runs.quality import Quality, items_of
 from nas_lightning.runs.reading import Run
 
 _REST = [name for name in MEASURES if name != "kendall_tau"]
@@ -265,6 +265,7 @@ def describe(condition: Condition) -> str:
     about, quality = condition.about, condition.quality
     evaluations = [r.ranked.get("evaluation") or {} for s in condition.settings for r in s.runs]
     images = sorted({int(e["n_images"]) for e in evaluations if "n_images" in e})
+    items = sorted({items_of(r.result) for s in condition.settings for r in s.runs})
     evaluated = [r.ranked.get("evaluated") or {} for s in condition.settings for r in s.runs]
     distances = sorted({e["sparse_threshold"] for e in evaluated if "sparse_threshold" in e})
     unit = "%" if quality.scale == "percent" else quality.points
@@ -272,7 +273,7 @@ def describe(condition: Condition) -> str:
     parts = [
         f"Architectures: {about.get('architecture_set', 'not recorded')}",
         f"scored by {about.get('score', quality.name)} on {' or '.join(map(str, images)) or '?'} "
-        f"{about.get('split', '?')} images, batch {about.get('batch_size', '?')}",
+        f"{about.get('split', '?')} {items[0] if len(items) == 1 else 'items'}, batch {about.get('batch_size', '?')}",
         f"truth from {about['benchmark']}" if about.get("benchmark") else "no stand-alone table",
     ]
     if thresholds:

@@ -118,6 +118,35 @@ def quality_of(record: Mapping[str, Any]) -> Quality:
     return ACCURACY
 
 
+def items_of(record: Mapping[str, Any]) -> str:
+    """What a result counts: ``images`` where it does not say otherwise, of a text ``tokens``.
+
+    Args:
+        record: a result that may hold ``items``.
+
+    Returns:
+        A word in the plural.
+    """
+    named = record.get("items")
+    return named if isinstance(named, str) and named.isidentifier() and len(named) <= LONGEST else "images"
+
+
+def scored_on(evaluation: Mapping[str, Any], items: str = "images") -> str:
+    """``11900 validation tokens, batch 100, batch norm batch``: what an evaluation read, and how.
+
+    Args:
+        evaluation: the entry ``evaluation`` of a result; what it does not say is a question mark, but batch norm, of
+            which a space without any has nothing to say.
+        items: what is counted (`items_of`).
+
+    Returns:
+        The words, without a full stop.
+    """
+    count, split, batch = (evaluation.get(name, "?") for name in ("n_images", "split", "batch_size"))
+    norm = f", batch norm {evaluation['batch_norm']}" if "batch_norm" in evaluation else ""
+    return f"{count} {split} {items}, batch {batch}{norm}"
+
+
 def quality_of_search(objective: Mapping[str, Any]) -> Quality:
     """What the stand-alone truth of a search is, by what its result says of its objective.
 

@@ -147,6 +147,7 @@ class Head(TypedDict, total=False):
     seed: Required[int]
     study: str | None
     quality: dict[str, Any]
+    items: str
 
 
 class Trained(Head, total=False):

@@ -209,7 +209,7 @@ class Evaluation:
             "split": "validation",
             "n_images": self.scorer.scored_images,
             "batch_size": given.batch_size,
-            "batch_norm": self.scorer.batch_norm,
+            **({} if "batch_norm" in subjects.space.lacks else {"batch_norm": self.scorer.batch_norm}),
             "precision": given.precision,
             "score": self.headline,
             **({"probe_images": given.probe_images} if given.probe_images else {}),

@@ -67,11 +67,20 @@ def summarise(results: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
                 "best_of_top_k": _spread([m["metrics"]["final_search_performance"]["best"] for m in members]),
                 "probability_beats_random": _spread([b["probability"] for b in beats if b is not None]),
                 "evaluations": _spread([m["metrics"]["evaluations"] for m in members]),
+                "seed_numbers": sorted(m["seed"] for m in members),
+                "best_seed": max(zip(found, (m["seed"] for m in members), strict=True), key=_known_first)[1],
+                "best": max(known, default=None),
+                "spent": _spread([float(m["cost"]["spent"]) for m in members]),
                 "random_search": (first["baselines"]["random_search_equal_budget"] or {}).get("found"),
                 "random_draws": first["baselines"]["random_draws"],
             }
         )
     return sorted(rows, key=lambda row: -(row["found"]["mean"] if row["found"]["mean"] is not None else -np.inf))
+
+
+def _known_first(pair: tuple[float | None, int]) -> tuple[float, int]:
+    """By truth, an unknown one last; of equals the smaller seed first."""
+    return (-np.inf if pair[0] is None else pair[0]), -pair[1]
 
 
 def _spread(values: list[float | None]) -> dict[str, float | None]:
@@ -82,10 +91,13 @@ def _spread(values: list[float | None]) -> dict[str, float | None]:
 
 
 def _shown(spread: dict[str, float | None] | None, quality: Quality) -> str:
-    """Mean ± deviation as the quality's readers expect them, without its unit."""
+    """Mean ± deviation as the quality's readers expect them, without unit; of a perplexity the deviation in nats."""
     if not spread or spread["mean"] is None:
         return "not known"
-    return quality.mean_text(spread["mean"], spread["std"])
+    text = quality.mean_text(spread["mean"], spread["std"])
+    if not quality.shown_name or spread["std"] is None:
+        return text
+    return f"{text} (±{spread['std']:.2g})"
 
 
 def print_summary(rows: list[dict[str, Any]]) -> None:
@@ -120,7 +132,7 @@ def print_summary(rows: list[dict[str, Any]]) -> None:
         table = Table(
             title=f"{space} on {dataset}, objective {objective}, {budget:g} {unit}: stand-alone "
             + ("accuracy in percent" if quality == ACCURACY else quality.label),
-            caption="; ".join(["mean ± standard deviation over seeds", *beside]),
+            caption="; ".join([_caption(quality), *beside]),
             box=SIMPLE,
         )
         for heading in ("algorithm", "seeds", "evaluations", "found", f"best of top {k}", f"mean of top {k}", "P > R"):
@@ -137,6 +149,19 @@ def print_summary(rows: list[dict[str, Any]]) -> None:
                 "not known" if beats is None else f"{beats:.3f}",
             )
         console.print(table)
+        for row in members:
+            console.print(_trials(row, quality), highlight=False, soft_wrap=True)
+
+
+def _caption(quality: Quality) -> str:
+    return "mean ± standard deviation over seeds" + (f", this in {quality.points}" if quality.shown_name else "")
+
+
+def _trials(row: dict[str, Any], quality: Quality) -> str:
+    """The trials of one algorithm: their seeds, the best of them, and what each cost."""
+    seeds, spent = ", ".join(map(str, row["seed_numbers"])), row["spent"]["mean"]
+    best = "" if row["best"] is None else f"; the best is seed {row['best_seed']} with {quality.text(row['best'])}"
+    return f"{row['algorithm']}: seeds {seeds}{best}; {spent:.6g} {row['unit']} each"
 
 
 class SweepSummary(Callback):

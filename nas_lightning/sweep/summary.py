@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from nas_lightning.runs.quality import quality_of
+from nas_lightning.runs.quality import Quality, quality_of, quality_of_search
 from nas_lightning.runs.reading import COMPLETE, FAILED, NOT_APPLICABLE, Run
 from nas_lightning.runs.result import DIVERGED
 from nas_lightning.sweep.jobs import Job, count_states, unsettled, varying
@@ -132,12 +132,47 @@ def is_diverged(run: Run) -> bool:
 def _result_in_words(runs: Sequence[Run]) -> str:
     """The headline of the complete runs of one group, mean ± standard deviation over their seeds."""
     heads = [headline(run.result) for run in runs if run.status == COMPLETE]
-    values = [value for head in heads if head is not None for value in [head[1]]]
-    if not values:
+    known = [head for head in heads if head is not None]
+    if not known:
         return ""
-    name = next(head[0] for head in heads if head is not None)
-    spread = f" ± {statistics.stdev(values):.4f}" if len(values) > 1 else ""
-    return f"{name} {statistics.mean(values):.4f}{spread} (n = {len(values)})"
+    quality = quality_in(next(run.result for run in runs if run.status == COMPLETE))
+    return f"{heads_in_words(known, quality)} (n = {len(known)})"
+
+
+def heads_in_words(heads: Sequence[tuple[str, float]], quality: Quality) -> str:
+    """The mean of some headlines: ``tau 0.5312 ± 0.0100``, ``found perplexity 24.93 (±0.011 nats)``.
+
+    Args:
+        heads: of `headline`, all of one name.
+        quality: of their results.
+
+    Returns:
+        Name, mean, and from two on the standard deviation; of a quality that people read as another number that one,
+        with the deviation of the quality itself.
+    """
+    name, values = heads[0][0], [value for _, value in heads]
+    mean, several = statistics.mean(values), len(values) > 1
+    if quality.shown_name and name in ("found", _spelt(quality)):
+        spread = f" (±{statistics.stdev(values):.2g} {quality.points})" if several else ""
+        return f"{'found ' if name == 'found' else ''}{quality.title} {quality.mean_text(mean)}{spread}"
+    return f"{name} {mean:.4f}" + (f" ± {statistics.stdev(values):.4f}" if several else "")
+
+
+def quality_in(result: Mapping[str, Any]) -> Quality:
+    """What the network of a result is judged by, whether a training's or a search's.
+
+    Args:
+        result: of any kind.
+
+    Returns:
+        The quality that it names.
+    """
+    objective = result.get("objective")
+    return quality_of_search(objective) if isinstance(objective, Mapping) else quality_of(result)
+
+
+def _spelt(quality: Quality) -> str:
+    return quality.name.replace("_", " ")
 
 
 def headline(result: Mapping[str, Any]) -> tuple[str, float] | None:

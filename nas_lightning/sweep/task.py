@@ -22,7 +22,7 @@ from nas_lightning.processes.signals import Stopped
 from nas_lightning.runs.files import HeldError, write_atomically
 from nas_lightning.runs.folder import is_held
 from nas_lightning.sweep.gpus import Share
-from nas_lightning.sweep.summary import headline
+from nas_lightning.sweep.summary import headline, heads_in_words, quality_in
 
 ERROR = "error.txt"
 OUT_OF_STEP = 1
@@ -40,7 +40,7 @@ def in_a_line(result: Any, folder: Path) -> str:
     if result.get("status") == "not_applicable":
         return f"not applicable: {result['reason']}"
     found = headline(result)
-    return f"{f'{found[0]} {found[1]:.4f}' if found else 'done'}, {folder}"
+    return f"{heads_in_words([found], quality_in(result)) if found else 'done'}, {folder}"
 
 
 class SweepTask:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from nas_lightning.logging.facts import final_numbers
+from nas_lightning.modes.search_ending import Words
 from nas_lightning.report import tables
 from nas_lightning.report.__main__ import main
 from nas_lightning.report.costs import against_cost
@@ -15,8 +16,9 @@ from nas_lightning.report.curves import quality_over_epochs
 from nas_lightning.report.scatter import ranking_panels, score_label
 from nas_lightning.report.search_curves import search_curves
 from nas_lightning.report.study import conditions_of
-from nas_lightning.runs.quality import ACCURACY, SCORE, Quality, quality_of, quality_of_search
+from nas_lightning.runs.quality import ACCURACY, SCORE, Quality, items_of, quality_of, quality_of_search, scored_on
 from nas_lightning.runs.reading import find_runs
+from nas_lightning.sweep.summary import heads_in_words, quality_in
 from tests.helpers.run_folders import write_run, write_search
 
 PERPLEXITY = Quality("negative_cross_entropy", scale="perplexity", shown_name="perplexity")
@@ -156,3 +158,32 @@ def test_loggers_are_told_the_quality_by_its_name(tmp_path):
     text = json.dumps(dashboard.specification(dashboard.build("t", "p", quality=ERROR.name)))
     assert "rank/supernet_negative_squared_error" in text
     assert "accuracy" not in text
+
+
+def test_a_text_counts_tokens_and_says_nothing_of_batch_norm():
+    evaluation = {"n_images": 11900, "split": "validation", "batch_size": 100}
+    assert items_of({}) == "images"
+    assert items_of({"items": "no word"}) == "images"
+    assert scored_on(evaluation, items_of({"items": "tokens"})) == "11900 validation tokens, batch 100"
+    assert scored_on({**evaluation, "batch_norm": "batch"}) == "11900 validation images, batch 100, batch norm batch"
+
+
+def test_headlines_of_a_text_are_perplexities_with_deviations_in_nats():
+    heads = [("found", -np.log(25.0)), ("found", -np.log(24.0))]
+    assert heads_in_words(heads[:1], PERPLEXITY) == "found perplexity 25.00"
+    assert heads_in_words(heads, PERPLEXITY) == "found perplexity 24.49 (±0.029 nats)"
+    assert heads_in_words([("negative cross entropy", -np.log(25.0))], PERPLEXITY) == "perplexity 25.00"
+    assert heads_in_words([("tau", 0.5), ("tau", 0.6)], PERPLEXITY) == "tau 0.5500 ± 0.0707"
+    assert heads_in_words([("found", 0.5)], ACCURACY) == "found 0.5000"
+    assert quality_in({"objective": {"name": "training", **PERPLEXITY.record()}}) == PERPLEXITY
+
+
+def test_a_search_on_a_text_shows_its_objective_as_a_perplexity():
+    result = {"objective": {"name": "benchmark", "value": "validation_score", **PERPLEXITY.record()}}
+    words = Words(result)
+    assert (words.heading, words.objective(-np.log(96.5))) == ("objective, perplexity", "96.5")
+    assert words.spread(0.134) == " (± 0.134 nats)"
+    proxy = Words({"objective": {"name": "zerocost", "score": "synflow", **PERPLEXITY.record()}})
+    assert (proxy.heading, proxy.objective(12.5)) == ("objective", "12.5")
+    shared = Words({"objective": {"name": "supernet", "score": PERPLEXITY.name, **PERPLEXITY.record()}})
+    assert shared.objective(-np.log(24.0)) == "24"

@@ -90,6 +90,12 @@ class TextTask(Task):
     def size(self, split: str) -> int:
         return len(self._part(split))
 
+    @property
+    def items_per_step(self) -> float:
+        """Tokens of all streams that an epoch predicts, over its steps."""
+        loader = self.loader()
+        return self.batch_size * (loader.text.shape[1] - 1) / len(loader)
+
     def content(self) -> Iterable[Tensor]:
         return self.texts.train, self.texts.validation, self.texts.test
 
