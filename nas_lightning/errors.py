@@ -45,6 +45,14 @@ def one_sentence(text: str) -> str:
 def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
     """At most `n` of the `known` names that are most like `name`: by their letters, then those that it begins.
 
+    Args:
+        name: What was typed.
+        known: What could have been meant.
+        n: How many are returned at most.
+
+    Returns:
+        Names of `known`, the nearest first.
+
     >>> nearest("acc", ["accuracy", "macs"])
     ['macs', 'accuracy']
     """
@@ -55,6 +63,13 @@ def nearest(name: str, known: Iterable[str], n: int = 3) -> list[str]:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The question that names the nearest of `known`, with a blank behind it; empty where none is near.
+
+    Args:
+        name: What was typed.
+        known: What could have been meant.
+
+    Returns:
+        The beginning of a sentence that goes on with what may be chosen.
 
     >>> did_you_mean("cifr10", ["cifar10", "cifar100", "digits"])
     'did you mean cifar10 or cifar100? '

@@ -77,7 +77,11 @@ class Algorithm(ABC):
         """
 
     def name_values(self, names: Sequence[str]) -> None:  # noqa: B027 (most algorithms call them nothing)
-        """Called once before the first `ask`: what the value and then each of `measures` is called in words."""
+        """Called once before the first `ask`, for an algorithm that tells somebody what it optimises.
+
+        Args:
+            names: What the value, and then each of `measures`, is called in words.
+        """
 
     def wanted_weak_labels(self) -> list[Any]:
         """Which architectures should be labelled weakly, where the source can score any (`takes_weak_labels`).

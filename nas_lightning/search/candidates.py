@@ -55,6 +55,10 @@ class WithCandidates(Algorithm):
             budget = Budget(budget.unit, budget.amount - len(self._queue))
         self.inner.fit_budget(budget)
 
+    def name_values(self, names: Sequence[str]) -> None:
+        """The algorithm's own."""
+        self.inner.name_values(names)
+
     def wanted_weak_labels(self) -> list[Any]:
         """The algorithm's own."""
         return self.inner.wanted_weak_labels()

@@ -127,3 +127,11 @@ def test_the_default_learns_nothing():
     inner.learn(Trial(ARCHS[0], 9), Measurement(0.5, 1.0))
     assert inner.rng.bit_generator.state == before
     assert np.isfinite(toy_value(inner.ask().architecture))
+
+
+def test_the_algorithm_hears_what_it_optimises():
+    objective, heard = make_objective((9,)), []
+    inner = make_algorithm("random_search", objective.space, objective.fidelities, seed=0)
+    inner.name_values = heard.extend
+    WithCandidates(inner, ARCHS).name_values(["accuracy"])
+    assert heard == ["accuracy"]
