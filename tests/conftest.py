@@ -21,14 +21,13 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(autouse=True, scope="session")
 def own_cache(tmp_path_factory):
-    """Converted tables go into a temporary folder, not into the user's cache."""
+    """Converted tables go into a temporary folder, not into the user's cache, and the user's data are not looked at."""
     folder = tmp_path_factory.mktemp("cache")
-    before = os.environ.get("NAS_LIGHTNING_CACHE")
-    os.environ["NAS_LIGHTNING_CACHE"] = str(folder)
-    yield folder
-    os.environ.pop("NAS_LIGHTNING_CACHE")
-    if before is not None:
-        os.environ["NAS_LIGHTNING_CACHE"] = before
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAS_LIGHTNING_CACHE", str(folder))
+        for name in ("NAS_LIGHTNING_DATA", "NAS_LIGHTNING_BENCHMARKS"):
+            patch.delenv(name, raising=False)
+        yield folder
 
 
 @pytest.fixture(autouse=True)
