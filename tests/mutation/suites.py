@@ -79,7 +79,9 @@ SUITES: dict[str, tuple[str, ...]] = {
     "nas_lightning.ranking.comparison": ("tests/ranking/test_uncertainty.py",),
     "nas_lightning.ranking.uncertainty": ("tests/ranking/test_uncertainty.py",),
     "nas_lightning.ranking.summary": ("tests/ranking/test_summary.py",),
-    "nas_lightning.ranking.architecture_sets": ("tests/ranking/test_architecture_sets.py",),
+    "nas_lightning.ranking.architecture_sets": (
+        "tests/ranking/test_architecture_sets.py", "tests/benchmarks/test_benchmark.py",
+    ),
     **{
         f"nas_lightning.search.algorithms.{name}": (
             "tests/search/test_algorithms.py", "tests/search/test_halving.py",

@@ -116,6 +116,7 @@ def test_top_of_the_table(table):
     top = architecture_set("top10pct", SPACE, table)
     assert top == table.architectures()[::-1][:12], "accuracies rise along the table"
     assert len(architecture_set("top2.5pct", SPACE, table)) == 3
+    assert architecture_set("top0.5pct", SPACE, table) == top[:1]
     with pytest.raises(ValueError, match="choose a benchmark"):
         architecture_set("top10pct", SPACE)
     with pytest.raises(ValueError, match="percentage"):

@@ -193,6 +193,13 @@ def test_sparse_tau_refuses_what_would_silently_be_wrong():
     assert math.isnan(sparse_kendall_tau([1], [0.91], [0]))
 
 
+def test_an_order_that_ids_do_not_settle_is_refused():
+    predictions, truth = np.array([1.0, 1.0, 2.0]), np.array([0.1, 0.2, 0.3])
+    assert checks.order_by_prediction(predictions, np.array([8, 7, 7]), truth).tolist() == [1, 0, 2]
+    with pytest.raises(ValueError, match="share the id 7: ties cannot be broken"):
+        checks.order_by_prediction(predictions, np.array([7, 7, 7]), truth)
+
+
 def test_bins_are_dense():
     assert accuracy_bins([0.95, 0.10, 0.955, 0.30], 0.01).tolist() == [2, 0, 2, 1]
 

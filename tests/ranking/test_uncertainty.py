@@ -8,9 +8,11 @@ from nas_lightning.ranking import comparison, uncertainty
 from nas_lightning.ranking.comparison import Difference, factorial_effects, hierarchical_bootstrap, holm, verdict
 from nas_lightning.ranking.metrics import kendall_tau
 from nas_lightning.ranking.uncertainty import (
+    affordable_replicates,
     bootstrap,
     bootstrap_kendall_tau,
     noise_ceiling,
+    percentile_interval,
     proxy_ceiling,
     resample_counts,
     tau_of_counts,
@@ -190,3 +192,17 @@ def test_factorial_effects_refuse_doubtful_sweeps():
         factorial_effects([{"a": "0"}], [math.nan], [0], {"a": "0"})
     with pytest.raises(ValueError, match="do not pair"):
         factorial_effects([{"a": "0"}], [1, 2], [0], {"a": "0"})
+
+
+def test_an_interval_without_replicates_or_estimate_has_no_bounds():
+    none = percentile_interval(0.5, np.array([np.nan, np.nan]))
+    assert (none.estimate, none.replicates) == (0.5, 0)
+    assert np.isnan([none.low, none.high]).all()
+    undefined = percentile_interval(float("nan"), np.array([0.1, 0.2, np.nan]))
+    assert np.isnan([undefined.estimate, undefined.low, undefined.high]).all()
+    assert undefined.replicates == 2
+
+
+def test_replicates_of_nothing_are_as_many_as_are_asked_for():
+    assert affordable_replicates(0) == 1000
+    assert affordable_replicates(0, 10**7) == 3_000_000

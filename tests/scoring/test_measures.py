@@ -107,6 +107,8 @@ def test_each_score_reads_its_own_column_and_its_own_probe():
     loss = F.cross_entropy(outputs.double(), seen.targets)
     assert NegativeCrossEntropy().read(meter, 3).tolist() == [0, pytest.approx(-float(loss))]
     assert output_scores(ImageClassification) == {"accuracy": 0, "negative_cross_entropy": 1}
+    alone = SimpleNamespace(quality=SimpleNamespace(name="negative_loss"), loss_name="loss")
+    assert output_scores(alone) == {"negative_loss": 0}  # the loss is the quality
     with pytest.raises(PredictorError, match="outputs give accuracy and negative_cross_entropy"):
         type("Other", (Accuracy,), {"name": "perplexity"})().read(meter, 3)
     stages = SimpleNamespace(linear_probe=lambda: "linear", class_separation=lambda: "separated")
@@ -297,3 +299,26 @@ def test_a_latency_is_the_median_of_the_counted_passes_in_milliseconds(network, 
     clock = iter([1.0, 1.25])
     monkeypatch.setattr(latency.time, "perf_counter", lambda: next(clock))
     assert latency._one_pass(lambda images: None, torch.zeros(1)) == 250.0
+
+
+def test_architectures_are_given_as_values_or_texts_and_scored_on_batches_of_a_hundred(data, table):
+    from nas_lightning.scoring.architectures import score_architectures
+    from nas_lightning.training.module import SuperNetModule
+
+    fresh = ImageClassification("digits", "data", 32, 0.3, 0)  # not set up yet
+    module = SuperNetModule("nasbench201", PLAN, 10, 1, 0)
+    module.network.train()
+    scores = score_architectures(module, fresh, [ARCHS[0], str(ARCHS[1])], images=200, table=table)
+    assert module.network.training
+    batches = data.evaluation_batches(100, 200, "cpu")
+    expected = [by_hand(module.network, arch, batches)[0] for arch in ARCHS[:2]]
+    assert scores["accuracy"].tolist() == expected
+    module.network.eval()
+    score_architectures(module, fresh, ARCHS[:1], images=100)
+    assert not module.network.training
+    with pytest.raises(UserError, match="no architectures to score"):
+        score_architectures(module, fresh, [])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(SPACE), "admits", lambda self, arch, mapping: arch != ARCHS[1])
+        with pytest.raises(UserError, match=r"does not hold .*leave it out"):
+            score_architectures(module, fresh, ARCHS[:2], images=100)
