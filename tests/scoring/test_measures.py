@@ -322,3 +322,15 @@ def test_architectures_are_given_as_values_or_texts_and_scored_on_batches_of_a_h
         patch.setattr(type(SPACE), "admits", lambda self, arch, mapping: arch != ARCHS[1])
         with pytest.raises(UserError, match=r"does not hold .*leave it out"):
             score_architectures(module, fresh, ARCHS[:2], images=100)
+
+
+def test_a_choice_tells_the_shared_pass_from_slow_and_from_free_scores():
+    chosen = Choice.of(predictors=("depth", "naswot"), baselines=())
+    assert [p.name for p in chosen.measured] == ["accuracy", "negative_cross_entropy"]
+    assert [p.name for p in chosen.slow] == ["naswot"]
+    assert [p.name for p in chosen.quick] == ["depth"]
+    assert (chosen.shared("accuracy"), chosen.shared("depth")) == (True, False)
+    with pytest.raises(UserError, match="did you mean depth"):
+        Choice.of("deptth")
+    with pytest.raises(PredictorError, match="there is no module nowhere"):
+        Choice.of("nowhere.Depth")
