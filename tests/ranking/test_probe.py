@@ -113,7 +113,7 @@ def test_the_probe_is_one_more_score_and_changes_no_other(statistics):
 
 
 def test_a_score_that_is_not_computed_is_refused():
-    with pytest.raises(ValueError, match="score=f1 is unknown; choose one of accuracy, negative_cross_entropy, linear"):
+    with pytest.raises(ValueError, match="score=f1 is unknown: choose one of accuracy, negative_cross_entropy, linear"):
         check_score("f1", 0)
     with pytest.raises(ValueError, match="needs training images to fit probes on; set probe_images"):
         check_score("linear_probe", 0)
