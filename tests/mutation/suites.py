@@ -50,10 +50,11 @@ SUITES: dict[str, tuple[str, ...]] = {
         f"callbacks.{name}": ("tests/distributions/test_draws.py", "tests/distributions/test_bilevel.py")
         for name in ("darts", "darts_pt", "drnas", "enas", "gdas", "one_shot", "pc_darts", "setn")
     },
-    "nas_lightning.scoring.score": ("tests/training/test_supernet.py", "tests/nets/test_shared_work.py",
+    "nas_lightning.scoring.score": (
+        "tests/scoring/test_measures.py","tests/training/test_supernet.py", "tests/nets/test_shared_work.py",
                                     "tests/ranking/test_probe.py", "tests/heuristics/test_few_shot.py"),
     "nas_lightning.scoring.outputs": ("tests/scoring/test_measures.py", "tests/training/test_supernet.py"),
-    "nas_lightning.scoring.architectures": ("tests/test_public.py",),
+    "nas_lightning.scoring.architectures": ("tests/scoring/test_measures.py", "tests/test_public.py"),
     "nas_lightning.scoring.choice": (
         "tests/scoring/test_measures.py", "tests/training/test_snapshots.py", "tests/data/text/test_text_task.py",
     ),
