@@ -127,7 +127,9 @@ class Program:
             groups: dict[int, Tensor] = {}
             for step in self.instructions:
                 if isinstance(step, Product):
-                    self._multiply(step, known, products, groups, joined[step.source], biases[step.source], mask)
+                    self._multiply(
+                        step, known, products, groups, matrix=joined[step.source], bias=biases[step.source], mask=mask
+                    )
                 elif isinstance(step, Linear):
                     parts = [products[source][:, at * width : (at + 1) * width] for source, at in step.parts]
                     known[step.node] = parts[0] if len(parts) == 1 else sum(parts[1:], parts[0])
@@ -146,6 +148,7 @@ class Program:
         known: dict[int, Tensor],
         products: dict[int, Tensor],
         groups: dict[int, Tensor],
+        *,
         matrix: Tensor,
         bias: Tensor | None,
         mask: Tensor | None,
@@ -275,7 +278,7 @@ class _Compiler:
             return
         for column, node in enumerate(plain):
             self.columns[source, node] = column
-        self.done.append(Product(source, tuple(targets), len(with_x), x_from, groups))
+        self.done.append(Product(source, tuple(targets), len(with_x), x_from, highways=groups))
 
     def _mean(self, node: int, inputs: tuple[int, ...]) -> Mean:
         groups, singles = [], set(inputs)

@@ -35,7 +35,7 @@ def read_layout(table: pa.Table, path: Path) -> tuple[dict[str, Any], list[Colum
         columns.append(Column(mean.astype(np.float32), quantity, DATASET, kind="curve", unit=unit, note=_NOTE))
         last = [curves[members, -1] for members in rows]
         columns.append(
-            Column([run[np.isfinite(run)] for run in last], quantity, DATASET, mean.shape[1], "seeds", unit=unit)
+            Column([run[np.isfinite(run)] for run in last], quantity, DATASET, mean.shape[1], kind="seeds", unit=unit)
         )
     seconds = np.where(table["status"].to_numpy() == "OK", table["wall_s_total"].to_numpy(), np.nan)
     columns.append(Column(np.array([_mean(seconds[m][:, None])[0] for m in rows]), "train_seconds", DATASET, 50))
