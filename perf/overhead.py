@@ -9,8 +9,6 @@ it comes once an epoch of any length.
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 import tempfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,10 +19,9 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import CSVLogger
 
-import callbacks as heuristics
 from nas_lightning.data.module import ImageClassification
-from nas_lightning.heuristic import Heuristic
 from nas_lightning.modes.callbacks import MetricsFile, RankingCallback
+from nas_lightning.modes.configure import configure
 from nas_lightning.plan import Plan
 from nas_lightning.training.checkpoints import AtomicCheckpointIO, Checkpoints
 from nas_lightning.training.module import SuperNetModule
@@ -54,13 +51,12 @@ def data() -> ImageClassification:
 
 def callbacks(folder: Path) -> list[pl.Callback]:
     """What train.py hands to the Trainer: progress, the heuristics, ranking, metrics file, checkpoints."""
-    for module in pkgutil.iter_modules(heuristics.__path__, "callbacks."):
-        importlib.import_module(module.name)
     progress = RunProgress()
     progress.disable()
-    evaluation: Any = SimpleNamespace(plan=PLAN)  # never asked: the ranking comes at the end alone
+    # Asked for the plan alone: the ranking comes at the end.
+    evaluation: Any = SimpleNamespace(scorer=SimpleNamespace(plan=PLAN))
     ranking, checkpoints = RankingCallback(evaluation, every=0), Checkpoints(folder, 10, None, 10.0)
-    own = [kind() for kind in Heuristic.__subclasses__()]
+    own = configure("recipe=none").heuristics
     return [progress, *own, ranking, MetricsFile(folder / "metrics.csv", 1), checkpoints]
 
 

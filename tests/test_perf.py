@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from nas_lightning.heuristic import Heuristic
 from nas_lightning.nets.build import build_network
 from nas_lightning.plan import Plan
 from nas_lightning.spaces import get_space
@@ -196,3 +197,16 @@ def test_the_bytes_kept_for_the_backward_pass_by_hand():
     assert kept_bytes(lambda: (x * weights + x * weights).sum(), own) == 5 * 7 * 8  # the same storage twice
     assert kept_bytes(lambda: (x * weights).exp().sum(), own) == 2 * 5 * 7 * 8  # and exp keeps its result
     assert kept_bytes(lambda: (x * 2).sum(), own) == 0
+
+
+def test_the_fit_whose_overhead_is_measured_has_what_train_hands_to_it(tmp_path):
+    from perf import overhead
+
+    made = overhead.callbacks(tmp_path)
+    names = [type(callback).__name__ for callback in made]
+    assert names[0] == "RunProgress"
+    assert sum(isinstance(callback, Heuristic) for callback in made) == 14
+    assert {"RankingCallback", "MetricsFile", "Checkpoints"} <= set(names)
+    seconds = overhead.framework_steps(1, tmp_path)
+    assert len(seconds) > 10
+    assert (seconds > 0).all()
