@@ -9,7 +9,7 @@ STEP = (
 )
 SUITES: dict[str, tuple[str, ...]] = {
     "nas_lightning.training.schedule": ("tests/training/test_schedule.py",),
-    "nas_lightning.training.module": (*STEP, "tests/training/test_supernet.py"),
+    "nas_lightning.training.module": ("tests/training/test_module.py", *STEP, "tests/training/test_supernet.py"),
     "nas_lightning.training.paths": (
         "tests/training/test_paths.py", "tests/heuristics/test_path_tournament.py", *STEP,
     ),
@@ -85,13 +85,14 @@ SUITES: dict[str, tuple[str, ...]] = {
     ),
     **{
         f"nas_lightning.search.algorithms.{name}": (
-            "tests/search/test_algorithms.py", "tests/search/test_halving.py",
+            "tests/search/test_steps_by_hand.py", "tests/search/test_algorithms.py", "tests/search/test_halving.py",
             "tests/search/test_pareto_and_density.py", "tests/search/test_engine.py",
         )
         for name in ("random_search", "local_search", "regularized_evolution", "reinforce", "random_search_ws", "nsga2",
                      "successive_halving", "hyperband", "asha", "bohb")
     },
 }  # fmt: skip
+STEPS = "tests/search/test_steps_by_hand.py"
 GUIDED = "tests/search/test_predictor_search.py"
 SUITES |= {
     **{
@@ -110,11 +111,11 @@ SUITES |= {
             "zen",
         )
     },
-    "nas_lightning.search.algorithms.predictor_guided": (GUIDED,),
-    "nas_lightning.search.algorithms.acenas": (GUIDED,),
-    "nas_lightning.search.algorithms.anasod": (GUIDED,),
-    "nas_lightning.search.algorithms.bananas": (GUIDED,),
-    "nas_lightning.search.algorithms.npenas": (GUIDED,),
+    "nas_lightning.search.algorithms.predictor_guided": (STEPS, GUIDED),
+    "nas_lightning.search.algorithms.acenas": (STEPS, GUIDED),
+    "nas_lightning.search.algorithms.anasod": (STEPS, GUIDED),
+    "nas_lightning.search.algorithms.bananas": (STEPS, GUIDED),
+    "nas_lightning.search.algorithms.npenas": (STEPS, GUIDED),
     "nas_lightning.search.algorithms.asng": ("tests/search/test_steps_by_hand.py", "tests/search/test_engine.py"),
     "nas_lightning.search.algorithms.pairwise_evolution": (
         "tests/search/test_steps_by_hand.py",
@@ -138,7 +139,7 @@ CHOSEN = {
     "nas_lightning.training.speed": "not darts",
     "nas_lightning.search.algorithms.predictor_guided": (
         "acquisitions or improvement or failed or equal or settings or fewer_than or "
-        "(measured_twice and predictor_guided)"
+        "(measured_twice and predictor_guided) or defaults"
     ),
     "nas_lightning.search.algorithms.acenas": "acenas or portions or few_candidates or good_weak",
     "nas_lightning.search.algorithms.anasod": "anasod",

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from nas_lightning.search.algorithm import make_algorithm
+from nas_lightning.search.algorithm import make_algorithm, packaged_algorithms, settings_of
 from nas_lightning.search.algorithms.dehb import _Population
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from tests.helpers.toy_space import GENES, ToySpace, make_objective, toy_value
@@ -213,3 +213,77 @@ def test_dehb_reads_a_gene_from_the_part_of_the_unit_interval_that_its_number_li
         made("dehb", make_objective().fidelities, crossover=1.1)
     with pytest.raises(SearchError, match="dehb needs"):
         made("dehb", make_objective().fidelities, differential_weight=0)
+
+
+DEFAULTS = {
+    "acenas": {"rounds": 5, "portion": 10, "ranker": "lambdarank", "encoding": (), "top_share": 0.5, "pool": 4000},
+    "anasod": {"initial": 10, "batch": 1, "pool": 1000},
+    "asha": {"eta": 3},
+    "asng": {"samples": 2, "alpha": 1.5, "initial_step": 1.0},
+    "bananas": {"encoding": (), "initial": 10, "batch": 10, "mutants": 100, "parents": 10},
+    "bohb": {
+        "eta": 3,
+        "random_fraction": 1 / 3,
+        "candidates": 64,
+        "good_share": 0.15,
+        "min_bandwidth": 0.001,
+        "bandwidth_factor": 3.0,
+        "min_points": None,
+    },
+    "bop_elites": {
+        "minimise": ("params",),
+        "bounds": (),
+        "startup": 10,
+        "candidates": 100,
+        "trees": 30,
+        "empty": 0.0,
+    },
+    "bop_elites_hb": {
+        "eta": 3,
+        "minimise": ("params",),
+        "bounds": (),
+        "startup": 10,
+        "candidates": 100,
+        "trees": 30,
+        "empty": 0.0,
+    },
+    "curve_extrapolation": {
+        "inner": "regularized_evolution",
+        "stop": 0.2,
+        "points": 10,
+        "keep": 0.5,
+        "method": "svr",
+        "startup": 10,
+    },
+    "dehb": {"eta": 3, "differential_weight": 0.5, "crossover": 0.5},
+    "hyperband": {"eta": 3},
+    "local_search": {"accept": "first"},
+    "npenas": {"ranker": "random_forest", "encoding": (), "initial": 10, "batch": 10, "mutants": 100, "parents": 10},
+    "nsga2": {"population": 20, "minimise": ("params",), "crossover": 0.9},
+    "optuna": {"sampler": "tpe", "minimise": ()},
+    "pairwise_evolution": {"population": 20},
+    "pnas": {"ranker": "gaussian_process", "encoding": (), "beam": None},
+    "popnas": {"ranker": "gaussian_process", "encoding": (), "minimise": ("params",), "beam": None, "exploration": 4},
+    "predictor_guided": {
+        "ranker": "gaussian_process",
+        "encoding": (),
+        "acquisition": "expected_improvement",
+        "initial": 10,
+        "batch": 1,
+        "pool": 1000,
+        "mutants": 100,
+        "parents": 5,
+    },
+    "qdhb": {"eta": 3, "minimise": ("params",), "bounds": ()},
+    "random_search": {"unique": False},
+    "random_search_ws": {"set_size": 1000, "keep": 10, "sets": 2},
+    "regularized_evolution": {"population": 10, "sample": 3},
+    "reinforce": {"learning_rate": 0.01, "baseline_momentum": 0.9},
+    "successive_halving": {"configurations": None, "eta": 3},
+}
+"""What a search does that names the algorithm alone."""
+
+
+@pytest.mark.parametrize("name", packaged_algorithms())
+def test_the_defaults_of(name):
+    assert {key: parameter.default for key, parameter in settings_of(name).items()} == DEFAULTS[name]
