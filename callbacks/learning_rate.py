@@ -6,8 +6,8 @@ from nas_lightning.heuristic import Heuristic
 
 
 class LearningRate(Heuristic):
-    """SGD's learning rate: peak `value`, final `minimum`, shape `schedule`, linear warm-up, and a complexity-aware
-    factor.
+    """SGD's learning rate: peak `value`, final `minimum` (`scale` multiplies both of the starting point), shape
+    `schedule`, linear warm-up, and a complexity-aware factor.
 
     Picture::
 
@@ -19,7 +19,8 @@ class LearningRate(Heuristic):
     Mechanism: rate(step) = schedule(step) · (params(paths) / mean params)^complexity_aware. The schedule is a pure
     function of the step, with t the share of the run that is done: ``cosine`` min + (peak − min)·(1 + cos πt)/2,
     ``linear`` peak + (min − peak)·t, ``constant``, or ``step`` (a tenth at half, a hundredth at three quarters).
-    With several paths per step, params is their mean.
+    With several paths per step, params is their mean. Rates that are meant for networks that read images say so in
+    `inputs`, and do not apply to recurrent ones, which learn at some hundred times as much.
 
     Source: Yu, Ranftl, Salzmann (arXiv 2110.01154), hyper-parameters; PA&DA and CLOSE for rates
     that depend on the path's complexity.
@@ -36,6 +37,7 @@ class LearningRate(Heuristic):
         "protocol.warmup_epochs",
         "protocol.complexity_aware",
     )
+    scaled = 2  # peak and minimum
 
     def __init__(
         self,
@@ -44,8 +46,12 @@ class LearningRate(Heuristic):
         schedule: str | None = None,
         warmup_epochs: float | None = None,
         complexity_aware: float | None = None,
+        scale: float | None = None,
+        inputs: str | None = None,
     ) -> None:
         super().__init__(
+            scale=scale,
+            inputs=inputs,
             learning_rate=value,
             learning_rate_min=minimum,
             schedule=schedule,

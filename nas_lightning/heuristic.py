@@ -20,12 +20,13 @@ class Heuristic(Callback):
     """One factor of super-net training, isolated.
 
     A subclass names its `factor` and the plan `fields` it owns, and hands `Heuristic.__init__` the values it sets; None
-    leaves a field to the starting point of the space or recipe. `scale` multiplies the starting point's number in
-    place of replacing it, so that one setting serves recipes of any size. train.py folds the edits of all heuristics
-    before it builds data, network and Trainer, since Lightning's own hooks come too late for batch size, train portion
-    and epochs. A heuristic that acts during training does so through Lightning's hooks; it knows the plan and no other
-    heuristic. What such hooks need beyond the plan are its `options`: they count in the run's hash and stand in its
-    result beside the fields.
+    leaves a field to the starting point of the space or recipe. `scale` multiplies the starting point's number (of its
+    first `scaled` fields) in place of replacing it, so that one setting serves recipes of any size. Numbers that are
+    meant for networks that read one kind of `inputs` say so: they do not apply to a space of another kind. train.py
+    folds the edits of all heuristics before it builds data, network and Trainer, since Lightning's own hooks come too
+    late for batch size, train portion and epochs. A heuristic that acts during training does so through Lightning's
+    hooks; it knows the plan and no other heuristic. What such hooks need beyond the plan are its `options`: they count
+    in the run's hash and stand in its result beside the fields.
     """
 
     factor: ClassVar[str]
@@ -37,18 +38,28 @@ class Heuristic(Callback):
     it: mode=standalone and mode=table refuse it where it sets anything."""
     extra_passes: ClassVar[int] = 0
     """Forward and backward passes that it adds to every step, beside those of the sampled paths."""
+    scaled: ClassVar[int] = 1
+    """How many of its fields, from the first on, `scale` multiplies."""
 
-    def __init__(self, *, scale: float | None = None, options: Mapping[str, Any] | None = None, **values: Any) -> None:
+    def __init__(
+        self,
+        *,
+        scale: float | None = None,
+        inputs: str | None = None,
+        options: Mapping[str, Any] | None = None,
+        **values: Any,
+    ) -> None:
         super().__init__()
         leaves = {field.split(".")[1]: field for field in self.fields}
         assert set(values) <= set(leaves), f"{type(self).__name__} sets a field that it does not own"
         self.values: dict[str, Any] = {leaves[name]: value for name, value in values.items() if value is not None}
         self.options = {name: value for name, value in (options or {}).items() if value is not None}
-        self.scale = scale
-        if scale is not None and self.values:
+        self.scale, self.inputs = scale, inputs
+        twice = [field for field in self.fields[: self.scaled] if field in self.values]
+        if scale is not None and twice:
             raise PlanError(
-                f"heuristics.{self.factor}.scale={scale:g} and heuristics.{self.factor}.value="
-                f"{next(iter(self.values.values()))} both set {self.fields[0]}; give only one of them"
+                f"heuristics.{self.factor}.scale={scale:g} multiplies {twice[0]}, which heuristics.{self.factor} "
+                f"also sets, to {self.values[twice[0]]}; give only one of them"
             )
         if scale is not None and not 0 < scale <= 1000:
             raise PlanError(
@@ -74,8 +85,8 @@ class Heuristic(Callback):
     def edits(self, plan: Plan) -> dict[str, Any]:
         """The fields this heuristic sets on the starting point `plan`, ``{"protocol.learning_rate": 0.05}``.
 
-        A scaled whole number is rounded (halves up) and at least 1. Raises NotApplicableError where the rounding
-        leaves it as it was.
+        A scaled whole number is rounded (halves up) and at least 1. Raises NotApplicableError where scaling leaves the
+        first field as it was.
 
         Args:
             plan: the starting point.
@@ -85,15 +96,19 @@ class Heuristic(Callback):
         """
         if self.scale is None:
             return dict(self.values)
+        flat, scaled = plan.flat(), {}
+        for field in self.fields[: self.scaled]:
+            exact = flat[field] * self.scale
+            scaled[field] = exact if isinstance(flat[field], float) else max(1, math.floor(exact + 0.5))
         field = self.fields[0]
-        before = plan.flat()[field]
-        after = max(1, math.floor(before * self.scale + 0.5))
-        if after == before:
+        before = flat[field]
+        if scaled[field] == before:
+            whole = "" if isinstance(before, float) else "rounded to a whole number "
             raise NotApplicableError(
-                f"heuristics/{self.factor} with scale={self.scale:g} does not apply to {field}={before}: rounded to a "
-                f"whole number it stays {before}; set heuristics.{self.factor}.value"
+                f"heuristics/{self.factor} with scale={self.scale:g} does not apply to {field}={before}: {whole}it "
+                f"stays {before}; set heuristics.{self.factor}.value"
             )
-        return {field: after}
+        return {**self.values, **scaled}
 
     def check(self, plan: Plan, space: Space[Any]) -> None:
         """Refuse a setting that the space or the starting point `plan` does not have: NotApplicableError, PlanError.
@@ -178,6 +193,12 @@ def fold(plan: Plan, space: str | Space[Any], heuristics: Iterable[Heuristic]) -
     edits: dict[str, Any] = {}
     for heuristic in heuristics:
         if heuristic.active:
+            if heuristic.inputs not in (None, space.inputs):
+                raise NotApplicableError(
+                    f"{heuristic.factor} does not apply to space={space.name} as it is set: its number is meant for "
+                    f"networks that read {heuristic.inputs}, and these read {space.inputs}; set "
+                    f"heuristics.{heuristic.factor}.scale, or a value with heuristics.{heuristic.factor}.inputs=null"
+                )
             heuristic.check(plan, space)
             own = heuristic.edits(plan)
             if (why := space.refusal(own)) is not None:

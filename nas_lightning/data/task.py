@@ -49,6 +49,8 @@ class Task(pl.LightningDataModule, ABC):
     quality: ClassVar[Quality]
     loss_name: ClassVar[str] = "loss"
     """What the loss is called: ``negative_<loss_name>`` is a score beside the quality."""
+    loss_unit: ClassVar[str] = ""
+    """Of the training loss, behind its number; empty where its name says enough."""
     inputs: ClassVar[str] = "images"
     """What an input is; a space whose networks read others (`Space.inputs`) is refused."""
     items_name: ClassVar[str] = "images"

@@ -89,6 +89,10 @@ class NetworkModule(pl.LightningModule):
         else:
             super().__setattr__(name, value)
 
+    def setup(self, stage: str) -> None:
+        # Lightning reads a checkpoint into the module before it makes this one of 64 bits: half of them would be lost.
+        self.trainer.precision_plugin.convert_module(self)
+
     def on_fit_start(self) -> None:
         epochs = self.plan.protocol.epochs
         given = self.trainer.max_epochs

@@ -13,6 +13,8 @@ from pytorch_lightning.callbacks import ProgressBar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from nas_lightning.training.module import NetworkModule
+
 QUIET_S = 20.0
 """Seconds of work that are not worth a line in a log file."""
 
@@ -104,7 +106,8 @@ class RunProgress(ProgressBar):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         metrics = trainer.callback_metrics
-        shown = [f"loss {float(metrics['train_loss']):.3f}"] if "train_loss" in metrics else []
+        unit = pl_module.task.loss_unit if isinstance(pl_module, NetworkModule) else ""
+        shown = [f"loss {float(metrics['train_loss']):.3f} {unit}".rstrip()] if "train_loss" in metrics else []
         if self.ranked is not None and self.ranked[0] == trainer.current_epoch + 1:
             shown.append(f"tau {self.ranked[1]:.3f}")
         self._note = ", ".join(shown)

@@ -49,10 +49,35 @@ def test_a_scale_multiplies_the_starting_point_and_is_refused_where_it_changes_n
         fold(Plan().edited({"mapping.layers": 1}), "nasbench201", [Layers(scale=0.5)])
     with pytest.raises(NotApplicableError, match="2 cells does not apply to space=darts_nds"):
         fold(Plan().edited({"mapping.layers": 4}), "darts_nds", [Layers(scale=0.5)])
-    with pytest.raises(PlanError, match=r"scale=2 and heuristics\.channels\.value=8 both set mapping\.channels"):
+    with pytest.raises(
+        PlanError, match=r"scale=2 multiplies mapping\.channels, which heuristics\.channels also sets, to 8"
+    ):
         Channels(value=8, scale=2)
     with pytest.raises(PlanError, match="scale=0 is out of range"):
         Channels(scale=0)
+
+
+def test_a_scale_of_the_learning_rate_keeps_the_shape_of_its_schedule():
+    from callbacks.learning_rate import LearningRate
+    from callbacks.weight_decay import WeightDecay
+
+    plan = Plan().edited({"protocol.learning_rate": 0.2, "protocol.learning_rate_min": 0.01})
+    folded = fold(plan, "nasbench201", [LearningRate(schedule="linear", scale=0.5)]).protocol
+    assert (folded.learning_rate, folded.learning_rate_min, folded.schedule) == (0.1, 0.005, "linear")
+    with pytest.raises(PlanError, match=r"scale=2 multiplies protocol\.learning_rate_min"):
+        LearningRate(minimum=0.1, scale=2)
+    with pytest.raises(NotApplicableError, match=r"scale=10 does not apply to protocol\.weight_decay=0\.0: it stays"):
+        fold(Plan().edited({"protocol.weight_decay": 0.0}), "nasbench201", [WeightDecay(scale=10)])
+
+
+def test_numbers_meant_for_images_do_not_apply_to_networks_that_read_tokens():
+    from callbacks.learning_rate import LearningRate
+
+    plan = Plan().edited({"mapping.channels": 8, "mapping.layers": 1})
+    with pytest.raises(NotApplicableError, match="meant for networks that read images, and these read tokens"):
+        fold(plan, "rnn_ptb", [LearningRate(value=0.1, inputs="images")])
+    assert fold(plan, "rnn_ptb", [LearningRate(value=10.0)]).protocol.learning_rate == 10
+    assert fold(plan, "nasbench201", [LearningRate(value=0.1, inputs="images")]).protocol.learning_rate == 0.1
 
 
 def test_two_owners_of_one_field_are_refused():

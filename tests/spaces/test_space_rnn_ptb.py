@@ -132,6 +132,7 @@ def test_paths_and_graph_of_a_star():
     [
         *("batch_norm/untracked", "batch_norm/tracked", "wsbn/on", "ofa_kernel/crop", "op_placement/node"),
         *("dynamic_channel/shuffle", "sampling/sandwich", "learning_rate/complexity_aware", "dropout/path"),
+        *("learning_rate/low", "learning_rate/very_high", "weight_decay/wd1e3"),
     ],
 )
 def test_settings_without_a_meaning_are_recorded_as_such(setting):
@@ -142,7 +143,8 @@ def test_settings_without_a_meaning_are_recorded_as_such(setting):
 @pytest.mark.parametrize(
     "setting",
     [
-        *("learning_rate/low", "epochs/half", "weight_decay/zero", "batch_size/b32", "train_portion/nine_tenths"),
+        *("learning_rate/half", "learning_rate/linear", "epochs/half", "weight_decay/zero", "weight_decay/tenfold"),
+        *("batch_size/b32", "train_portion/nine_tenths"),
         *("sampling/fairnas", "sampling/random_a_member", "dropout/global", "layers/more", "channels/double"),
     ],
 )

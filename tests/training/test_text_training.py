@@ -1,5 +1,6 @@
 """Training on text: the step by hand, the carried state, a resume in mid-epoch, and ranks that share the streams."""
 
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import numpy as np
@@ -14,6 +15,7 @@ from nas_lightning.scoring.score import score
 from nas_lightning.scoring.standalone import standalone_scores
 from nas_lightning.spaces import get_space
 from nas_lightning.training.module import StandaloneModule, SuperNetModule
+from nas_lightning.training.progress import RunProgress
 from tests.helpers.small_plans import quiet_trainer
 
 PLAN = Plan().edited(
@@ -98,16 +100,18 @@ def test_steps_are_those_computed_by_hand(path):
         torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("stop", [4, 13])
-def test_a_resume_in_mid_epoch_is_bit_identical(path, tmp_path, stop):
+@pytest.mark.parametrize(("stop", "precision"), [(4, "32-true"), (13, "64-true")])
+def test_a_resume_in_mid_epoch_is_bit_identical(path, tmp_path, stop, precision):
     whole = module_at(path, DROPPING)
-    quiet_trainer(max_epochs=2).fit(whole, datamodule=data_at(path))
-    quiet_trainer(SaveAt(stop, tmp_path / "x.ckpt"), max_epochs=2).fit(
+    quiet_trainer(max_epochs=2, precision=precision).fit(whole, datamodule=data_at(path))
+    quiet_trainer(SaveAt(stop, tmp_path / "x.ckpt"), max_epochs=2, precision=precision).fit(
         module_at(path, DROPPING), datamodule=data_at(path)
     )
     assert stop % len(data_at(path).loader()), "in mid-epoch"
     resumed = module_at(path, DROPPING)
-    quiet_trainer(max_epochs=2).fit(resumed, datamodule=data_at(path), ckpt_path=tmp_path / "x.ckpt", weights_only=True)
+    quiet_trainer(max_epochs=2, precision=precision).fit(
+        resumed, datamodule=data_at(path), ckpt_path=tmp_path / "x.ckpt", weights_only=True
+    )
     for a, b in zip(weights(resumed), weights(whole), strict=True):
         assert torch.equal(a, b)
 
@@ -133,6 +137,14 @@ def test_two_ranks_equal_one(path):
                 total = own if total is None else total + own
             gradients[world] = total
         torch.testing.assert_close(gradients[2], gradients[1], rtol=0, atol=1e-12)
+
+
+def test_an_epochs_line_says_the_unit_of_the_loss(path, capsys):
+    shown = SimpleNamespace(
+        callback_metrics={"train_loss": torch.tensor(1.25)}, current_epoch=0, max_epochs=2, is_global_zero=True
+    )
+    RunProgress().on_train_epoch_end(shown, module_at(path))
+    assert capsys.readouterr().err == "epoch 1/2: loss 1.250 nats per token\n"
 
 
 def test_all_paths_of_a_step_start_from_the_same_state(path):

@@ -57,13 +57,13 @@ class SaveAt(pl.Callback):
             trainer.save_checkpoint(self.path)
 
 
-def fit(text: Path, callbacks=(), ckpt_path=None, precision="64-true", **trainer) -> SuperNetModule:
-    """Train two epochs, from a checkpoint where one is given."""
+def fit(text: Path, callbacks=(), ckpt_path=None, **trainer) -> SuperNetModule:
+    """Train two epochs in 64 bits, from a checkpoint where one is given."""
     data = data_at(text)
     module = SuperNetModule("rnn_ptb", PLAN, data.num_outputs, 1, 0, task=TextFiles)
     options = {
         "accelerator": "cpu", "logger": False, "max_epochs": EPOCHS, "enable_checkpointing": False,
-        "enable_progress_bar": False, "enable_model_summary": False, "limit_val_batches": 0, "precision": precision,
+        "enable_progress_bar": False, "enable_model_summary": False, "limit_val_batches": 0, "precision": "64-true",
     }  # fmt: skip
     lightning = pl.Trainer(**options, callbacks=list(callbacks), **trainer)
     lightning.fit(module, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
@@ -79,11 +79,9 @@ def main(rank: int, port: int, folder: Path) -> None:
         module = fit(folder / f"text {rank}.txt", strategy=strategy, devices=WORLD, **how)
         torch.save(module.network.state_dict(), folder / f"{name} {rank}.pt")
 
-    trained("in 64 bits")
-    single = {"precision": "32-true"}  # Lightning reads a checkpoint before it makes a network one of 64 bits
-    trained("whole", **single)
-    trained("saved", callbacks=[SaveAt(STOP, folder / "at.ckpt")], **single)
-    trained("resumed", ckpt_path=folder / "at.ckpt", **single)
+    trained("whole")
+    trained("saved", callbacks=[SaveAt(STOP, folder / "at.ckpt")])
+    trained("resumed", ckpt_path=folder / "at.ckpt")
 
 
 if __name__ == "__main__":

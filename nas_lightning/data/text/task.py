@@ -44,6 +44,7 @@ class TextTask(Task):
 
     quality = PERPLEXITY
     loss_name = "log_perplexity"
+    loss_unit = "nats per token"
     inputs = "tokens"
     items_name = "tokens"
     takes_label_smoothing = True
