@@ -29,6 +29,8 @@ class Darts(Mixture):
     Applies to: spaces with relaxed_paths (nasbench201, darts_nds).
     """
 
+    unnamed = ("order",)  # darts2
+
     def __init__(
         self,
         order: int = 1,

@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from nas_lightning.distributions.base import SELECTION_STREAM, WEIGHTS_STREAM, Distribution
 from nas_lightning.distributions.bilevel import gradients
+from nas_lightning.errors import did_you_mean
 from nas_lightning.nets.relaxed import RelaxedPath
 from nas_lightning.plan import PlanError
 from nas_lightning.training.paths import StepPaths
@@ -65,6 +66,7 @@ class Gdas(Distribution):
     are derived, as the authors do there.
     """
 
+    unnamed = ("gradient",)  # gdas_as_released
     weights_first = True
 
     def __init__(
@@ -81,7 +83,8 @@ class Gdas(Distribution):
         super().__init__(name, portion, learning_rate=learning_rate, weight_decay=weight_decay, options=options)
         if gradient not in GRADIENTS:
             raise PlanError(
-                f"heuristics.distribution.gradient={gradient!r} is unknown; choose one of {', '.join(GRADIENTS)}"
+                f"heuristics.distribution.gradient={gradient!r} is unknown; "
+                f"{did_you_mean(gradient, GRADIENTS)}choose one of {', '.join(GRADIENTS)}"
             )
         if not 0 < temperature_min <= temperature:
             raise PlanError(

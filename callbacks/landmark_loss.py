@@ -38,6 +38,7 @@ class LandmarkLoss(Heuristic):
     factor = "landmark_loss"
     fields = ()
     shares_weights = True
+    unnamed = ("exclude", "benchmark", "dataset")  # those of the ranking
     extra_passes = 2
 
     def __init__(

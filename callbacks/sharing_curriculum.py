@@ -11,6 +11,7 @@ from pytorch_lightning import Trainer
 from torch import Tensor
 from torch.nn import Parameter
 
+from nas_lightning.errors import did_you_mean
 from nas_lightning.heuristic import Heuristic, NotApplicableError
 from nas_lightning.plan import Plan, PlanError
 from nas_lightning.spaces import Space
@@ -51,7 +52,8 @@ class SharingCurriculum(Heuristic):
             raise PlanError("heuristics.sharing_curriculum needs both extent and until; give the other one, too")
         if extent is not None and extent not in EXTENTS:
             raise PlanError(
-                f"heuristics.sharing_curriculum.extent={extent!r} is unknown; choose one of {', '.join(EXTENTS)}"
+                f"heuristics.sharing_curriculum.extent={extent!r} is unknown; "
+                f"{did_you_mean(extent, EXTENTS)}choose one of {', '.join(EXTENTS)}"
             )
         if until is not None and not 0 < until <= 1:
             raise PlanError(

@@ -40,6 +40,8 @@ class Heuristic(Callback):
     """Forward and backward passes that it adds to every step, beside those of the sampled paths."""
     scaled: ClassVar[int] = 1
     """How many of its fields, from the first on, `scale` multiplies."""
+    unnamed: ClassVar[tuple[str, ...]] = ()
+    """Options that do not stand in a run's name, since the rest of it, or of the run, says them."""
 
     def __init__(
         self,
@@ -81,6 +83,35 @@ class Heuristic(Callback):
             Values by the field's or the option's name.
         """
         return {**self.edits(plan), **self.options}
+
+    def changes(self, plan: Plan) -> dict[str, Any] | None:
+        """What a run is called by: of its settings those that are neither the plan's own nor, where the class sets
+        something by itself (a learned distribution's rates), the class's defaults. The factor's own value always
+        stands.
+
+        Args:
+            plan: the starting point.
+
+        Returns:
+            Values by the field's or the option's name, empty where it is on at its defaults; None where the plan stays
+            as it is.
+        """
+        before = plan.flat()
+        found = {k: v for k, v in self.settings(plan).items() if k not in before or before[k] != v}
+        if not found:
+            return None
+        usual = self._usual(plan)
+        return {
+            k: v
+            for k, v in found.items()
+            if k.rpartition(".")[2] == self.factor or (k not in self.unnamed and (k not in usual or usual[k] != v))
+        }
+
+    def _usual(self, plan: Plan) -> dict[str, Any]:
+        try:
+            return type(self)().settings(plan)
+        except Exception:  # a class that needs to be told has no defaults
+            return {}
 
     def edits(self, plan: Plan) -> dict[str, Any]:
         """The fields this heuristic sets on the starting point `plan`, ``{"protocol.learning_rate": 0.05}``.

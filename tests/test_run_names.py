@@ -5,10 +5,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from nas_lightning.heuristic import Heuristic
 from nas_lightning.modes.job import compose
+from nas_lightning.plan import Plan
 from nas_lightning.runs import labels
 from nas_lightning.training.progress import RunProgress
-from tests.helpers.commands import composed
+from tests.helpers.commands import CONF, composed
 
 
 def folder(tmp_path, *overrides):
@@ -69,3 +71,51 @@ def test_a_run_that_goes_on_says_from_which_epoch(capsys, shown):
     bar.goes_on = False
     bar.on_train_start(trainer, None)
     assert capsys.readouterr().err == ""
+
+
+DISTRIBUTIONS = [one for one in sorted(file.stem for file in (CONF / "distribution").glob("*.yaml")) if one != "none"]
+
+
+@pytest.mark.parametrize("name", DISTRIBUTIONS)
+def test_a_learned_distribution_is_called_by_its_name(name):
+    """Its usual settings are those of its class, which its file repeats."""
+    said = {"robust_darts": "darts, stop=true"}.get(name, name)
+    assert compose(composed(f"distribution={name}", "evaluation.images=100")).changes == {"distribution": said}
+
+
+def test_what_was_changed_of_a_learned_distribution_is_in_its_name(tmp_path):
+    job = compose(composed("distribution=gdas", "heuristics.distribution.temperature=5", f"runs={tmp_path}"))
+    assert job.changes == {"distribution": "gdas, temperature=5"}
+    assert "_distribution-gdas-temperature-5_seed0_" in job.folder.name
+    old = tmp_path / f"nasbench201_digits_distribution-gdas-selection_portion-0.5-etc_seed0_{job.hash}"
+    old.mkdir()
+    again = compose(composed("distribution=gdas", "heuristics.distribution.temperature=5", f"runs={tmp_path}"))
+    assert again.folder == old
+
+
+@pytest.mark.parametrize(
+    ("typed", "changes"),
+    [
+        (["ablation=baseline"], {}),
+        (["ablation=baseline", "heuristics.learning_rate.value=0.5"], {"learning_rate": "0.5"}),
+        (["ablation=sampling_random_nas"], {}),
+        (["ablation=sampling_fairnas", "extra=weight_averaging"], {"sampling": "fairnas", "weight_averaging": "0.998"}),
+        (["extra=landmark_loss", "evaluation.architectures=random10_seed0"],
+         {"landmark_loss": "landmarks=random60_seed77, weight=1.0"}),
+    ],
+)  # fmt: skip
+def test_a_run_is_called_by_what_it_changes_and_nothing_else(typed, changes):
+    assert compose(composed("recipe=nasbench201_quick", *typed)).changes == changes
+
+
+def test_a_class_that_sets_something_by_itself_is_named_by_what_differs():
+    class Own(Heuristic):
+        factor, fields = "own", ("protocol.label_smoothing",)
+
+        def __init__(self, value=0.1, twist=3, *, told=None):
+            super().__init__(label_smoothing=value, options={"twist": twist, "told": told})
+
+    assert Own().changes(Plan()) == {}
+    assert labels.short(Own().changes(Plan()), "own") == "on"
+    assert Own(twist=4, told="x").changes(Plan()) == {"twist": 4, "told": "x"}
+    assert Own(value=0.2).changes(Plan()) == {"protocol.label_smoothing": 0.2}

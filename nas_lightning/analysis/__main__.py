@@ -9,7 +9,10 @@ from importlib import import_module
 from pathlib import Path
 
 from nas_lightning.analysis.output import show
+from nas_lightning.errors import UserError
 from nas_lightning.processes.output import forgiving_output
+from nas_lightning.processes.signals import Stopped, stoppable
+from nas_lightning.runs.files import refused_by_disk
 
 PARTS = ("landscape", "hyperparameters", "fronts", "curves", "niches")
 
@@ -28,14 +31,23 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code 0, or 2 for wrong input (one sentence)."""
+    """Exit code 0, 2 for wrong input or a disk that refuses, 130 and 75 where it is interrupted; one sentence."""
     arguments = parser().parse_args(argv)
     out = arguments.out or Path("analysis") / arguments.part
     try:
-        arguments.run(arguments, out)
-    except (ValueError, OSError) as error:
+        with stoppable():
+            if out.exists() and not out.is_dir():
+                raise UserError(f"--out {out} is a file; name a folder")
+            arguments.run(arguments, out)
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+    except OSError as error:
+        print(f"error: {refused_by_disk(error, out)}", file=sys.stderr)
+        return 2
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        return stopped.exit_code
     show(f"Table and figure: {out}")
     return 0
 

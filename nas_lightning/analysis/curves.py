@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from sklearn.ensemble import GradientBoostingRegressor
 
+from nas_lightning.errors import UserError
+
 
 def energy(curves: np.ndarray, rank: int) -> np.ndarray:
     """Share of the squared curves [n, epochs] that their first 1, 2, … `rank` singular vectors hold, float64 [rank]."""
@@ -46,9 +48,9 @@ class CurveSurrogate:
         """Learn from features float [n, d] and finite curves float [n, epochs]. Raises ValueError for other input."""
         curves = np.asarray(curves, np.float64)
         if curves.ndim != 2 or len(curves) != len(features) or not np.isfinite(curves).all():
-            raise ValueError("a curve surrogate needs one whole, finite curve for every row of features")
+            raise UserError("a curve surrogate needs one whole, finite curve for every row of features")
         if not 1 <= self.rank <= min(curves.shape):
-            raise ValueError(f"rank={self.rank} does not fit {curves.shape[0]} curves of {curves.shape[1]} epochs")
+            raise UserError(f"rank={self.rank} does not fit {curves.shape[0]} curves of {curves.shape[1]} epochs")
         left, singular, right = np.linalg.svd(curves, full_matrices=False)
         self._basis = singular[: self.rank, None] * right[: self.rank]
         self._trees = [

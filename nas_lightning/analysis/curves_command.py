@@ -8,9 +8,9 @@ from typing import Any
 
 import altair as alt
 import numpy as np
-import pyarrow.parquet as pq
 from scipy.stats import kendalltau
 
+from nas_lightning.analysis.arguments import at_least
 from nas_lightning.analysis.curves import (
     CurveSurrogate,
     compressed,
@@ -20,6 +20,8 @@ from nas_lightning.analysis.figure import colour, save, styled
 from nas_lightning.analysis.output import print_rows, show, write_record, write_rows
 from nas_lightning.benchmarks import Benchmark, write_table
 from nas_lightning.benchmarks.column import Column
+from nas_lightning.benchmarks.table_file import read_parquet
+from nas_lightning.errors import UserError, did_you_mean
 from nas_lightning.predictors.extrapolation import parametric_extrapolation, svr_extrapolation
 
 HELP = "learning curves: their rank, extrapolation beside the last value seen, a surrogate as a table"
@@ -33,41 +35,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--curves", type=Path, help="any Parquet file with a list of numbers a row, in place of a table"
     )
     parser.add_argument("--column", default="val_losses", help="of --curves; rows that are not whole are left out")
-    parser.add_argument("--epochs", nargs="+", type=int, default=[5, 10, 20], help="extrapolate from so many")
+    parser.add_argument("--epochs", nargs="+", type=at_least(3), default=[5, 10, 20], help="extrapolate from so many")
     parser.add_argument("--fit", type=Path, help="write a surrogate table (.arrow) of this table's space")
-    parser.add_argument("--architectures", type=int, default=1000, help="drawn at random for --fit")
-    parser.add_argument("--rank", type=int, default=6)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--architectures", type=at_least(2), default=1000, help="drawn at random for --fit")
+    parser.add_argument("--rank", type=at_least(1), default=6)
+    parser.add_argument("--seed", type=at_least(0), default=0)
 
 
 def read_curves(path: Path, column: str) -> np.ndarray:
     """The whole, finite curves of a Parquet file, float64 [n, epochs]. Raises ValueError for anything else."""
-    data = pq.read_table(path)
+    data = read_parquet(path)
     if column not in data.column_names:
-        raise ValueError(f"{path} has no column {column}; it has {', '.join(data.column_names)}")
+        raise UserError(
+            f"{path} has no column {column}; {did_you_mean(column, data.column_names)}it has "
+            f"{', '.join(data.column_names)}"
+        )
     lists = [np.asarray(row, np.float64) for row in data[column].to_pylist() if row is not None]
     longest = max((row.size for row in lists), default=0)
     whole = [row for row in lists if row.size == longest and np.isfinite(row).all()]
     if longest < 2 or len(whole) < 10:
-        raise ValueError(f"{column} of {path} holds {len(whole)} whole curves; ten or more are needed")
+        raise UserError(f"{column} of {path} holds {len(whole)} whole curves; ten or more are needed")
     return np.stack(whole)
 
 
 def run(arguments: argparse.Namespace, out: Path) -> None:
     if (arguments.benchmark is None) == (arguments.curves is None):
-        raise ValueError("give either --benchmark, a table with curves, or --curves, a Parquet file")
+        raise UserError("give either --benchmark, a table with curves, or --curves, a Parquet file")
     table = None
     if arguments.benchmark is not None:
         table = Benchmark.open(arguments.benchmark, dataset=arguments.dataset)
         found = table.curves(table.architectures(), arguments.metric)
         if found is None:
-            raise ValueError(f"{table.name} keeps no learning curves of {arguments.metric or table.default_metric}")
+            raise UserError(f"{table.name} keeps no learning curves of {arguments.metric or table.default_metric}")
         curves = found.astype(np.float64)
     else:
         curves = read_curves(arguments.curves, arguments.column)
     total = curves.shape[1]
     if wrong := [k for k in arguments.epochs if not 3 <= k <= total]:
-        raise ValueError(f"curves of {total} epochs cannot be extrapolated from {wrong[0]}; choose from 3 to {total}")
+        raise UserError(f"curves of {total} epochs cannot be extrapolated from {wrong[0]}; choose from 3 to {total}")
     rows: list[dict[str, Any]] = []
     for epochs in arguments.epochs:
         last = curves[:, -1]
@@ -103,7 +108,7 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
     save(styled(chart, f"{name}: extrapolating {len(curves)} curves"), out, "curves")
     if arguments.fit is not None:
         if table is None:
-            raise ValueError("--fit needs --benchmark, since a surrogate table holds architectures")
+            raise UserError("--fit needs --benchmark, since a surrogate table holds architectures")
         fit_table(table, curves, arguments)
         show(f"Surrogate table: {arguments.fit}")
 

@@ -10,6 +10,7 @@ from typing import Any
 import altair as alt
 import numpy as np
 
+from nas_lightning.analysis.arguments import at_least
 from nas_lightning.analysis.figure import colour, save, styled
 from nas_lightning.analysis.hyperparameters_command import named
 from nas_lightning.analysis.output import print_rows, write_record, write_rows
@@ -30,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--measures", nargs="+", default=["params"], help="columns to minimise beside the error")
     parser.add_argument("--measures-from", help="another table that holds them (nasbench201_hw: latencies)")
     parser.add_argument("--algorithms", nargs="+", default=["nsga2", "random_search"], metavar="NAME[:SETTING=VALUE…]")
-    parser.add_argument("--evaluations", type=int, default=200)
-    parser.add_argument("--seeds", type=int, default=30)
+    parser.add_argument("--evaluations", type=at_least(1), default=200)
+    parser.add_argument("--seeds", type=at_least(1), default=30)
 
 
 def found_points(objective: Objective, algorithm: str, measures: Sequence[str], seed: int, budget: int) -> np.ndarray:

@@ -11,9 +11,11 @@ from typing import Any
 import altair as alt
 import numpy as np
 
+from nas_lightning.analysis.arguments import at_least
 from nas_lightning.analysis.figure import colour, save, styled
 from nas_lightning.analysis.output import print_rows, write_record, write_rows
 from nas_lightning.benchmarks import Benchmark
+from nas_lightning.errors import UserError
 from nas_lightning.search.algorithm import make_algorithm
 from nas_lightning.search.benchmark_objective import benchmark_objective
 from nas_lightning.search.budget import Budget
@@ -33,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=["random_search", "regularized_evolution", "local_search", "bohb", "dehb"],
         metavar="NAME[:SETTING=VALUE…]",
     )
-    parser.add_argument("--budgets", nargs="+", type=int, default=[50, 100, 200], help="in full evaluations")
-    parser.add_argument("--seeds", type=int, default=50)
+    parser.add_argument("--budgets", nargs="+", type=at_least(1), default=[50, 100, 200], help="in full evaluations")
+    parser.add_argument("--seeds", type=at_least(1), default=50)
     parser.add_argument("--value", help="metric that guides (default: a validation metric where there is one)")
     parser.add_argument("--truth", help="metric that is reported (default: the table's default metric)")
     parser.add_argument("--fidelity", default="auto", choices=("auto", "epochs", "seeds", "none"))
@@ -63,7 +65,7 @@ def named(text: str) -> tuple[str, dict[str, Any]]:
     for part in rest:
         key, middle, value = part.partition("=")
         if not middle or not value:
-            raise ValueError(f"{text} is no algorithm with settings; write name:setting=value")
+            raise UserError(f"{text} is no algorithm with settings; write name:setting=value")
         try:
             settings[key] = int(value) if value.lstrip("-").isdigit() else float(value)
         except ValueError:

@@ -16,6 +16,7 @@ from scipy import sparse, stats
 from scipy.sparse.csgraph import connected_components
 
 from nas_lightning.analysis.neighbourhood import Neighbourhood
+from nas_lightning.errors import UserError
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,9 +183,9 @@ def footprint(
     """
     fitness = np.asarray(fitness, np.float64)
     if fitness.shape != (len(graph),) or not np.isfinite(fitness).all():
-        raise ValueError(f"a landscape of {len(graph)} rows needs as many finite numbers, not {fitness.shape}")
+        raise UserError(f"a landscape of {len(graph)} rows needs as many finite numbers, not {fitness.shape}")
     if fitness.min() == fitness.max():
-        raise ValueError(f"all {len(graph)} rows are worth {fitness[0]:g}: a landscape needs two values or more")
+        raise UserError(f"all {len(graph)} rows are worth {fitness[0]:g}: a landscape needs two values or more")
     best = int(np.argmax(fitness))
     distance = graph.distances(best)
     reached = distance >= 0

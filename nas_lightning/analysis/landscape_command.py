@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
+from nas_lightning.analysis.arguments import at_least
 from nas_lightning.analysis.figure import save
 from nas_lightning.analysis.landscape import Footprint, footprint
 from nas_lightning.analysis.landscape_figure import landscape_chart, score_chart
@@ -20,6 +20,8 @@ from nas_lightning.analysis.output import print_rows, show, write_record, write_
 from nas_lightning.analysis.scores import correlogram, distance_correlation, over_classes
 from nas_lightning.analysis.walks import ascend, optima_by_repeats, random_walks, walk_autocorrelation
 from nas_lightning.benchmarks import Benchmark, BenchmarkError
+from nas_lightning.benchmarks.table_file import read_parquet
+from nas_lightning.errors import UserError, did_you_mean
 from nas_lightning.spaces import space_in_file
 
 HELP = "fitness landscape footprint of tables, and of a super-net's score beside the truth"
@@ -35,23 +37,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--space", help="refuse tables of another space")
     parser.add_argument("--metric", help="fitness (default: the table's default metric)")
-    parser.add_argument("--epochs", type=int, help="fitness after so many epochs (default: the longest)")
+    parser.add_argument("--epochs", type=at_least(1), help="fitness after so many epochs (default: the longest)")
     parser.add_argument("--scores", type=Path, help="a ranking.parquet: its scores beside the table's truth")
     parser.add_argument("--score", nargs="*", help="columns of --scores (default: all accuracies and cross-entropies)")
     parser.add_argument("--estimate", action="store_true", help="walk estimates with intervals beside the exact values")
-    parser.add_argument("--walks", type=int, default=30)
-    parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--ascents", type=int, default=320, help="in groups of 16, for the number of optima")
-    parser.add_argument("--seed", type=int, default=0, help="of walks and bootstrap")
+    parser.add_argument("--walks", type=at_least(1), default=30)
+    parser.add_argument("--steps", type=at_least(2), default=100)
+    parser.add_argument("--ascents", type=at_least(16), default=320, help="in groups of 16, for the number of optima")
+    parser.add_argument("--seed", type=at_least(0), default=0, help="of walks and bootstrap")
 
 
 def run(arguments: argparse.Namespace, out: Path) -> None:
     tables = opened(arguments.benchmark, arguments.dataset, arguments.space)
     if arguments.scores is not None:
         if len(tables) != 1:
-            raise ValueError(
-                "--scores needs the one table that holds the truth: give one --benchmark and one --dataset"
-            )
+            raise UserError("--scores needs the one table that holds the truth: give one --benchmark and one --dataset")
         compare_scores(arguments, tables[0], out)
         return
     footprints, records, rows = {}, {}, []
@@ -139,9 +139,9 @@ def estimates(table: Benchmark, arguments: argparse.Namespace) -> dict[str, floa
 
 def compare_scores(arguments: argparse.Namespace, table: Benchmark, out: Path) -> None:
     """Scores of a ranking.parquet beside the table's truth: exact where they cover all classes, else by pairs."""
-    data = pq.read_table(arguments.scores)
+    data = read_parquet(arguments.scores)
     if "architecture" not in data.column_names:
-        raise ValueError(f"{arguments.scores} has no column architecture: give the ranking.parquet of a run")
+        raise UserError(f"{arguments.scores} has no column architecture: give the ranking.parquet of a run")
     names = score_names(data.column_names, arguments.score, arguments.scores)
     space = space_in_file(table.space)
     architectures = [space.parse(text) for text in data["architecture"].to_pylist()]
@@ -187,10 +187,12 @@ def score_names(columns: Sequence[str], wanted: Sequence[str] | None, path: Path
     none = re.compile(r"architecture|key|params|macs|standalone_.*")
     known = [name for name in columns if not none.fullmatch(name)]
     if wanted and (missing := [name for name in wanted if name not in known]):
-        raise ValueError(f"{path} has no score {missing[0]}: choose from {', '.join(known)}")
+        raise UserError(
+            f"{path} has no score {missing[0]}: {did_you_mean(missing[0], known)}choose from {', '.join(known)}"
+        )
     names = list(wanted or [name for name in known if re.search("accuracy|cross_entropy|fusion", name)])
     if not names:
-        raise ValueError(f"{path} has no score: its columns are {', '.join(columns)}")
+        raise UserError(f"{path} has no score: its columns are {', '.join(columns)}")
     return names
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import altair as alt
 import numpy as np
 
+from nas_lightning.analysis.arguments import at_least
 from nas_lightning.analysis.figure import colour, save, styled
 from nas_lightning.analysis.niche_searches import NicheSearches
 from nas_lightning.analysis.niches import QUANTILES, Niches
@@ -28,8 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--algorithms", nargs="+", default=["random_search", "nsga2", "bop_elites"], metavar="NAME[:SETTING=VALUE…]"
     )
-    parser.add_argument("--evaluations", type=int, default=200)
-    parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--evaluations", type=at_least(1), default=200)
+    parser.add_argument("--seeds", type=at_least(1), default=100)
 
 
 def run(arguments: argparse.Namespace, out: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from nas_lightning.errors import UserError
 from nas_lightning.spaces.base import Space
 
 
@@ -55,14 +56,14 @@ def correlogram(
     """
     n = len(genomes)
     if n > 4000:
-        raise ValueError(f"{n} architectures make too many pairs for a correlogram: give 4,000 at most")
+        raise UserError(f"{n} architectures make too many pairs for a correlogram: give 4,000 at most")
     apart = sum(
         (genomes[:, gene][:, None] != genomes[:, gene][None, :]).astype(np.int8) for gene in range(genomes.shape[1])
     )
     upper = np.triu(np.ones((n, n), bool), 1)
     pairs = [np.nonzero((apart == d) & upper) for d in range(1, distances + 1)]
     if empty := [d for d, (left, _) in enumerate(pairs, start=1) if not len(left)]:
-        raise ValueError(f"no two of the {n} architectures differ in {empty[0]} genes: give more, or fewer distances")
+        raise UserError(f"no two of the {n} architectures differ in {empty[0]} genes: give more, or fewer distances")
     values = {name: stats.rankdata(score) if ranks else np.asarray(score, float) for name, score in scores.items()}
 
     def all_rho(counts: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,16 @@ from nas_lightning.errors import UserError, one_sentence
 from nas_lightning.processes.output import forgiving_output
 from nas_lightning.processes.signals import INTERRUPTED, Stopped, stoppable
 from nas_lightning.spaces import get_space
+
+
+def _gigabytes(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number <= 1e6:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no size; give a number of gigabytes above 0")
+    return number
 
 
 def parser() -> argparse.ArgumentParser:
@@ -38,7 +49,9 @@ def parser() -> argparse.ArgumentParser:
     )
     make.add_argument("file", help="the official file or folder")
     make.add_argument("out", help="the table to write, .arrow or .parquet")
-    make.add_argument("--memory-gb", type=float, default=8.0, help="largest memory for one-piece pickles (default: 8)")
+    make.add_argument(
+        "--memory-gb", type=_gigabytes, default=8.0, help="largest memory for one-piece pickles (default: 8)"
+    )
     make.add_argument("--curves", action="store_true", help="keep NATS-Bench's 200-epoch learning curves")
     make.add_argument(
         "--space",

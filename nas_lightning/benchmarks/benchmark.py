@@ -259,7 +259,7 @@ class Benchmark:
             known = ", ".join(m if e is None else f"{m} at {e} epochs" for m, e in self.metrics) or "none"
             raise BenchmarkError(
                 f"{self.name} has no {metric}{'' if epochs is None else f' at {epochs} epochs'} for "
-                f"{self.dataset}; it has {known}"
+                f"{self.dataset}; {did_you_mean(metric, dict(self.metrics))}it has {known}"
             )
         _, is_value, name = max(found)
         return name, "value" if is_value else "seeds"

@@ -84,10 +84,15 @@ def find(name_or_path: str | Path, root: str | Path | None = None) -> Path:
     """The file of a table. Raises BenchmarkError saying what to put where."""
     text = str(name_or_path)
     path = Path(text).expanduser()
+    if path.suffix not in ("", ".arrow", ".parquet") and os.path.isfile(path):
+        raise BenchmarkError(
+            f"{text} is no table of this project (.arrow or .parquet); make one of it: "
+            "python -m nas_lightning.benchmarks convert --help"
+        )
     if path.suffix in (".arrow", ".parquet") or os.sep in text or "/" in text:
-        if path.is_file():
+        if os.path.isfile(path):  # which a name that is too long for a file system is none, without an error
             return path
-        wrong = "is no file" if path.exists() else "does not exist"
+        wrong = "is no file" if os.path.exists(path) else "does not exist"
         raise BenchmarkError(
             f"{path} {wrong}; give a table's path (.arrow or .parquet), or a name that "
             "`python -m nas_lightning.benchmarks list` shows"
@@ -97,13 +102,8 @@ def find(name_or_path: str | Path, root: str | Path | None = None) -> Path:
     folder = data_folder(root)
     for place in (folder, folder / "benchmarks"):
         for suffix in (".arrow", ".parquet"):
-            if (place / (text + suffix)).is_file():
+            if os.path.isfile(place / (text + suffix)):
                 return place / (text + suffix)
-    if path.suffix and path.exists():
-        raise BenchmarkError(
-            f"{text} is no table of this project (.arrow or .parquet); make one of it: "
-            "python -m nas_lightning.benchmarks convert --help"
-        )
     if text in KNOWN:
         raise BenchmarkError(
             f"there is no table {text}: put {text}.arrow or {text}.parquet into {folder} (NAS_LIGHTNING_BENCHMARKS "

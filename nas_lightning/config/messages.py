@@ -76,6 +76,12 @@ def describe(error: BaseException) -> str:
         return f"error: {error.__cause__}"
     # Without Hydra's advice to add the key: what is added by + is read by nobody.
     lines = str(error).strip().split("\n")
+    if lines[0].startswith("Ambiguous value for argument"):
+        key, _, value = one_sentence(lines[0].partition("'")[2].rstrip("'")).partition("=")
+        return (
+            f"error: {key}={value[:80]} is several values: add -m to try each, write [{value[:40]}] for a list, or put "
+            f"it into quotes twice, as in '{key[:40]}=\"{value[:40]}\"'"
+        )
     advice = ("To append to your config use", "To append to your default list use")
     parts = ["\n".join(line for line in lines if not line.startswith(advice))]
     if isinstance(error.__cause__, OmegaConfBaseException):
@@ -83,6 +89,14 @@ def describe(error: BaseException) -> str:
         parts.append(str(error.__cause__).strip().split("\n")[0])
     names = valid_names(error)
     return "\n".join(dict.fromkeys([*parts, *([names] if names else [])]))
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes that Python could not decode
+        return False
+    return True
 
 
 def tell(error: UserError) -> None:
@@ -107,6 +121,8 @@ def run_main(main: Callable[[], Any], complete: Callable[[list[str]], list[str]]
     if os.getcwd() not in sys.path:  # classes of the user's own folder, behind everything that is installed
         sys.path.append(os.getcwd())
     try:
+        if odd := [text for text in sys.argv[1:] if not text.isascii() and not _is_utf8(text)]:
+            raise UserError(f"{odd[0]!a:.80} is no UTF-8 text; rename the file, or set the terminal to UTF-8")
         with stoppable():
             main()
     except (HydraException, OmegaConfBaseException) as error:

@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.errors import UserError
+from nas_lightning.errors import UserError, did_you_mean
 
 PRECISIONS = {
     "32": "32-true",
@@ -53,7 +53,10 @@ def precision_of(name: str, accelerator: str) -> str:
     """
     if name not in PRECISIONS:
         known = ", ".join(dict.fromkeys(PRECISIONS.values()))
-        raise UserError(f"trainer.precision={name[:60]} is none that training and scoring share; choose one of {known}")
+        raise UserError(
+            f"trainer.precision={name[:60]} is none that training and scoring share; "
+            f"{did_you_mean(name, PRECISIONS)}choose one of {known}"
+        )
     settled = PRECISIONS[name]
     if settled == "16-mixed" and accelerator == "cpu":
         raise UserError(f"trainer.precision={name} needs a GPU; on a CPU choose bf16-mixed or 32-true")
@@ -63,7 +66,10 @@ def precision_of(name: str, accelerator: str) -> str:
 def _check_accelerator(trainer: Any) -> None:
     name = str(trainer.accelerator)
     if name not in ACCELERATORS:
-        raise UserError(f"trainer.accelerator={name[:60]} is unknown; choose one of {', '.join(ACCELERATORS)}")
+        raise UserError(
+            f"trainer.accelerator={name[:60]} is unknown; {did_you_mean(name, ACCELERATORS)}choose one of "
+            f"{', '.join(ACCELERATORS)}"
+        )
 
 
 def _expand(section: Any) -> None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from nas_lightning.errors import UserError
+from nas_lightning.errors import UserError, did_you_mean
 
 RESIZE_CHUNK = 5_000
 """Images averaged at once, so that the float copy stays small (CIFAR-10: 61 MB)."""
@@ -88,7 +88,10 @@ def settled_augment(given: bool | str) -> bool | str:
     name = str(given).lower()
     same: dict[str, bool] = {"none": False, "false": False, "crop+flip": True, "true": True}
     if name not in same and name not in AUGMENTATIONS:
-        raise DataError(f"data.augment={given} is unknown; choose one of {', '.join(AUGMENTATIONS)}")
+        raise DataError(
+            f"data.augment={given} is unknown; {did_you_mean(str(given), AUGMENTATIONS)}"
+            f"choose one of {', '.join(AUGMENTATIONS)}"
+        )
     return same.get(name, name)
 
 

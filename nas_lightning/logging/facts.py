@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.runs.labels import change, folder_part, short
+from nas_lightning.runs.labels import change, folder_part
 from nas_lightning.runs.quality import quality_of
 
 
@@ -27,7 +27,8 @@ class RunFacts:
     """``{"mapping": {…}, "protocol": {…}}`` as resolved."""
     heuristics: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Settings of the heuristics that are not at their default, by factor."""
-    ablation: Mapping[str, str] | None = None
+    changes: Mapping[str, str] = field(default_factory=dict)
+    """What these change of the starting point, in words, by factor."""
     study: str | None = None
     recipe: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -38,14 +39,12 @@ class RunFacts:
         """For people: what was varied, the space and the seed."""
         if self.kind == "search":
             return f"{self.space} {self.algorithm} seed{self.seed}"
-        changes = {factor: short(settings, factor) for factor, settings in self.heuristics.items()}
-        varied = f"{self.ablation['factor']}-{self.ablation['setting']}" if self.ablation else folder_part(changes)
-        return f"{self.space} {varied or 'baseline'} seed{self.seed}"
+        return f"{self.space} {folder_part(self.changes) or 'baseline'} seed{self.seed}"
 
     @property
     def tags(self) -> list[str]:
-        """Space, data set, every heuristic that is not at its default, and the algorithm of a search."""
-        return [self.space, self.dataset, *sorted(self.heuristics), *filter(None, [self.algorithm])]
+        """Space, data set, every factor that is changed, and the algorithm of a search."""
+        return [self.space, self.dataset, *sorted(self.changes), *filter(None, [self.algorithm])]
 
     @property
     def algorithm(self) -> str:
@@ -57,7 +56,7 @@ class RunFacts:
 
         Nested, not flat: W&B's panels read a dotted name such as ``protocol.learning_rate`` as a path.
         """
-        factor, setting = change(self.heuristics)
+        factor, setting = change(self.changes)
         known = {
             "space": self.space,
             "dataset": self.dataset,
@@ -66,10 +65,10 @@ class RunFacts:
             "run_hash": self.run_hash,
             "study": self.study,
             "recipe": self.recipe,
-            "ablation": dict(self.ablation) if self.ablation else {"factor": factor, "setting": setting},
+            "ablation": {"factor": factor, "setting": setting},
             **self.plan,
             "heuristics": self.heuristics,
-            "changed": dict.fromkeys(self.heuristics, True),
+            "changed": dict.fromkeys(self.changes, True),
             **self.extra,
         }
         return {key: plain(value) for key, value in known.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from nas_lightning.config.schema import (
 from nas_lightning.data.find import name_of, task_class
 from nas_lightning.data.images import settled_augment
 from nas_lightning.data.module import ImageClassification
+from nas_lightning.errors import did_you_mean
 from nas_lightning.heuristic import Heuristic, fold
 from nas_lightning.nets.build import check_mapping
 from nas_lightning.objectives.candidate import task_of
@@ -42,6 +44,8 @@ from nas_lightning.spaces import configured, get_space
 from nas_lightning.spaces.dotted_path import found_at
 
 MODES = ("supernet", "standalone", "table", "evaluate")
+UNCHANGED = "baseline"
+"""The ablation that changes nothing."""
 
 
 @dataclass
@@ -56,6 +60,8 @@ class Job:
     folder: Path
     checkpoints: list[Trained] = field(default_factory=list)
     """mode=evaluate: the super-nets that score."""
+    changes: dict[str, str] = field(default_factory=dict)
+    """What the heuristics change of the starting point, by factor, in the words that the run is called by."""
 
     @property
     def hash(self) -> str:
@@ -122,6 +128,8 @@ def architecture_in(text: str | None) -> str | None:
     if text is None or not text.endswith(".txt"):
         return text
     try:
+        if not os.path.isfile(text):  # a pipe would be waited for without end
+            raise FileNotFoundError(text)
         lines = Path(text).read_text().split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise PlanError(f"architecture={text} cannot be read; give a file with one architecture") from error
@@ -251,7 +259,9 @@ def compose(cfg: DictConfig) -> Job:
     check_configuration(cfg)
     config: TrainConfig = typed(cfg)
     if config.mode not in MODES:
-        raise PlanError(f"mode={config.mode} is unknown; choose one of {', '.join(MODES)}")
+        raise PlanError(
+            f"mode={config.mode} is unknown; {did_you_mean(config.mode, MODES)}choose one of {', '.join(MODES)}"
+        )
     space = configured(config.space.name, config.space._target_).name
     get_space(space).network_class()  # refuses one that has tables alone
     settle_data(config)
@@ -295,18 +305,25 @@ def compose(cfg: DictConfig) -> Job:
     }
     if config.mode == "table":
         determining["table"] = {k: v for k, v in asdict(config.table).items() if k not in ("workers", "out", "seeds")}
-    label = "_".join(filter(None, _label(config, space, changes=_changes(config, base, heuristics))))
+    changes = _changes(config, base, heuristics)
+    typed_as = config.changed_factor or {"factor": UNCHANGED}  # also where the plan has that setting anyway
+    shown = {typed_as["factor"]: typed_as["setting"]} if typed_as["factor"] != UNCHANGED else {}
+    label = "_".join(filter(None, _label(config, space, changes=changes | shown)))
     folder = folder_of(Path(config.runs) / (config.study or ""), label, run_hash(determining))
-    return Job(config, base, plan, heuristics=heuristics, determining=determining, folder=folder)
+    return Job(config, base, plan, heuristics=heuristics, determining=determining, folder=folder, changes=changes)
 
 
 def _changes(config: TrainConfig, base: Plan, heuristics: list[Heuristic]) -> dict[str, str]:
-    """What the heuristics change of the starting point, by factor; an ablation's own under the name that it gives."""
-    before = base.flat()
-    settings = {h.factor: h.settings(base) for h in heuristics if h.active}
-    changed = {f: {k: v for k, v in s.items() if k not in before or before[k] != v} for f, s in settings.items()}
-    found = {factor: short(values, factor) for factor, values in changed.items() if values}
-    return found | ({config.ablation.factor: str(config.ablation.setting)} if config.ablation else {})
+    """What the heuristics change of the starting point, by factor; an ablation's own under the name that it gives,
+    where it changes something."""
+    settings = {h.factor: h.changes(base) for h in heuristics if h.active}
+    found = {factor: short(values, factor) for factor, values in settings.items() if values is not None}
+    named = config.ablation
+    if named is None or not found or named.factor == UNCHANGED:
+        return found
+    if named.factor in found or named.factor not in settings:  # the second: a file that changes several factors
+        return found | {named.factor: str(named.setting)}
+    return found
 
 
 def _label(config: TrainConfig, space: str, changes: dict[str, str]) -> list[str]:

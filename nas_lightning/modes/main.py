@@ -142,6 +142,7 @@ def record_diverged(job: Job, error: DivergedError) -> None:
         "seed": job.config.seed,
         "plan": job.plan.as_dict(),
         "heuristics": {h.factor: h.settings(job.base) for h in job.heuristics if h.active},
+        "called": dict(job.changes),
         "ablation": cast(Ablation | None, job.config.changed_factor),
         "study": job.config.study,
         "recipe": job.config.recipe,

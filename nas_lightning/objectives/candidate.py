@@ -16,7 +16,7 @@ from nas_lightning.config.schema import DataSchema, TrainerSchema
 from nas_lightning.data.find import make_task
 from nas_lightning.data.module import ImageClassification
 from nas_lightning.data.task import Task
-from nas_lightning.errors import UserError
+from nas_lightning.errors import UserError, did_you_mean
 from nas_lightning.plan import Plan
 from nas_lightning.scoring.standalone import standalone_scores
 from nas_lightning.search.trial import NO_MEASURES, SearchError
@@ -36,7 +36,10 @@ class CostMeasures:
 
     def __init__(self, space: Space[Any], plan: Plan, data: Task, names: Sequence[str]):
         if unknown := [name for name in names if name not in self.known]:
-            raise SearchError(f"this objective cannot measure {unknown[0]}: choose from {', '.join(self.known)}")
+            raise SearchError(
+                f"this objective cannot measure {unknown[0]}: {did_you_mean(unknown[0], self.known)}"
+                f"choose from {', '.join(self.known)}"
+            )
         data.setup()
         self._space = space
         self._shape: dict[str, Any] = {

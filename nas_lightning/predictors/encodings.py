@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from nas_lightning.errors import UserError
+from nas_lightning.errors import UserError, did_you_mean
 from nas_lightning.spaces.base import Space
 
 Features = Mapping[Hashable, float]
@@ -87,7 +87,10 @@ class Encoder:
 
     def __init__(self, space: Space[Any], names: Sequence[str]):
         if unknown := [name for name in names if name not in ENCODINGS]:
-            raise EncodingError(f"encoding {unknown[0]!r} is unknown: choose from {', '.join(ENCODINGS)}")
+            raise EncodingError(
+                f"encoding {unknown[0]!r} is unknown: {did_you_mean(unknown[0], ENCODINGS)}"
+                f"choose from {', '.join(ENCODINGS)}"
+            )
         if not names:
             raise EncodingError(f"an encoding needs at least one of {', '.join(ENCODINGS)}")
         self.space, self.names = space, tuple(names)

@@ -224,7 +224,8 @@ def make_ranker(name: str, seed: int, settings: Mapping[str, Any] | None = None,
     known = [p for p in inspect.signature(cls.__init__).parameters if p not in ("self", "seed")]
     if unknown := sorted(set(settings or {}) - set(known)):
         raise RankerError(
-            f"{name} has no setting {unknown[0]!r}: choose from {', '.join(known) or 'none, it has none'}"
+            f"{name} has no setting {unknown[0]!r}: {did_you_mean(unknown[0], known)}"
+            f"choose from {', '.join(known) or 'none, it has none'}"
         )
     if deviation and not cls.has_deviation:
         return Committee(lambda member: cls(seed=member, **(settings or {})), seed=seed)

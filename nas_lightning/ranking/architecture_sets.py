@@ -30,7 +30,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from nas_lightning.errors import UserError
+from nas_lightning.errors import UserError, did_you_mean
 from nas_lightning.spaces.base import ArchitectureError, Space
 
 VERSION = 1
@@ -89,6 +89,15 @@ class Table(Protocol):
         """
 
 
+def _meant(text: str) -> str:
+    """The question that names what may have been meant, with the numbers that were typed; empty for nothing near."""
+    numbers = re.findall(r"\d+", text)
+    forms = ("all", "unique", "top{}pct", "random{}_seed{}", "random{}raw_seed{}")
+    near = [form.format(*numbers) for form in forms if form.count("{}") <= len(numbers)]
+    guess = did_you_mean(text, [name for name in near if _named(name) and name != text]).rstrip()
+    return f" ({guess})" if guess else ""
+
+
 def architecture_set(name: str | Path, space: Space[Any], benchmark: Table | None = None) -> list[Any]:
     """The architectures of the set `name`, without duplicates, always the same and in the same order.
 
@@ -123,7 +132,7 @@ def architecture_set(name: str | Path, space: Space[Any], benchmark: Table | Non
     first, dash, second = text.partition("-")
     if dash and _named(first) and _named(second):
         return _difference(first, second, space, benchmark)
-    raise UserError(f"{text!r} names no architecture set; give {_NAMES}")
+    raise UserError(f"{text!r}{_meant(text)} names no architecture set; give {_NAMES}")
 
 
 def identity(name: str | Path) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nas_lightning.errors import UserError
 from nas_lightning.processes.output import forgiving_output
+from nas_lightning.processes.signals import Stopped, stoppable
 from nas_lightning.runs.archive import unpacked
 from nas_lightning.runs.files import remove_leftovers, write_atomically
 from nas_lightning.runs.json_file import clean
@@ -21,6 +21,9 @@ from nas_lightning.spaces import get_space
 if TYPE_CHECKING:
     from nas_lightning.report.gap import Gap
     from nas_lightning.report.study import Condition
+
+
+MOST_REPLICATES = 1_000_000
 
 
 def build(
@@ -80,10 +83,19 @@ def write_page(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status: 0, or 2 with one sentence on standard error where the input is wrong."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    if arguments[:1] == ["scores"] and not Path("scores").is_dir():
-        from nas_lightning.report.scores import main as of_scores
+    try:
+        with stoppable():  # temporary folders are removed on the way out
+            if arguments[:1] == ["scores"] and not Path("scores").is_dir():
+                from nas_lightning.report.scores import main as of_scores
 
-        return of_scores(arguments[1:])
+                return of_scores(arguments[1:])
+            return _of_runs(arguments)
+    except Stopped as stopped:
+        print("report: interrupted; the same command makes the whole report", file=sys.stderr)
+        return stopped.exit_code
+
+
+def _of_runs(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m nas_lightning.report",
         description="Tables, figures and one offline HTML page from the folders that training and search runs left.",
@@ -97,8 +109,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--replicates", type=int, default=2000, help="of the bootstrap (default: 2000)")
     parser.add_argument("--space", action="append", default=[], help="dotted path of one's own search space; repeat")
     given = parser.parse_args(arguments)
-    if given.replicates < 100:
-        parser.error(f"--replicates {given.replicates} is too few for an interval; give at least 100")
+    if not 100 <= given.replicates <= MOST_REPLICATES:
+        many = "few for an interval" if given.replicates < 100 else "many to be computed"
+        parser.error(f"--replicates {str(given.replicates)[:20]} is too {many}; give 100 to {MOST_REPLICATES:,}")
     try:
         for target in given.space:
             get_space(target)  # known by its name from here on
@@ -117,14 +130,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _ended(signal_number: int, frame: object) -> None:
-    raise SystemExit(128 + signal_number)  # temporary folders are removed on the way out
-
-
 if __name__ == "__main__":
     forgiving_output()
-    signal.signal(signal.SIGTERM, _ended)
-    try:
-        sys.exit(main())
-    except KeyboardInterrupt:
-        sys.exit(130)
+    sys.exit(main())

@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 
-from nas_lightning.benchmarks import Benchmark, BenchmarkError
+from nas_lightning.benchmarks import Benchmark
+from nas_lightning.benchmarks.table_file import read_parquet
 from nas_lightning.errors import UserError
+from nas_lightning.processes.output import forgiving_output
 from nas_lightning.ranking.baselines import Baseline
 from nas_lightning.ranking.summary import summarize
 from nas_lightning.runs.archive import unpacked
-from nas_lightning.runs.files import write_atomically
+from nas_lightning.runs.files import refused_by_disk, write_atomically
 from nas_lightning.runs.reading import COMPLETE, Run, find_runs
 from nas_lightning.spaces import space_in_file
 
@@ -33,12 +35,12 @@ def against(run: Run, table: Benchmark) -> dict[str, Any]:
 
     Raises ValueError where the run left no ranking or the table knows none of its architectures.
     """
-    import pyarrow.parquet as pq
-
     path = Path(run.path) / "ranking.parquet"
     if not path.is_file():
         raise UserError(f"{run.path} holds no ranking.parquet; name runs that ranked")
-    columns = pq.read_table(path).to_pydict()
+    columns = read_parquet(path).to_pydict()
+    if "architecture" not in columns:
+        raise UserError(f"{path} has no column architecture; rank this run again")
     space = space_in_file(run.result["space"])
     truth = np.asarray(table.accuracies([space.parse(name) for name in columns["architecture"]]), np.float64)
     if np.isnan(truth).all():
@@ -101,7 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if not runs:
                 raise UserError("no complete training or evaluation in these folders; name others")
             summaries = [against(run, table) for run in runs]
-    except (BenchmarkError, ValueError) as error:
+    except UserError as error:
         print(f"against: {error}", file=sys.stderr)
         return 2
     numbers = mean_tau(summaries)
@@ -121,9 +123,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             "quality": quality.name,
             "predictors": numbers,
         }
-        write_atomically(Path(given.out), json.dumps(record, indent=1).encode())
+        try:
+            write_atomically(Path(given.out), json.dumps(record, indent=1).encode())
+        except OSError as error:
+            print(f"against: {refused_by_disk(error, given.out)}", file=sys.stderr)
+            return 2
     return 0
 
 
 if __name__ == "__main__":
+    forgiving_output()
     sys.exit(main())

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nas_lightning.benchmarks import Benchmark
-from nas_lightning.errors import UserError
+from nas_lightning.errors import UserError, did_you_mean
 from nas_lightning.ranking.terminal import words_of
 from nas_lightning.report.figure import picture
 from nas_lightning.report.scatter import ranking_panels
@@ -98,7 +98,10 @@ class Ranking:
         """
         name = next(iter(self.scores.predictors)) if score is None else score
         if name not in self.scores.predictors:
-            raise UserError(f"no score {name}; choose from {', '.join(self.scores.predictors)}")
+            raise UserError(
+                f"no score {name}; {did_you_mean(name, self.scores.predictors)}"
+                f"choose from {', '.join(self.scores.predictors)}"
+            )
         values = self.scores.predictors[name]
         panels = ranking_panels(
             values, self.truth, self.scores.names, title="", label=name.replace("_", " "), top_k=self.scores.space.top_k

@@ -12,6 +12,12 @@ function html(name, attributes, parent, text) {
   return element;
 }
 
+// Columns of zeros and ones are texts; a panel names its own texts by their numbers.
+data.columns = data.columns.map(column => typeof column === "string" ? Array.from(column, Number) : column);
+for (const figure of data.figures)
+  for (const panel of figure.panels)
+    for (const key of ["title", "group", "choice", "note"]) panel[key] = data.texts[panel[key]];
+
 // Tables lie by columns; long ones are numbers of shared columns.
 function rows(table) {
   const names = Object.keys(table);

@@ -15,9 +15,10 @@ from nas_lightning.report.figure import FORMATS, Figure, Panel
 from nas_lightning.report.gap import Gap
 from nas_lightning.report.look import CONFIG, number
 from nas_lightning.report.search_curves import algorithm_of, searches_of
-from nas_lightning.report.study import BASELINE, Condition, Setting, changes_of, one_quality, value_of
+from nas_lightning.report.study import BASELINE, Condition, Setting, one_quality, value_of
 from nas_lightning.report.tables import NO_BASELINE, beside, describe, header, numbers, row
-from nas_lightning.runs.labels import combined, short
+from nas_lightning.runs.changes import called
+from nas_lightning.runs.labels import combined
 from nas_lightning.runs.quality import Quality, items_of, scored_on
 from nas_lightning.runs.reading import COMPLETE, FAILED, NOT_APPLICABLE, UNFINISHED, Run
 from nas_lightning.runs.result import (
@@ -119,10 +120,23 @@ def charts_script() -> str:
     return str(vl_convert.javascript_bundle())  # type: ignore[call-arg]  # its stub lacks the default
 
 
+TEXTS = ("title", "group", "choice", "note")
+"""Of a panel: the page holds each text once."""
+
+
 def packed(figures: Sequence[Figure]) -> dict[str, Any]:
-    """Figures as the page's script reads them: specifications and long columns that several panels share once."""
+    """Figures as the page's script reads them: specifications, texts and long columns that several panels share once.
+
+    Args:
+        figures: in the order of the page.
+
+    Returns:
+        ``config``, ``specs``, ``texts``, ``columns`` (lists, or a text of digits 0 and 1), and ``figures``, whose
+        panels name the others by their numbers.
+    """
     specs: dict[str, int] = {}
     columns: dict[str, int] = {}
+    texts: dict[str, int] = {}
     of_chart: dict[int, int] = {}
 
     def spec_of(panel: Panel) -> int:
@@ -132,14 +146,20 @@ def packed(figures: Sequence[Figure]) -> dict[str, Any]:
         return of_chart[id(panel.chart)]
 
     def column(values: Sequence[Any]) -> list[Any] | int:
-        if len(values) < 8:
-            return list(values)
-        return columns.setdefault(json.dumps(list(values), allow_nan=False, separators=(",", ":")), len(columns))
+        short = [int(v) if isinstance(v, float) and v.is_integer() and abs(v) < 2**53 else v for v in values]
+        if len(short) < 8:
+            return short
+        marks = all(type(v) is int and v in (0, 1) for v in short)  # as one text of digits
+        held = "".join(map(str, short)) if marks else short
+        return columns.setdefault(json.dumps(held, allow_nan=False, separators=(",", ":")), len(columns))
+
+    def text(words: str) -> int:
+        return texts.setdefault(words, len(texts))
 
     drawn = []
     for figure in figures:
         panels = [
-            {"title": p.title, "group": p.group, "choice": p.choice, "note": p.note, "spec": spec_of(p),
+            {**{key: text(getattr(p, key)) for key in TEXTS}, "spec": spec_of(p),
              "data": {name: {key: column(v) for key, v in table.items()} for name, table in p.data.items()}}
             for p in figure.panels
         ]  # fmt: skip
@@ -148,6 +168,7 @@ def packed(figures: Sequence[Figure]) -> dict[str, Any]:
         "config": CONFIG,
         "specs": [json.loads(text) for text in specs],
         "columns": [json.loads(text) for text in columns],
+        "texts": list(texts),
         "figures": drawn,
     }
 
@@ -437,7 +458,7 @@ def _complete(runs: Sequence[Run]) -> str:
 def _called(run: Run) -> str:
     """What a training changes, what a search searches with."""
     if run.kind == "train":
-        return combined({factor: short(values, factor) for factor, values in changes_of(run).items()}) or BASELINE
+        return combined(called(run)) or BASELINE
     return algorithm_of(run) if run.kind == "search" else ""
 
 

@@ -30,6 +30,7 @@ from nas_lightning.ranking.comparison import (
     verdict,
 )
 from nas_lightning.ranking.uncertainty import affordable_replicates
+from nas_lightning.runs.changes import called, changes_of, starting_point
 from nas_lightning.runs.labels import COMBINATION, combined, short
 from nas_lightning.runs.quality import Quality, items_of
 from nas_lightning.runs.reading import COMPLETE, Run
@@ -189,17 +190,6 @@ def _conditions(run: Run) -> dict[str, Any]:
     }
 
 
-def changes_of(run: Run) -> dict[str, dict[str, Any]]:
-    """What every heuristic of the run sets to another value than the plan has anyway, by factor."""
-    before = _starting_point(run)
-    found = {}
-    for factor, settings in (run.trained.get("heuristics") or {}).items():
-        values = settings if isinstance(settings, dict) else {"value": settings}
-        if kept := {name: value for name, value in values.items() if name not in before or before[name] != value}:
-            found[factor] = kept
-    return found
-
-
 def _signature(run: Run) -> dict[str, str]:
     return {factor: json.dumps(values, sort_keys=True) for factor, values in changes_of(run).items()}
 
@@ -208,16 +198,9 @@ def _names_a_default(run: Run) -> bool:
     return set(run.trained.get("heuristics") or {}) > set(changes_of(run))
 
 
-def _starting_point(run: Run) -> dict[str, Any]:
-    """The plan before any heuristic, by field."""
-    plan = run.trained.get("plan") or {}
-    flat = {f"{part}.{name}": value for part, fields in plan.items() for name, value in fields.items()}
-    return flat | {name: before for name, (before, _) in (run.trained.get("changed") or {}).items()}
-
-
 def _split(about: dict[str, Any], runs: list[Run]) -> list[Condition]:
     """One condition a starting point; of several, each is told apart by the fields that differ."""
-    points = [_starting_point(run) for run in runs]
+    points = [starting_point(run) for run in runs]
     # Runs from before a field existed had one value of it: they are compared by the fields that all of them have.
     known = sorted(set.intersection(*(set(point) for point in points)))
     varying = [name for name in known if len({json.dumps(point[name]) for point in points}) > 1]
@@ -241,8 +224,18 @@ def _condition(about: dict[str, Any], runs: list[Run]) -> Condition:
         for factor, text in _signature(run).items():
             every[factor].add(text)
 
+    words: dict[str, dict[str, str]] = defaultdict(dict)  # of options, whose usual values the run alone knows
+    for run in runs:
+        signature, said = _signature(run), called(run) if "called" in run.trained else {}
+        for factor, text in signature.items():
+            if factor in said and any("." not in name for name in json.loads(text)):
+                words[factor].setdefault(text, said[factor])
+
     def named(factor: str, text: str) -> str:
-        return names[factor].get(text) or short(_telling(factor, text, every[factor]), factor)
+        own = words[factor].get(text)
+        if own is not None and list(words[factor].values()).count(own) > 1:
+            own = None
+        return names[factor].get(text) or own or short(_telling(factor, text, every[factor]), factor)
 
     grouped: dict[str, Setting] = {}
     for run in runs:

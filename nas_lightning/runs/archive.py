@@ -109,7 +109,7 @@ def main(arguments: Sequence[str]) -> int:
     except OSError as error:
         print(f"archive: {arguments[1]} cannot be written ({error.strerror}); choose another file", file=sys.stderr)
         return 2
-    except ValueError as error:
+    except UserError as error:
         print(f"archive: {error}", file=sys.stderr)
         return 2
     print(f"{arguments[1]} ({count} runs, {Path(arguments[1]).stat().st_size / 1e3:.0f} kB)")

@@ -40,8 +40,9 @@ def held(folder: Path) -> Iterator[None]:
     """Keep a run folder to this process while the block runs; the end of the process, a kill too, gives it back.
 
     Raises HeldError where another process holds it. Only the rank that writes calls it. A folder that is still empty at
-    the end is removed.
+    the end is removed, and those above it that were made for it.
     """
+    made = [above for above in folder.absolute().parents if not above.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder, os.O_RDONLY)
     try:
@@ -53,6 +54,8 @@ def held(folder: Path) -> Iterator[None]:
         finally:
             with suppress(OSError):
                 folder.rmdir()
+                for above in made:
+                    above.rmdir()
     finally:
         os.close(descriptor)
 

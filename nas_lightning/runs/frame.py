@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from nas_lightning.errors import UserError
+from nas_lightning.runs.changes import called
 from nas_lightning.runs.labels import change
 from nas_lightning.runs.quality import ACCURACY
 from nas_lightning.runs.reading import COMPLETE, Run, checked, find_runs
@@ -45,8 +46,8 @@ def _row(run: Run) -> dict[str, Any]:
     result, record = run.result, run.record
     ablation = run.trained.get("ablation") or Ablation()
     factor, setting = ablation.get("factor"), ablation.get("setting")
-    if factor is None and "heuristics" in run.trained:
-        factor, setting = change(run.trained["heuristics"])
+    if "called" in run.trained or (factor is None and "heuristics" in run.trained):
+        factor, setting = change(called(run))
     row: dict[str, Any] = {"path": run.shown, "status": run.status, "reason": run.reason or None}
     row |= {name: result.get(name) for name in ("kind", "space", "dataset", "study", "recipe", "seed")}
     row |= {"factor": factor, "setting": setting, "algorithm": algorithm_name(run.searched)}

@@ -1,4 +1,4 @@
-"""How a change of heuristics is called where no ablation names it: in reports, and by loggers."""
+"""How a change of heuristics is called: in folder names, results and reports, and by loggers."""
 
 from __future__ import annotations
 
@@ -70,15 +70,17 @@ def folder_part(changes: Mapping[str, str]) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 4].rstrip('-.+')}-etc"
 
 
-def change(heuristics: Mapping[str, Any]) -> tuple[str, str]:
-    """Factor and setting of heuristics that are not at their default, by factor.
+def change(changes: Mapping[str, str]) -> tuple[str, str]:
+    """Factor and setting of a run.
 
-    >>> change({}), change({"channels": {"value": 16}})
+    Args:
+        changes: the setting of every factor that is changed, in words.
+
+    >>> change({}), change({"channels": "16"})
     (('baseline', 'baseline'), ('channels', '16'))
-    >>> change({"channels": {"value": 16}, "epochs": {"value": 5}})
+    >>> change({"epochs": "5", "channels": "16"})
     ('combination', 'channels: 16 + epochs: 5')
     """
-    named = {factor: short(settings, factor) for factor, settings in sorted(heuristics.items())}
-    if len(named) > 1:
-        return COMBINATION, combined(named)
-    return next(iter(named.items()), ("baseline", "baseline"))
+    if len(changes) > 1:
+        return COMBINATION, combined(dict(sorted(changes.items())))
+    return next(iter(changes.items()), ("baseline", "baseline"))

@@ -157,6 +157,7 @@ class Trained(Head, total=False):
     plan: dict[str, dict[str, Any]]
     heuristics: dict[str, Any]
     changed: dict[str, list[Any]]
+    called: dict[str, str]
     ablation: Ablation | None
     recipe: str | None
     data: dict[str, Any] | None
@@ -300,7 +301,10 @@ def wrong(result: Mapping[str, Any]) -> str:
         return found
     if status == COMPLETE and (found := _wrong_ranking(result)):
         return found
-    for name, values in (result.get("changed") or {}).items():
+    changed = result.get("changed") or {}  # a head alone, of a kind that no run has, says nothing of its type
+    if not isinstance(changed, Mapping) or not all(isinstance(values, list) for values in changed.values()):
+        return "changed is no mapping of fields to before and after"
+    for name, values in changed.items():
         if len(values) != 2:
             return f"changed.{name:.60} holds {len(values)} values in place of before and after"
     return ""

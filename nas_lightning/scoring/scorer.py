@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from nas_lightning.data.task import Task
-from nas_lightning.errors import UserError
+from nas_lightning.errors import UserError, did_you_mean
 from nas_lightning.plan import BN_EVALUATION, Plan
 from nas_lightning.predictors.base import Context, checked_scores
 from nas_lightning.processes.exchange import position, summed
@@ -53,7 +53,8 @@ class Conditions:
                 raise UserError(f"evaluation.{name}={count} is negative; give a number of images, or 0")
         if self.statistics is not None and self.statistics not in BN_EVALUATION:
             raise UserError(
-                f"evaluation.batch_norm={self.statistics} is unknown; choose one of {', '.join(BN_EVALUATION)}"
+                f"evaluation.batch_norm={self.statistics} is unknown; "
+                f"{did_you_mean(self.statistics, BN_EVALUATION)}choose one of {', '.join(BN_EVALUATION)}"
             )
 
 

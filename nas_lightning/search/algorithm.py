@@ -221,7 +221,8 @@ def make_algorithm(
     known = settings_of(target or name)
     if unknown := sorted(set(settings) - set(known)):
         names = ", ".join(known) or "none, it has no settings"
-        raise SearchError(f"{name} has no setting {unknown[0]!r}: choose from {names}")
+        guess = did_you_mean(unknown[0], known)
+        raise SearchError(f"{name} has no setting {unknown[0]!r}: {guess}choose from {names}")
     if cls.needs_fidelities and fidelities.is_single and not single_fidelity:
         raise SearchError(
             f"{name} needs several fidelities and this objective has one ({fidelities.full} {fidelities.unit}): "

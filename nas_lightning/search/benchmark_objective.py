@@ -10,6 +10,7 @@ import numpy as np
 
 from nas_lightning.benchmarks import Benchmark
 from nas_lightning.benchmarks.locate import content_of
+from nas_lightning.errors import did_you_mean
 from nas_lightning.search.objective import check_cost_unit
 from nas_lightning.search.subspaces import ListedSpace
 from nas_lightning.search.table_objective import TableObjective
@@ -63,7 +64,10 @@ def benchmark_objective(
     `ListedSpace`. Raises SearchError and BenchmarkError for what the table does not have.
     """
     if fidelity not in FIDELITIES:
-        raise SearchError(f"objective.fidelity={fidelity} is unknown: choose one of {', '.join(FIDELITIES)}")
+        raise SearchError(
+            f"objective.fidelity={fidelity} is unknown: {did_you_mean(fidelity, FIDELITIES)}choose one of "
+            f"{', '.join(FIDELITIES)}"
+        )
     table = open_table(settings, space)
     if table is None:
         raise SearchError("objective=benchmark needs a table: choose benchmark=embedded, or another one")

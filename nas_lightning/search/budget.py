@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from nas_lightning.errors import did_you_mean
 from nas_lightning.search.trial import SearchError
 
 UNITS = ("evaluations", "epochs", "seconds")
@@ -27,7 +28,9 @@ class Budget:
 
     def __post_init__(self) -> None:
         if self.unit not in UNITS:
-            raise SearchError(f"unknown budget unit {self.unit!r}: choose one of {', '.join(UNITS)}")
+            raise SearchError(
+                f"unknown budget unit {self.unit!r}: {did_you_mean(self.unit, UNITS)}choose one of {', '.join(UNITS)}"
+            )
         if not math.isfinite(self.amount):
             raise SearchError(f"budget.amount={self.amount} would never be spent: give a number")
         if self.amount <= 0:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from nas_lightning.errors import did_you_mean
 from nas_lightning.search.objective import Objective
 from nas_lightning.search.trial import NO_MEASURES, Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces.base import Space
@@ -56,7 +57,9 @@ class TableObjective(Objective):
         self._measures = {name: np.asarray(column, np.float64) for name, column in (measures or {}).items()}
         if missing := [name for name in requested if name not in self._measures]:
             names = ", ".join(self._measures) or "none, it has none"
-            raise SearchError(f"this table has no {missing[0]!r}: choose from {names}")
+            raise SearchError(
+                f"this table has no {missing[0]!r}: {did_you_mean(missing[0], self._measures)}choose from {names}"
+            )
         self._requested = [(name, self._measures[name]) for name in requested]
         self.benchmark: dict[str, str] | None = None  # name and SHA-256 of the table behind the arrays
         self._identity, self._truth_name = dict(identity or {}), truth_name

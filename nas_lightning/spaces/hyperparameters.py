@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
+from nas_lightning.errors import did_you_mean
 from nas_lightning.spaces.base import Space
 from nas_lightning.spaces.encoding import Columns, Encoding, codes_below
 from nas_lightning.spaces.errors import ArchitectureError
@@ -96,7 +97,10 @@ class HyperparameterSpace(Space[C]):
             A configuration.
         """
         if unknown := [name for name in values if name not in self._index]:
-            raise ArchitectureError(f"{self.name} has no {unknown[0][:40]}; it has {', '.join(self._index)}")
+            raise ArchitectureError(
+                f"{self.name} has no {unknown[0][:40]}; {did_you_mean(unknown[0], self._index)}"
+                f"it has {', '.join(self._index)}"
+            )
         choices = []
         for parameter in self.hyperparameters:
             if parameter.name not in values:

@@ -16,6 +16,8 @@ from omegaconf import DictConfig
 
 from nas_lightning.config.messages import INPUT_ERROR, tell
 from nas_lightning.errors import UserError
+from nas_lightning.processes.output import forgiving_output
+from nas_lightning.runs.files import refused_by_disk
 from nas_lightning.runs.packaged import conf_folder
 
 
@@ -45,6 +47,11 @@ def _done(cfg: DictConfig, module: str, name: str) -> Any:
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             raise
         tell(error)
+        sys.exit(INPUT_ERROR)
+    except OSError as error:  # a name that no file system takes, say
+        if HydraConfig.get().mode == RunMode.MULTIRUN or not error.filename:
+            raise
+        tell(refused_by_disk(error))
         sys.exit(INPUT_ERROR)
 
 
@@ -83,6 +90,7 @@ def report() -> None:
     """nas-report: python -m nas_lightning.report."""
     from nas_lightning.report.__main__ import main
 
+    forgiving_output()
     sys.exit(main())
 
 
@@ -90,4 +98,5 @@ def bench() -> None:
     """nas-bench: python -m nas_lightning.benchmarks."""
     from nas_lightning.benchmarks.__main__ import main
 
+    forgiving_output()
     sys.exit(main())

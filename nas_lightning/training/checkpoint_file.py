@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,8 @@ def read_checkpoint(path: Path | str, map_location: Any = "cpu") -> dict[str, An
     Raises DamagedCheckpointError, and CheckpointError for a missing or foreign file and for one of another format.
     """
     path = Path(path)
+    if os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path):  # waited for without end
+        raise CheckpointError(f"checkpoint {path} is no file; give the path of a .ckpt file of a run folder")
     try:
         verify(path)
         content = torch.load(path, map_location=map_location, weights_only=True)

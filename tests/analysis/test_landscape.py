@@ -2,6 +2,8 @@
 
 import csv
 import json
+import os
+import signal
 import time
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 
 from nas_lightning.analysis import __main__ as command
 from nas_lightning.analysis import landscape as ls
+from nas_lightning.analysis import landscape_command
 from nas_lightning.analysis.landscape_command import measure
 from nas_lightning.analysis.neighbourhood import Neighbourhood, listed_neighbourhood, neighbourhood
 from nas_lightning.analysis.scores import correlogram
@@ -191,3 +194,38 @@ def test_several_tables_and_data_sets_in_one_figure(open_shared, tmp_path, capsy
     assert (tmp_path / "landscape.png").stat().st_size > 10_000
     assert command.main([*words, "svhn", "--out", str(tmp_path)]) == 2
     assert "none of the tables has the data set svhn" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["landscape", "--benchmark", "digits_nasbench201", "--steps", "-1"], "give a whole number from 2 on"),
+        (["fronts", "--seeds", "nan"], "give a whole number from 1 on"),
+        (["curves", "--rank", "0"], "give a whole number from 1 on"),
+        (["curves"], "give either --benchmark"),
+        (["curves", "--curves", "{file}"], "is damaged or incomplete"),
+        (["landscape", "--benchmark", "digits_nasbench201", "--scores", "{file}"], "is damaged or incomplete"),
+        (["landscape", "--benchmark", "digits_nasbench201", "--out", "{file}"], "is a file; name a folder"),
+        (["landscape", "--benchmark", "digits_nasbench201", "--metric", "test_acuracy"], "did you mean test_accuracy"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence_and_leaves_nothing(words, said, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").write_bytes(b"PAR1")
+    try:
+        code = command.main([word.format(file="file") for word in words])
+    except SystemExit as end:
+        code = end.code
+    assert code == 2
+    assert said in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])
+def test_signals_end_it_with_their_code_and_a_bug_keeps_its_traceback(monkeypatch, capsys, number, code):
+    monkeypatch.setattr(landscape_command, "opened", lambda *_: os.kill(os.getpid(), number))
+    assert command.main(["landscape", "--benchmark", "any"]) == code
+    assert capsys.readouterr().err.count("\n") == 1
+    monkeypatch.setattr(landscape_command, "opened", lambda *_: int("no number"))
+    with pytest.raises(ValueError, match="invalid literal"):
+        command.main(["landscape", "--benchmark", "any"])

@@ -25,7 +25,7 @@ def settings():
         number += 1
 
 
-def write_large_study(root, runs=RUNS, n=100):
+def write_large_study(root, runs=RUNS, n=60):
     """`runs` runs of three spaces and five seeds below `root`: the unchanged plan, then one setting after another."""
     written, changes = 0, settings()
     change = None
@@ -68,7 +68,7 @@ def main():
     parser = argparse.ArgumentParser(prog="python -m tests.helpers.large_study", description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--runs", type=int, default=RUNS)
-    parser.add_argument("--architectures", type=int, default=100, help="ranked by every run")
+    parser.add_argument("--architectures", type=int, default=60, help="ranked by every run")
     given = parser.parse_args()
     write_large_study(given.folder / "runs", given.runs, given.architectures)
     print(f"{page_size(given.folder / 'runs', given.folder / 'report'):,} bytes")

@@ -24,7 +24,7 @@ def run(tmp_path):
         seed=3,
         plan={"mapping": {"channels": 8}, "protocol": {"learning_rate": np.float64(0.1), "track_running_stats": False}},
         heuristics={"sampling": {"method": "fairnas"}},
-        ablation={"factor": "sampling", "setting": "fairnas"},
+        changes={"sampling": "fairnas"},
         study="isolated",
         extra={"evaluation": {"architecture_set": "random200_seed0"}},
     )

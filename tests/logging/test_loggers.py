@@ -60,18 +60,19 @@ def test_several_checkpoints_count_by_their_headline():
 
 def test_changes_without_an_ablation_file_are_no_baseline(run):
     """Panels are grouped by `ablation`: heuristics typed one by one must not hide among the baselines."""
-    given = {"sampling": {"protocol.paths_per_step": 5, "protocol.sampling": "fairnas"}}
-    typed = replace(run, ablation=None, heuristics=given).config()["ablation"]
+    given = {"sampling": "fairnas, paths_per_step=5"}
+    typed = replace(run, changes=given).config()["ablation"]
     assert typed == {"factor": "sampling", "setting": "fairnas, paths_per_step=5"}
-    both = replace(run, ablation=None, heuristics=given | {"channels": {"value": 16}}).config()["ablation"]
+    both = replace(run, changes=given | {"channels": "16"}).config()["ablation"]
     assert both == {"factor": "combination", "setting": "channels: 16 + sampling: fairnas, paths_per_step=5"}
-    none = replace(run, ablation=None, heuristics={}).config()["ablation"]
+    none = replace(run, changes={}).config()["ablation"]
     assert none == {"factor": "baseline", "setting": "baseline"}
 
 
 def test_names_say_what_was_varied(run):
     assert run.name == "nasbench201 sampling-fairnas seed3"
     assert run.tags == ["nasbench201", "digits", "sampling"]
+    assert replace(run, changes={}).name == "nasbench201 baseline seed3"  # a default that is named changes nothing
 
 
 def test_none_writes_nothing(run, tmp_path):

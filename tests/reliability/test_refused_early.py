@@ -1,17 +1,24 @@
 """What can be refused is refused before the first step, in a dry run and in a sweep's plan, with the nearest names."""
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 
 from nas_lightning.benchmarks import Benchmark, BenchmarkError
+from nas_lightning.benchmarks.__main__ import main as of_tables
+from nas_lightning.benchmarks.convert.command import convert
 from nas_lightning.config.check import MistypedError, refuse_labels
 from nas_lightning.config.messages import describe as words_of
+from nas_lightning.config.messages import run_main
 from nas_lightning.config.schema import register
 from nas_lightning.errors import UserError
+from nas_lightning.modes.job import architecture_in
+from nas_lightning.runs.folder import held
 from nas_lightning.search.algorithm import make_algorithm
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.engine import Record
@@ -20,8 +27,10 @@ from nas_lightning.search.runner import SearchPlan, run_search
 from nas_lightning.search.table_objective import TableObjective
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.sweep import summary
+from nas_lightning.sweep.dry_run import lacking
 from nas_lightning.sweep.jobs import Job, describe
 from nas_lightning.sweep.planner import Planner
+from nas_lightning.training.checkpoint_file import read_checkpoint
 from nas_lightning.training.divergence import DivergedError
 from tests.helpers.commands import CONF, composed
 from tests.helpers.toy_space import ALL, ToySpace, make_objective
@@ -37,6 +46,11 @@ QUICK = "recipe=nasbench201_quick"
         ([QUICK, "evaluation.baselines=[paramters]"], "did you mean parameters?"),
         ([QUICK, "evaluation.predictors=[naswott]"], "did you mean naswot?"),
         ([QUICK, "evaluation.architectures=randm10_seed0"], "names no architecture set"),
+        ([QUICK, "evaluation.architectures=random10_sed0"], "did you mean random10_seed0 or"),
+        ([QUICK, "mode=supernett"], "did you mean supernet?"),
+        ([QUICK, "trainer.precision=bf16-mixd"], "did you mean bf16-mixed"),
+        ([QUICK, "data.augment=randaugmentt"], "did you mean randaugment"),
+        ([QUICK, f"benchmark.name={300 * 'x'}"], "there is no table xxx"),
         ([QUICK, "evaluation.images=5"], "do not fill one evaluation batch"),
         ([QUICK, "evaluation.probe_images=100000"], "images train; lower it"),
         ([QUICK, "evaluation.snapshots=3"], "evaluation.snapshots=3 averages at least 2 rankings"),
@@ -191,3 +205,68 @@ def test_an_interval_for_optuna_has_two_ends():
     for text in ("x=interval(1, 0.1)", "x=tag(log, interval(0, 1))"):
         with pytest.raises(UserError, match="is no interval to choose from"):
             distribution(OverridesParser.create().parse_override(text))
+
+
+def test_several_values_without_m_are_one_sentence():
+    register()
+    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(HydraException) as refusal:
+        compose("train", ["evaluation.architectures=a,b"])
+    said = words_of(refusal.value)
+    assert "evaluation.architectures=a,b is several values: add -m to try each" in said
+    assert "\n" not in said
+
+
+def test_bytes_that_are_no_text_are_refused(monkeypatch, capsys):
+    monkeypatch.setattr("sys.argv", ["train.py", "runs=a\udcffb"])
+    with pytest.raises(SystemExit) as end:
+        run_main(lambda: pytest.fail("it was called"))
+    assert end.value.code == 2
+    assert (
+        capsys.readouterr().err
+        == r"error: 'runs=a\udcffb' is no UTF-8 text; rename the file, or set the terminal to UTF-8" + "\n"
+    )
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_dry_run_of_one_job_that_lacks_its_gpu_fails_and_that_of_a_sweep_does_not(tmp_path):
+    cfg = composed(QUICK, f"runs={tmp_path}", "trainer.accelerator=gpu")
+    assert "finds no GPU" in lacking(cfg)
+    assert describe(cfg).refusal is None  # its jobs may run elsewhere
+    assert lacking(composed(QUICK)) is None
+
+
+def test_what_was_made_for_a_run_that_is_refused_goes_with_it(tmp_path):
+    with held(tmp_path / "runs" / "study" / "one"):
+        pass
+    assert not list(tmp_path.iterdir())
+    with held(tmp_path / "runs" / "study" / "one"):
+        (tmp_path / "runs" / "kept").mkdir()
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["kept"]
+
+
+@pytest.mark.parametrize("name", ["pipe.csv", 300 * "x"])
+def test_a_pipe_and_a_name_that_no_disk_takes_are_refused_at_once(tmp_path, name):
+    source = tmp_path / name
+    if len(name) < 255:
+        os.mkfifo(source)
+    with pytest.raises(BenchmarkError, match=r"is neither file nor folder|does not exist"):
+        convert("table", source, tmp_path / "out.arrow", space="nasbench201", columns={"test_accuracy": "acc"})
+
+
+def test_pipes_are_no_architecture_checkpoint_or_table(tmp_path):
+    for name in ("one.txt", "final.ckpt"):
+        os.mkfifo(tmp_path / name)
+    with pytest.raises(UserError, match="cannot be read; give a file with one architecture"):
+        architecture_in(str(tmp_path / "one.txt"))
+    with pytest.raises(UserError, match="is no file; give the path"):
+        read_checkpoint(tmp_path / "final.ckpt")
+    (tmp_path / "mine.csv").write_text("architecture,acc\n")
+    with pytest.raises(BenchmarkError, match="is no table of this project"):
+        Benchmark.open(tmp_path / "mine.csv")
+
+
+@pytest.mark.parametrize("size", ["inf", "nan", "-1", "0", "1e400", "x"])
+def test_memory_has_a_size(size, capsys):
+    with pytest.raises(SystemExit):
+        of_tables(["convert", "nats", "a", "b.arrow", "--memory-gb", size])
+    assert "give a number of gigabytes above 0" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import pytest
 
 from nas_lightning.runs.files import RunError
 from nas_lightning.runs.lock import holding, is_locked, locked
-from nas_lightning.runs.result import read_result, write_result
+from nas_lightning.runs.result import read_result, write_result, wrong
 from nas_lightning.runs.shapes import misfit
 
 OLD = Path(__file__).parents[1] / "fixtures" / "before_the_move"
@@ -82,3 +82,9 @@ def test_a_lock_is_had_by_one_and_goes_with_its_descriptor(tmp_path):
     with holding(tmp_path):
         assert is_locked(tmp_path)
     assert not is_locked(tmp_path)
+
+
+@pytest.mark.parametrize("changed", ["text", 5, [1], {"a": 3}, {"a": "ab"}])
+def test_what_changed_is_a_mapping_of_pairs_whatever_the_kind(changed):
+    for kind in ("train", "nothing", None):
+        assert wrong({"kind": kind, "status": "diverged", "seed": 1, "changed": changed})

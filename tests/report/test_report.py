@@ -16,7 +16,7 @@ from nas_lightning.report.__main__ import main
 from nas_lightning.report.costs import against_cost
 from nas_lightning.report.curves import over_epochs
 from nas_lightning.report.figures import all_figures, scatters
-from nas_lightning.report.page import render
+from nas_lightning.report.page import TEXTS, render
 from nas_lightning.report.search_curves import search_curves
 from nas_lightning.report.study import conditions_of
 from nas_lightning.runs import labels
@@ -166,6 +166,22 @@ def test_a_default_that_is_named_changes_nothing(tmp_path):
     assert [s.name for s in condition.settings] == ["baseline", "sampling: fairnas"]
     assert condition.baseline.seeds == [1, 2, 3]
     assert condition.baseline.note == "1 runs that set sampling to the default repeat its seeds and count once"
+
+
+def test_options_stand_in_a_name_where_they_are_not_the_usual_ones(tmp_path):
+    """The run alone knows what is usual, and says it in its result."""
+    usual = {"heuristics": {"distribution": {"protocol.distribution": "gdas", "temperature": 10.0, "portion": 0.5}}}
+    other = {"heuristics": {"distribution": {"protocol.distribution": "gdas", "temperature": 5.0, "portion": 0.5}}}
+    write_run(tmp_path)
+    plan = {"mapping": {"channels": 8}, "protocol": DEFAULTS["protocol"] | {"distribution": "gdas"}}
+    change = {"changed": {"protocol.distribution": [None, "gdas"]}}
+    write_run(tmp_path, seed=1, plan=plan, called={"distribution": "gdas"}, **change, **usual)
+    write_run(
+        tmp_path / "5", plan=plan, called={"distribution": "gdas, temperature=5.0"}, run_hash="b", **change, **other
+    )
+    (condition,), _ = conditions_of(find_runs([tmp_path]), replicates=100)
+    said = ["baseline", "distribution: gdas", "distribution: gdas, temperature=5.0"]
+    assert [s.name for s in condition.settings] == said
 
 
 def test_other_plans_and_evaluations_are_not_mixed(tmp_path):
@@ -337,8 +353,10 @@ def test_the_page_is_self_contained_and_escapes(compared):
     for packed, figure in zip(data["figures"], figures, strict=True):
         for small, panel in zip(packed["panels"], figure.panels, strict=True):
             assert data["specs"][small["spec"]] == panel.specification()
+            assert [data["texts"][small[key]] for key in TEXTS] == [getattr(panel, key) for key in TEXTS]
             for name, table in panel.data.items():
-                columns = {k: data["columns"][v] if isinstance(v, int) else v for k, v in small["data"][name].items()}
+                held = {k: data["columns"][v] if isinstance(v, int) else v for k, v in small["data"][name].items()}
+                columns = {k: list(map(int, v)) if isinstance(v, str) else v for k, v in held.items()}
                 assert columns == {k: list(v) for k, v in table.items()}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -91,8 +92,10 @@ def convert(
     source, out = Path(source).expanduser(), Path(out).expanduser()
     if kind not in FORMATS:
         raise BenchmarkError(f"{kind!r} is no format; choose one of {', '.join(FORMATS)}")
-    if not source.exists():
+    if not os.path.exists(source):  # which a name that is too long for a file system is not, without an error
         raise BenchmarkError(f"{source} does not exist; give the official file (info tells where it is published)")
+    if not source.is_file() and not source.is_dir():  # a pipe would be waited for without end
+        raise BenchmarkError(f"{source} is neither file nor folder; give the official file")
     check_destination(out)
     if out.exists() and out.samefile(source):
         raise BenchmarkError(f"{out} is the official file itself, which would be lost; name another file to write")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from nas_lightning.data.images import DataError
+from nas_lightning.errors import did_you_mean
 
 UNITS = ("words", "tokens", "characters")
 END, UNKNOWN = "<eos>", "<unk>"
@@ -36,7 +37,7 @@ def units_of(text: str, unit: str) -> list[str]:
     if unit == "characters":
         return list(text)
     if unit not in UNITS:
-        raise DataError(f"data.unit={unit} is unknown; choose one of {', '.join(UNITS)}")
+        raise DataError(f"data.unit={unit} is unknown; {did_you_mean(unit, UNITS)}choose one of {', '.join(UNITS)}")
     split = str.split if unit == "tokens" else _words
     return list(chain.from_iterable((*split(line), END) for line in text.splitlines()))
 

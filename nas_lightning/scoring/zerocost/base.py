@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn import functional as F
 
+from nas_lightning.errors import did_you_mean
 from nas_lightning.nets.base import Network
 from nas_lightning.nets.build import build_network
 from nas_lightning.nets.kernel import SharedKernel
@@ -53,7 +54,10 @@ class ZeroCost(Predictor):
         repeats: int = 1,
     ) -> None:
         if weights not in WEIGHTS:
-            raise PredictorError(f"{self.name}: weights={weights} is unknown; choose one of {', '.join(WEIGHTS)}")
+            raise PredictorError(
+                f"{self.name}: weights={weights} is unknown; {did_you_mean(weights, WEIGHTS)}"
+                f"choose one of {', '.join(WEIGHTS)}"
+            )
         for name, value, low in (("batch_size", batch_size, 2), ("repeats", repeats, 1)):
             if isinstance(value, bool) or not isinstance(value, int) or value < low:
                 raise PredictorError(f"{self.name}: {name}={value} is out of range; give a whole number from {low}")

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from nas_lightning.errors import did_you_mean
 from nas_lightning.search.algorithm import Algorithm, algorithm_class
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces.base import Space
@@ -55,7 +56,10 @@ class CurveExtrapolation(Algorithm):
                 "curve_extrapolation needs stop between 0 and 1, keep above 0 and up to 1, points >= 3, startup >= 6"
             )
         if method not in METHODS:
-            raise SearchError(f"algorithm.method={method} is unknown: choose one of {', '.join(METHODS)}")
+            raise SearchError(
+                f"algorithm.method={method} is unknown: {did_you_mean(method, METHODS)}"
+                f"choose one of {', '.join(METHODS)}"
+            )
         cls = algorithm_class(inner)
         if cls.needs_fidelities or cls.measures:
             raise SearchError(f"algorithm.inner={inner} has fidelities of its own; choose one of full trainings alone")

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from nas_lightning.errors import did_you_mean
 from nas_lightning.search.algorithm import Algorithm, decode
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces.base import Space
@@ -40,7 +41,10 @@ class Optuna(Algorithm):
     ):
         super().__init__(space, rng, fidelities)
         if sampler not in SAMPLERS:
-            raise SearchError(f"algorithm.sampler={sampler} is unknown: choose one of {', '.join(SAMPLERS)}")
+            raise SearchError(
+                f"algorithm.sampler={sampler} is unknown: {did_you_mean(sampler, SAMPLERS)}"
+                f"choose one of {', '.join(SAMPLERS)}"
+            )
         try:
             import optuna
         except ModuleNotFoundError:

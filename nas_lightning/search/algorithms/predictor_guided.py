@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from nas_lightning.errors import did_you_mean
 from nas_lightning.search.predictor_search import PredictorSearch, best_first, expected_improvement
 from nas_lightning.search.trial import Fidelities, SearchError
 from nas_lightning.spaces.base import Space
@@ -49,7 +50,10 @@ class PredictorGuided(PredictorSearch):
         parents: int = 5,
     ):
         if acquisition not in ACQUISITIONS:
-            raise SearchError(f"acquisition={acquisition} is unknown: choose one of {', '.join(ACQUISITIONS)}")
+            raise SearchError(
+                f"acquisition={acquisition} is unknown: {did_you_mean(acquisition, ACQUISITIONS)}"
+                f"choose one of {', '.join(ACQUISITIONS)}"
+            )
         if mutants < 0 or parents < 1:
             raise SearchError("predictor_guided needs mutants >= 0 and parents >= 1")
         super().__init__(
