@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from nas_lightning.nets.highways import HighwayCell, highway_cell
 from nas_lightning.spaces.recipes import Recipe, X, previous
 
 FUNCTIONS: Mapping[str, Callable[..., Tensor]] = {
@@ -90,6 +91,8 @@ class Program:
     recipe: Recipe
     reads_x: tuple[tuple[int, int], ...]
     instructions: tuple[Product | Linear | Apply | Mean, ...]
+    cell: HighwayCell | None = None
+    """The recipe as highway steps alone, where it is nothing else."""
 
     def run(
         self, x: Tensor, states: list[Tensor], layer: Matrices, mask: Tensor | None = None
@@ -105,6 +108,8 @@ class Program:
         Returns:
             The outputs [B, T, n], which are the first hidden states, and all hidden states after the chunk.
         """
+        if self.cell is not None and not torch.is_autocast_enabled(x.device.type):
+            return self._highways(self.cell, x, states[0], layer, mask=mask)
         recipe, width = self.recipe, states[0].shape[1]
         joined = {
             step.source: torch.cat([layer.matrix(recipe, node, slot) for node, slot in step.targets], 1)
@@ -141,6 +146,13 @@ class Program:
             states = [known[node] for node in recipe.outputs]
             outputs.append(states[0])
         return torch.stack(outputs, 1), states
+
+    def _highways(
+        self, cell: HighwayCell, x: Tensor, state: Tensor, layer: Matrices, mask: Tensor | None
+    ) -> tuple[Tensor, list[Tensor]]:
+        read = x @ torch.cat([layer.matrix(self.recipe, node, 0) for node in (0, 1)], 1)  # [B, T, 2n]
+        outputs = cell.run(read, state, mask, [group.matrix(self.recipe, layer.matrix) for group in cell.groups])
+        return outputs, [outputs[:, -1]]
 
     @staticmethod
     def _multiply(
@@ -252,7 +264,7 @@ class _Compiler:
             else:
                 self.done.append(Apply(node, operation, inputs))
             self._multiply(node)
-        return Program(self.recipe, tuple(self.reads_x), tuple(self.done))
+        return Program(self.recipe, tuple(self.reads_x), tuple(self.done), highway_cell(self.recipe))
 
     def _column_of_x(self, node: int) -> None:
         self.columns[X, node] = len(self.reads_x)

@@ -1,6 +1,7 @@
 """The interpreter of recurrent cells against the formulas by hand: recipes, and DARTS's cells written as such."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,9 @@ import torch
 from torch.nn import functional as F
 
 from nas_lightning.nets.build import build_network
+from nas_lightning.nets.highways import highway_cell
 from nas_lightning.nets.interpreter import Apply, Linear, Product, compiled
+from nas_lightning.nets.rnn_ptb import RecurrentCells
 from nas_lightning.plan import Plan, PlanError
 from nas_lightning.spaces import get_space
 from nas_lightning.spaces.recipes import Recipe, X, from_json, previous
@@ -114,6 +117,44 @@ def test_a_darts_cell_written_as_blends_equals_its_network():
         start = [torch.zeros(3, WIDTH, dtype=torch.float64)]
         states, _ = by_hand(recipe, F.embedding(words, net.embedding.weight), start, net.layers[0])
         torch.testing.assert_close(net.eval()(words, cell), net.classify(states, cell), rtol=0, atol=1e-11)
+
+
+def chunk_of(program, weights, masked):
+    """Outputs, state after the chunk, and what their weighted sum's gradients are to inputs, state and matrices."""
+    torch.manual_seed(1)
+    x, state = (torch.randn(*shape, WIDTH, dtype=torch.float64, requires_grad=True) for shape in ((3, 7), (3,)))
+    mask = torch.randint(0, 2, (3, WIDTH)).double() * 1.4 if masked else None
+    outputs, (end,) = program.run(x, [state], weights, mask)
+    loss = (outputs * torch.randn(3, 7, WIDTH, dtype=torch.float64)).sum()
+    return outputs, end, *torch.autograd.grad(loss, [x, state, *weights.parameters()])
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_a_cell_of_highways_alone_is_one_operation_with_the_graphs_values_and_gradients(masked):
+    weights = RecurrentCells(WIDTH).double()
+    for parameter in weights.parameters():
+        parameter.data = torch.rand_like(parameter) * 2 - 1
+    space = get_space("rnn_ptb")
+    for seed in range(6):
+        program = compiled(as_recipe(space.sample(np.random.default_rng(seed))))
+        fused, graph = (chunk_of(p, weights, masked) for p in (program, replace(program, cell=None)))
+        for a, b in zip(fused, graph, strict=True):
+            torch.testing.assert_close(a, b, rtol=0, atol=1e-12)
+        with torch.no_grad():  # keeps nothing for a way back
+            torch.manual_seed(1)
+            x, state = torch.randn(3, 7, WIDTH, dtype=torch.float64), torch.randn(3, WIDTH, dtype=torch.float64)
+            mask = torch.randint(0, 2, (3, WIDTH)).double() * 1.4 if masked else None
+            assert torch.equal(program.run(x, [state], weights, mask)[0], fused[0])
+
+
+def test_other_recipes_are_no_cells_of_highways_alone():
+    cell = as_recipe(get_space("rnn_ptb").parse(PUBLISHED))
+    assert highway_cell(cell).slots == 9
+    assert all(highway_cell(recipe) is None for recipe in recipes(40))
+    leaky = Recipe(tuple((op.replace("tanh", "leaky_relu"), inputs) for op, inputs in cell.nodes), cell.outputs)
+    some = Recipe((*cell.nodes[:-1], ("mean", cell.nodes[-1][1][1:])), cell.outputs)
+    other = Recipe((*cell.nodes[:9], ("blend", (7, 8, previous(0))), *cell.nodes[10:]), cell.outputs)
+    assert [highway_cell(recipe) for recipe in (leaky, some, other)] == [None] * 3
 
 
 def test_highways_from_one_state_are_one_product_and_nothing_else_is():
