@@ -10,12 +10,16 @@ import torch
 from torch.nn import functional as F
 
 from nas_lightning.data.text.files import TextFiles
+from nas_lightning.errors import UserError
+from nas_lightning.modes.main import train
 from nas_lightning.plan import Plan
+from nas_lightning.runs.quality import PERPLEXITY
 from nas_lightning.scoring.score import score
 from nas_lightning.scoring.standalone import standalone_scores
 from nas_lightning.spaces import get_space
 from nas_lightning.training.module import StandaloneModule, SuperNetModule
 from nas_lightning.training.progress import RunProgress
+from tests.helpers.commands import composed
 from tests.helpers.small_plans import quiet_trainer
 
 PLAN = Plan().edited(
@@ -199,3 +203,16 @@ def test_a_standalone_network_learns_what_can_be_learned(path):
 def some_cells(n):
     rng = np.random.default_rng(0)
     return [SPACE.sample(rng) for _ in range(n)]
+
+
+def test_one_network_is_trained_and_judged_by_perplexity(path, tmp_path):
+    """mode=standalone from the configuration to the result, and a text too short for the streams refused before."""
+    said = ["mode=standalone", "space=rnn_ptb", "data=text", f"data.path={path}", "data.unit=characters"]
+    small = ["plan.mapping.channels=4", "plan.protocol.epochs=1", "plan.protocol.batch_size=8", f"runs={tmp_path}"]
+    cell = "architecture=\"Genotype(recurrent=[('tanh', 0)" + ", ('relu', 1)" * 7 + '], concat=range(1, 9))"'
+    result = train(composed(*said, *small, cell, "evaluation.batch_size=4"), quiet=True)
+    assert result["quality"]["shown_name"] == "perplexity"
+    assert {split: found["n_images"] for split, found in result["metrics"].items()} == {"validation": 28, "test": 28}
+    assert 1 < PERPLEXITY.show(result["metrics"]["test"]["negative_log_perplexity"]) < 4
+    with pytest.raises(UserError, match="gives no 33 streams"):
+        train(composed(*said, *small, cell, "evaluation.batch_size=200"), quiet=True)
