@@ -54,10 +54,17 @@ def test_the_home_folder_is_expanded_in_every_path(monkeypatch, tmp_path):
         typed(composed("runs='~nobody-of-this-name/x'"))
 
 
-@pytest.mark.parametrize("study", ["../../x", "/tmp/x", "a/../b", ".", "x" * 260, "a//b", "a\\\\b"])
+@pytest.mark.parametrize("study", ["../../x", "/tmp/x", "a/../b", ".", "x" * 260, "a//b", "a\\\\b", "a\nb", "a\u202eb"])
 def test_a_study_is_a_folder_below_the_runs(study):
     with pytest.raises(UserError, match="study="):
         typed(composed(f"study='{study}'"))
+
+
+def test_the_folder_of_the_runs_has_a_name_that_can_be_written():
+    with pytest.raises(UserError, match="names no folder"):
+        typed(composed("runs='a\nb'"))
+    with pytest.raises(UserError, match="too long for a folder"):
+        typed(composed(f"runs={300 * 'x'}"))
 
 
 def test_studies_of_usual_names_are_taken():

@@ -22,6 +22,9 @@ PRECISIONS = {
 
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 
+LONGEST_NAME = 255
+"""Bytes of one folder's name, on the file systems there are."""
+
 
 def settle(config: Any) -> Any:
     """The typed configuration with every value in its one form. Raises UserError for what is none."""
@@ -29,6 +32,10 @@ def settle(config: Any) -> Any:
     trainer, study = getattr(config, "trainer", None), getattr(config, "study", None)
     if study is not None:
         check_study(study)
+    if not config.runs.isprintable() or not config.runs.strip():
+        raise UserError(f"runs={config.runs!r:.80} names no folder; use letters, digits and dashes")
+    if any(len(part.encode()) > LONGEST_NAME for part in Path(config.runs).parts):
+        raise UserError(f"runs={config.runs[:60]}… is too long for a folder's name; use at most {LONGEST_NAME} bytes")
     if trainer is not None:
         _check_accelerator(trainer)
         trainer.precision = precision_of(str(trainer.precision), str(trainer.accelerator))
@@ -38,7 +45,8 @@ def settle(config: Any) -> Any:
 def check_study(study: str) -> None:
     """Refuse a study whose name is no folder below the runs'. Raises UserError."""
     parts = study.split("/")
-    if any(part.strip() in ("", ".", "..") for part in parts) or "\0" in study or "\\" in study:
+    odd = not study.isprintable() or "\\" in study  # line ends, marks that turn the text around
+    if any(part.strip() in ("", ".", "..") for part in parts) or odd:
         raise UserError(f"study={study!r} names no folder in the folder of the runs; use letters, digits and dashes")
     if any(len(part.encode()) > 200 for part in parts):
         raise UserError(f"study={study[:60]}… is too long for a folder's name; use at most 200 characters")

@@ -9,6 +9,8 @@ from nas_lightning.errors import did_you_mean
 from nas_lightning.search.trial import SearchError
 
 UNITS = ("evaluations", "epochs", "seconds")
+LARGEST = 1e12
+"""Amount of a budget."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Budget:
             )
         if not math.isfinite(self.amount):
             raise SearchError(f"budget.amount={self.amount} would never be spent: give a number")
+        if self.amount > LARGEST:
+            raise SearchError(f"budget.amount={self.amount:g} is out of range: it is at most {LARGEST:g}")
         if self.amount <= 0:
             raise SearchError(
                 f"a budget of {self.amount:g} {self.unit} leaves nothing to search with: set budget.amount above 0"

@@ -38,6 +38,8 @@ from nas_lightning.search.progress import SearchProgress
 from nas_lightning.search.trial import SearchError
 from nas_lightning.search.weak_labels import WeakLabelSource
 
+MOST_BASELINE_SEEDS = 1_000_000
+
 
 @dataclass(frozen=True)
 class SearchPlan:
@@ -63,8 +65,11 @@ class SearchPlan:
             raise SearchError(f"parallel={self.parallel}: at least one trial has to be in flight")
         if self.seed < 0:
             raise SearchError(f"seed={self.seed}: seeds are not negative")
-        if self.baseline_seeds < 0:
-            raise SearchError(f"baseline_seeds={self.baseline_seeds}: give a number of random searches, or 0 for none")
+        if not 0 <= self.baseline_seeds <= MOST_BASELINE_SEEDS:
+            raise SearchError(
+                f"baseline_seeds={self.baseline_seeds}: give a number of random searches up to "
+                f"{MOST_BASELINE_SEEDS:,}, or 0 for none"
+            )
 
     def determinants(self, objective: Objective, weak: WeakLabelSource | None = None) -> dict[str, Any]:
         """What the run's hash is made of, as plain JSON."""

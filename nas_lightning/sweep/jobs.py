@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +95,23 @@ def describe(cfg: DictConfig, rehearsal: Callable[[Any], None] | None = None) ->
         MistypedError: a name that does not exist. Other bad input is the description's refusal.
     """
     try:
-        return _search(cfg) if "algorithm" in cfg else _train(cfg, rehearsal)
+        found = _search(cfg) if "algorithm" in cfg else _train(cfg, rehearsal)
+        return replace(found, refusal=found.refusal or _unwritable(found.folder))
     except MistypedError:
         raise
     except Exception as error:  # the job itself will raise it again, and keep the traceback
         said = f"{error}" if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
         return Description(refused_folder(cfg), refusal=one_sentence(said))
+
+
+def _unwritable(folder: Path) -> str | None:
+    """Why no run folder can be made there; one that holds a result is only read."""
+    if os.path.exists(folder / RESULT):
+        return None
+    above = next(place for place in (folder.absolute(), *folder.absolute().parents) if os.path.exists(place))
+    if above.is_dir() and os.access(above, os.W_OK):
+        return None
+    return f"{folder} cannot be written: {above} is no folder that takes files; choose another runs=…"
 
 
 def refused_folder(config: DictConfig) -> Path:

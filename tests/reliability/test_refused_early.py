@@ -270,3 +270,17 @@ def test_memory_has_a_size(size, capsys):
     with pytest.raises(SystemExit):
         of_tables(["convert", "nats", "a", "b.arrow", "--memory-gb", size])
     assert "give a number of gigabytes above 0" in capsys.readouterr().err
+
+
+def test_a_dry_run_looks_whether_a_run_folder_can_be_made(tmp_path):
+    (tmp_path / "file").write_text("")
+    assert "is no folder that takes files" in describe(composed(QUICK, f"runs={tmp_path / 'file' / 'deep'}")).refusal
+    assert describe(composed(QUICK, f"runs={tmp_path / 'new' / 'deep'}")).refusal is None
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_budget_that_nobody_can_spend_is_out_of_range():
+    with pytest.raises(SearchError, match="out of range: it is at most 1e"):
+        Budget("evaluations", 1e26)
+    with pytest.raises(SearchError, match="give a number of random searches"):
+        SearchPlan("random_search", Budget("evaluations", 4), baseline_seeds=10**26)
