@@ -40,6 +40,10 @@ toy = nas_zoo.space:ToySpace
 [nas_lightning.predictors]
 margin = nas_zoo.margin:Margin
 
+[nas_lightning.heuristics]
+clipped = nas_zoo.clipped:Clipped
+gone = nas_zoo.nowhere:Gone
+
 [nas_lightning.algorithms]
 hill_climber = nas_zoo.climber:HillClimber
 """
@@ -88,11 +92,11 @@ def ran(site, script, *arguments, code=0):
     return done.stdout + done.stderr
 
 
-NAMED = ("space.name=toy", "space._target_=null", "evaluation.predictors=[margin]", "evaluation.score=margin")
+NAMED = ("space=toy", "evaluation.predictors=[margin]", "evaluation.score=margin")
 SMALL = (
     "plan.mapping.channels=2", "plan.mapping.layers=3", "plan.protocol.epochs=1", "plan.protocol.batch_size=64",
     "evaluation.architectures=all", "evaluation.images=100", "benchmark=none", "trainer=cpu",
-    "trainer.progress_bar=false", "+heuristics.clipped={_target_: nas_zoo.clipped.Clipped, value: 3.0}",
+    "trainer.progress_bar=false", "extra=clipped", "heuristics.clipped.value=3.0",
 )  # fmt: skip
 
 
@@ -116,9 +120,20 @@ def test_a_search_is_found_by_its_name_too(site, tmp_path):
     assert result["algorithm"]["settings"] == {"patience": 5}
 
 
-def test_without_the_distribution_its_names_are_refused_in_a_sentence(tmp_path):
-    assert "'toy' is no search space" in ran(None, "train.py", *NAMED, *SMALL[:-1], f"runs={tmp_path}", code=2)
-    told = ran(None, "train.py", *NAMED[2:], *SMALL[2:-1], "plan.mapping.layers=1", f"runs={tmp_path}", code=2)
-    assert "margin" in told
+def test_a_heuristic_that_another_package_offers_and_does_not_have_is_refused_where_it_is_chosen(site, tmp_path):
+    told = ran(site, "train.py", *NAMED, *SMALL[:-2], "extra=gone", f"runs={tmp_path}", code=2)
+    assert "nas_zoo.nowhere" in told
     assert "Traceback" not in told
+
+
+def test_without_the_distribution_its_names_are_refused_in_a_sentence(tmp_path):
+    for typed, word in (
+        (["space=toy"], "toy"),
+        (["space.name=toy", "space._target_=null"], "'toy' is no search space"),
+        (["extra=clipped"], "clipped"),
+        ([*NAMED[1:], "plan.mapping.layers=1"], "margin"),
+    ):
+        told = ran(None, "train.py", *SMALL[2:-2], *typed, f"runs={tmp_path}", code=2)
+        assert word in told
+        assert "Traceback" not in told
     assert not list(tmp_path.rglob("result.json"))

@@ -11,6 +11,7 @@ from omegaconf import MISSING, DictConfig, OmegaConf
 from nas_lightning import plan
 from nas_lightning.config.ablations import register_ablations
 from nas_lightning.config.help import register_help
+from nas_lightning.config.installed import register_installed
 from nas_lightning.config.settled import settle
 from nas_lightning.config.store import share_config_store
 from nas_lightning.predictors import CHEAP
@@ -251,4 +252,5 @@ def register() -> None:
     store = ConfigStore.instance()
     store.store(name="train_schema", node=open_data(TrainConfig))
     register_ablations()
+    register_installed()
     register_help("train", TrainConfig)

@@ -17,6 +17,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, OmegaConf
 
 from nas_lightning.config.help import register_help
+from nas_lightning.config.installed import register_installed
 from nas_lightning.config.schema import (
     BenchmarkSchema,
     DataSchema,
@@ -243,6 +244,7 @@ def register() -> None:
     share_config_store()
     store = ConfigStore.instance()
     store.store(name="search_schema", node=open_data(SearchConfig))
+    register_installed()
     register_help("search", SearchConfig, OBJECTIVES)
     for name in packaged_algorithms():
         store.store(group="schema/algorithm", name=name, node=algorithm_schema(name))

@@ -42,10 +42,12 @@ def pareto_front(points: ArrayLike) -> np.ndarray:
     """
     p = np.asarray(points, np.float64)
     front: list[int] = []
-    # In lexicographic order a point can only be dominated by, or equal to, one that comes before it.
-    for i in np.lexsort((np.arange(len(p)), *p.T[::-1])).tolist():
-        if not any((p[j] <= p[i]).all() for j in front):
-            front.append(i)
+    # In lexicographic order a point can only be dominated by, or equal to, one that comes before it: the first one left
+    # is on the front, and takes away all that it dominates.
+    left = np.lexsort((np.arange(len(p)), *p.T[::-1]))
+    while len(left):
+        front.append(int(left[0]))
+        left = left[1:][~(p[left[1:]] >= p[left[0]]).all(axis=1)]
     return np.array(sorted(front), np.int64)
 
 
