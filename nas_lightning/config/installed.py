@@ -1,8 +1,8 @@
 """Spaces, data and heuristics of other installed packages as choices on the command line, found by their entry points.
 
 What another package offers as ``[project.entry-points."nas_lightning.heuristics"] clipped = "my_package:Clipped"`` is
-chosen by ``extra=clipped`` and set by ``heuristics.clipped.value=3``, without a YAML file anywhere. Predictors are named in
-``evaluation.predictors``, algorithms in ``algorithm=`` (`search_schema.register`).
+chosen by ``extra=clipped`` and set by ``heuristics.clipped.value=3``, without a YAML file anywhere. Predictors are
+named in ``evaluation.predictors``, algorithms in ``algorithm=`` (`search_schema.register`).
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from nas_lightning.errors import UserError
 from nas_lightning.processes.output import forgiving_output
 from nas_lightning.processes.signals import Stopped, stoppable
+from nas_lightning.report.figure import FORMATS
 from nas_lightning.runs.archive import unpacked
 from nas_lightning.runs.files import remove_leftovers, write_atomically
 from nas_lightning.runs.json_file import clean
@@ -32,10 +33,12 @@ def build(
     title: str = "",
     replicates: int = 2000,
     shown: Sequence[str] | None = None,
+    *,
+    formats: Sequence[str] = FORMATS,
 ) -> dict[str, int]:
     """Write index.html, figures/, ablation.{csv,md,tex} and gap.csv into `out`; returns the number of runs by status.
 
-    `shown` is what each folder is called on the page, by default its path.
+    `shown` is what each folder is called on the page, by default its path; `formats` are those of the pictures.
     Raises UserError where there is nothing to report; OSError where `out` cannot be written.
     """
     from nas_lightning.report import gap, study, tables
@@ -53,7 +56,7 @@ def build(
     tables.write_markdown(out / "ablation.md", conditions)
     tables.write_latex(out / "ablation.tex", conditions)
     gap.write_csv(out / "gap.csv", rows)
-    write_page(out, conditions, runs, remarks=remarks, title=clean(title), gaps=rows)
+    write_page(out, conditions, runs, remarks=remarks, title=clean(title), gaps=rows, formats=formats)
     return dict(Counter(run.status for run in runs))
 
 
@@ -66,6 +69,7 @@ def write_page(
     *,
     gaps: Sequence[Gap] = (),
     more: Sequence[tuple[str, str, str]] = (),
+    formats: Sequence[str] = FORMATS,
 ) -> None:
     """Write figures/ and, last, index.html: a page that is there has all that it links to. Arguments as of
     `nas_lightning.report.page.render`."""
@@ -75,8 +79,9 @@ def write_page(
 
     diagnosis, left_out = misranked(conditions, runs)
     drawn = [*figures.all_figures(conditions, runs), *([diagnosis] if diagnosis.panels else [])]
-    write_pictures(out / "figures", drawn)
-    html = page.render(conditions, runs, drawn, remarks=[*remarks, *left_out], title=title, gaps=gaps, more=more)
+    write_pictures(out / "figures", drawn, formats)
+    remarks = [*remarks, *left_out]
+    html = page.render(conditions, runs, drawn, remarks, title, gaps=gaps, more=more, formats=formats)
     write_atomically(out / "index.html", html.encode())
 
 
@@ -107,8 +112,18 @@ def _of_runs(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", default="report", help="folder to write to (default: report)")
     parser.add_argument("--title", default="", help="heading of the page (default: by what the runs are)")
     parser.add_argument("--replicates", type=int, default=2000, help="of the bootstrap (default: 2000)")
+    parser.add_argument(
+        "--formats",
+        nargs="+",
+        choices=[*FORMATS, "none"],
+        default=FORMATS,
+        help="of the pictures in OUT/figures: png svg pdf (default: all), or none, which takes half the time",
+    )
     parser.add_argument("--space", action="append", default=[], help="dotted path of one's own search space; repeat")
     given = parser.parse_args(arguments)
+    formats = [f for f in given.formats if f != "none"]
+    if formats and len(formats) < len(given.formats):
+        parser.error("--formats takes none alone, or some of png, svg and pdf")
     if not 100 <= given.replicates <= MOST_REPLICATES:
         many = "few for an interval" if given.replicates < 100 else "many to be computed"
         parser.error(f"--replicates {str(given.replicates)[:20]} is too {many}; give 100 to {MOST_REPLICATES:,}")
@@ -116,7 +131,7 @@ def _of_runs(arguments: Sequence[str]) -> int:
         for target in given.space:
             get_space(target)  # known by its name from here on
         with unpacked(given.folders) as folders:
-            counts = build(folders, given.out, given.title, replicates=given.replicates, shown=given.folders)
+            counts = build(folders, given.out, given.title, given.replicates, shown=given.folders, formats=formats)
     except OSError as error:
         print(
             f"report: {given.out} cannot be written ({error.strerror or error}); choose another --out", file=sys.stderr

@@ -153,10 +153,15 @@ def drawn(spec: Mapping[str, Any]) -> str:
     return _NO_XML.sub("\ufffd", vl_convert.vegalite_to_svg(dict(spec)))
 
 
-def write_pictures(folder: Path, figures: Sequence[Figure]) -> None:
-    """``<id>.png``, ``<id>.svg`` and ``<id>.pdf`` of every figure. Raises OSError."""
+def write_pictures(folder: Path, figures: Sequence[Figure], formats: Sequence[str] = FORMATS) -> None:
+    """``<id>.png``, ``<id>.svg`` and ``<id>.pdf`` of every figure, or those of `formats`; what an earlier report left
+    in other formats goes. Raises OSError."""
     for figure in figures:
+        for other in set(FORMATS) - set(formats):
+            (folder / f"{figure.id}.{other}").unlink(missing_ok=True)
+        if not formats:
+            continue
         spec = picture(figure)
         svg = drawn(spec)
-        for suffix in FORMATS:
+        for suffix in formats:
             write_atomically(folder / f"{figure.id}.{suffix}", encoded(spec, suffix, svg))

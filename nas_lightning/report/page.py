@@ -57,14 +57,15 @@ def render(
     title: str = "",
     gaps: Sequence[Gap] = (),
     more: Sequence[tuple[str, str, str]] = (),
+    formats: Sequence[str] = FORMATS,
 ) -> str:
     """The page as text: tables, figures, what is missing. `more` are sections (key, heading, HTML) of the caller's,
-    shown first."""
+    shown first; `formats` those of the pictures beside the page."""
     sections = list(more)
     sections += [("ablation", "Ablation", _ablation(conditions))] if conditions else []
     if searches := searches_of(runs):
         sections.append(("searches", "Searches", _searches(searches)))
-    sections += [(f.id, f.title, _figure(f)) for f in figures]
+    sections += [(f.id, f.title, _figure(f, formats)) for f in figures]
     if gaps:
         sections.append(("gap", "What separates tau from the ceiling", _gap(gaps)))
     if evaluations := [run for run in runs if run.status == COMPLETE and run.kind == "evaluation" and not more]:
@@ -323,9 +324,9 @@ def _searches(runs: Sequence[Run]) -> str:
     )
 
 
-def _figure(figure: Figure) -> str:
+def _figure(figure: Figure, formats: Sequence[str]) -> str:
     key = escape(figure.id)
-    links = "".join(f'<a href="figures/{key}.{suffix}">{suffix.upper()}</a>' for suffix in FORMATS)
+    links = "".join(f'<a href="figures/{key}.{suffix}">{suffix.upper()}</a>' for suffix in formats)
     return (
         f'<p class="note">{escape(figure.note)} <span class="files">{links}</span></p>'
         f'<figure id="figure-{key}"></figure>'

@@ -134,8 +134,7 @@ SUITES |= {
     "nas_lightning.search.algorithms.popnas": ("tests/search/test_progressive.py",),
     "nas_lightning.search.algorithms.curve_extrapolation": ("tests/search/test_curve_extrapolation.py",),
 }
-CHOSEN = {
-    "nas_lightning.training.memory": ("tests/training/test_speed.py",),
+CHOSEN: dict[str, str] = {
     "nas_lightning.training.speed": "not darts",
     "nas_lightning.search.algorithms.predictor_guided": (
         "acquisitions or improvement or failed or equal or settings or fewer_than or "
@@ -156,7 +155,7 @@ CHOSEN = {
 }
 """Of those files, slow tests too, what names a module's own class (pytest's -k); elsewhere all that is not slow."""
 SLOW_TOO = (
-    *CHOSEN, "nas_lightning.scoring.outputs", "nas_lightning.search.algorithms.curve_extrapolation",
+    *CHOSEN, "nas_lightning.scoring.outputs", "nas_lightning.training.memory", "nas_lightning.search.algorithms.curve_extrapolation",
 )  # fmt: skip
 MODULES = tuple(SUITES)
 

@@ -174,7 +174,10 @@ def test_the_report_lists_a_hostile_run_as_failed(tmp_path, folders, capsys):
     (bad / "result.json").write_text(json.dumps({**result, "metrics": [script], "space": script}))
     (tmp_path / "runs/evil").mkdir()
     (tmp_path / "runs/evil/error.txt").write_text(f"ValueError: {script}")
-    assert report([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--replicates", "100"]) == 0
+    assert (
+        report([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--replicates", "100", "--formats", "none"])
+        == 0
+    )
     assert "1 complete, 2 failed" in capsys.readouterr().out
     assert script not in (tmp_path / "out/index.html").read_text()
 

@@ -15,6 +15,7 @@ from nas_lightning.report import study, tables
 from nas_lightning.report.__main__ import main
 from nas_lightning.report.costs import against_cost
 from nas_lightning.report.curves import over_epochs
+from nas_lightning.report.figure import write_pictures
 from nas_lightning.report.figures import all_figures, scatters
 from nas_lightning.report.page import TEXTS, render
 from nas_lightning.report.search_curves import search_curves
@@ -31,6 +32,12 @@ def compared(sweep):
     runs = find_runs([sweep])
     conditions, remarks = conditions_of(runs, replicates=300)
     return runs, conditions, remarks
+
+
+@pytest.fixture(scope="module")
+def figures(compared):
+    runs, conditions, _ = compared
+    return all_figures(conditions, runs)
 
 
 def by_label(conditions, label):
@@ -141,11 +148,13 @@ def test_a_study_without_the_unchanged_plan_compares_with_nothing_and_says_so_fi
     assert condition.baseline is None
     assert [s.name for s in condition.settings] == ["sampling: fairnas", "channels: 16 + sampling: random_a"]
     assert all(s.difference is None and s.verdict == "" for s in condition.settings)
-    assert main([str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--replicates", "100"]) == 0
+    given = [str(tmp_path / "runs"), "--out", str(tmp_path / "out"), "--replicates", "100", "--formats", "none"]
+    assert main(given) == 0
     page = (tmp_path / "out" / "index.html").read_text()
     assert page.index("This study has no baseline") < page.index('class="tiles"') < page.index("<table")
     assert "No run of the unchanged plan" in (tmp_path / "out" / "ablation.md").read_text()
-    assert not (tmp_path / "out" / "figures" / "forest.png").exists()
+    assert 'id="figure-forest"' not in page
+    assert 'id="figure-scatter"' in page
     rows = list(csv.DictReader((tmp_path / "out" / "ablation.csv").open()))
     assert [row["difference"] for row in rows] == ["", ""]
     assert "baseline" not in [row["setting"] for row in rows]
@@ -316,28 +325,41 @@ def test_tables_agree_with_the_runs(report, compared):
     assert {x.replace(r"\&", "").count("&") for x in body} == {len(tables.header([])) - 2}
 
 
-def test_pictures_of_every_figure(report, compared):
-    runs, conditions, _ = compared
-    for figure in all_figures(conditions, runs):
+def test_pictures_of_every_figure(report, figures):
+    for figure in figures:
         assert (report / "figures" / f"{figure.id}.png").read_bytes().startswith(b"\x89PNG")
         assert "<svg" in (report / "figures" / f"{figure.id}.svg").read_text()
         assert (report / "figures" / f"{figure.id}.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_every_specification_is_valid_and_titles_are_broken(compared):
+def test_pictures_of_the_chosen_formats_alone(figures, tmp_path):
+    few = figures[:1]
+    names = lambda: sorted(path.name for path in tmp_path.iterdir())  # noqa: E731
+    write_pictures(tmp_path, few)
+    assert names() == [f"{few[0].id}.{suffix}" for suffix in ("pdf", "png", "svg")]
+    write_pictures(tmp_path, few, ["svg"])
+    assert names() == [f"{few[0].id}.svg"], "nothing of the report before is left"
+    write_pictures(tmp_path, few, [])
+    assert names() == []
+    assert 'href="figures/' not in render([], [], few, formats=[])
+    assert f'href="figures/{few[0].id}.svg"' in render([], [], few, formats=["svg"])
+    with pytest.raises(SystemExit):
+        main([str(tmp_path), "--formats", "none", "svg"])
+
+
+def test_every_specification_is_valid_and_titles_are_broken(figures):
     import altair as alt
 
-    runs, conditions, _ = compared
-    for figure in all_figures(conditions, runs):
-        for panel in figure.pictured():
-            alt.Chart.from_dict(panel.specification(), validate=True)
+    for figure in figures:
+        for i, panel in enumerate(figure.pictured()):
+            if i == 0:  # the others are made by the same lines
+                alt.Chart.from_dict(panel.specification(), validate=True)
             lines = panel.whole()["title"]["text"]
             assert max(map(len, lines)) <= 62, figure.id
 
 
-def test_the_page_is_self_contained_and_escapes(compared):
+def test_the_page_is_self_contained_and_escapes(compared, figures):
     runs, conditions, _ = compared
-    figures = all_figures(conditions, runs)
     text = render(conditions, runs, figures, ["</script><b>"], title="a < b & c")
     assert "<link" not in text.replace('<link rel="icon" href="data:,">', "")
     assert " src=" not in text.split('id="report-data">')[0]
@@ -500,7 +522,7 @@ def test_the_command_needs_neither_torch_nor_lightning(tmp_path):
     write_study(tmp_path / "study", spaces=("nasbench201",), seeds=(1,), n=20)
     code = (
         "import sys; from nas_lightning.report.__main__ import main; "
-        f"status = main([{str(tmp_path / 'study')!r}, '--out', {str(tmp_path / 'out')!r}, '--replicates', '100']); "
+        f"status = main([{str(tmp_path / 'study')!r}, '--out', {str(tmp_path / 'out')!r}, '--formats', 'svg']); "
         "heavy = ('torch', 'pytorch_lightning', 'sklearn', 'matplotlib'); "
         "print([m for m in heavy if m in sys.modules]); sys.exit(status)"
     )
