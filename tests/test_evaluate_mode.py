@@ -16,6 +16,7 @@ from nas_lightning.scoring import partial
 from nas_lightning.scoring import score as evaluator
 from nas_lightning.scoring.trained import checkpoint_labels
 from tests.helpers.commands import TINY, job
+from tests.helpers.nightly import rest_nightly
 
 SET = ["evaluation.architectures=random40_seed0", "evaluation.images=100"]
 NARROW = "plan.mapping.channels=2"
@@ -203,8 +204,12 @@ def test_an_interrupted_evaluation_goes_on_and_ends_with_the_same_bytes(tmp_path
 
 @pytest.mark.parametrize(
     ("space", "precision"),
-    [(space, "bf16-mixed") for space in ("nasbench201", "nasbench101")] + [("nasbench201", "64-true")],
-)
+    rest_nightly(
+        [("nasbench201", "bf16-mixed"), ("nasbench101", "bf16-mixed"), ("darts_nds", "bf16-mixed"),
+         ("nasbench201", "64-true")],
+        lambda space, precision: space == "nasbench201",
+    ),
+)  # fmt: skip
 def test_precision_is_recorded_and_changes_numbers_little(tmp_path, space, precision):
     """Trained and scored in that precision: mixed precision on a CPU too."""
     few = ["evaluation.architectures=random6_seed0", "evaluation.images=100", "plan.protocol.epochs=1"]

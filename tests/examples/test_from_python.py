@@ -54,6 +54,14 @@ def test_a_notebook_runs(name):
     assert done.stdout.count("== cell") == len(cells) > 4
 
 
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_runs_in_a_kernel_of_jupyter(name):
+    nbclient = pytest.importorskip("nbclient")
+    notebook = nbformat.read(EXAMPLES / name, as_version=4)
+    nbclient.NotebookClient(notebook, timeout=280, resources={"metadata": {"path": str(EXAMPLES)}}).execute()
+
+
 def test_a_cell_that_fails_is_noticed(tmp_path):
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("1 / 0")])
     nbformat.write(notebook, tmp_path / "broken.ipynb")

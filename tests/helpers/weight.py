@@ -24,7 +24,7 @@ PROCESSES: tuple[Any, ...] = (
 )  # fmt: skip
 JOBS = ("nas_lightning.modes.main.train", "nas_lightning.modes.search.search")
 """Functions that run a whole job, as the command line does."""
-LEFT_OUT = ("command", "slow", "kills", "launchers", "mutation", "gpu")
+LEFT_OUT = ("command", "slow", "kills", "launchers", "mutation", "gpu", "nightly")
 """Markers that keep a test out of the quick ones."""
 
 

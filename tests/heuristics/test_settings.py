@@ -8,6 +8,7 @@ import torch
 from nas_lightning.heuristic import NotApplicableError, fold
 from nas_lightning.scoring.score import score
 from nas_lightning.training.paths import PathSampler
+from tests.helpers.nightly import rest_nightly
 from tests.helpers.small_plans import INAPPLICABLE, SETTINGS, SMALL, build, data_for, small_plan, trained
 
 CASES = [
@@ -20,13 +21,11 @@ CASES = [
 
 AMOUNTS = ("layers", "train_portion", "batch_size", "channels", "learning_rate", "epochs", "weight_decay")
 """Factors whose settings are amounts of one thing: each is trained on one space, and the first of them on all."""
-TRAINED = [
-    case
-    for case in CASES
-    if case.values[1] == "nasbench201"
-    or case.values[0].parent.name not in AMOUNTS
-    or case.values[0] == next(path for path in SETTINGS if path.parent == case.values[0].parent)
-]
+
+
+def is_one_of_a_kind(path, space):
+    first = next(other for other in SETTINGS if other.parent == path.parent)
+    return space == "nasbench201" or path == first or path.parent.name not in AMOUNTS
 
 
 @functools.cache
@@ -55,7 +54,7 @@ def loss_after_two_steps(space, plan):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("path", "space"), TRAINED)
+@pytest.mark.parametrize(("path", "space"), rest_nightly(CASES, is_one_of_a_kind))
 def test_a_setting_trains_and_scores_with_finite_loss(path, space):
     plan = fold(start_for(path, space), space, [build(path)])
     assert -20 < loss_after_two_steps(space, plan) < 0

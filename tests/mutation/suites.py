@@ -155,7 +155,8 @@ CHOSEN: dict[str, str] = {
 }
 """Of those files, slow tests too, what names a module's own class (pytest's -k); elsewhere all that is not slow."""
 SLOW_TOO = (
-    *CHOSEN, "nas_lightning.scoring.outputs", "nas_lightning.training.memory", "nas_lightning.search.algorithms.curve_extrapolation",
+    *CHOSEN, "nas_lightning.scoring.outputs", "nas_lightning.training.memory",
+    "nas_lightning.search.algorithms.curve_extrapolation",
 )  # fmt: skip
 MODULES = tuple(SUITES)
 

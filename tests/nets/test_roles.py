@@ -10,6 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from nas_lightning.nets.build import build_network
 from nas_lightning.plan import Plan
 from nas_lightning.spaces import get_space
+from tests.helpers.nightly import rest_nightly
 
 SMALL = {
     "nasbench101": {"mapping.channels": 11, "mapping.layers": 1, "mapping.op_placement": "node"},
@@ -43,8 +44,6 @@ MAPPINGS = {
     ],
     "nasbench_macro": [{"mapping.bn_affine": True}, {"mapping.bn_affine": False}],
 }
-COUNTED = 8
-"""Networks whose every operation is counted, one by one in Python: a second each at published size."""
 CASES = [(space, edits) for space, all_edits in MAPPINGS.items() for edits in all_edits]
 
 
@@ -96,8 +95,10 @@ def test_subnet_equals_standalone_in_double_precision(space, edits, track):
         ("nasbench_macro", {"channels": 6, "layers": 8, "in_channels": 1, "num_classes": 12}),
     ],
 )
-def test_built_networks_have_the_analytic_parameters_and_macs(space, shape):
-    archs = drawn(space, Plan(), 40 if shape["channels"] in (16, 128) else 12)
+@pytest.mark.parametrize(("built", "counted"), rest_nightly([(12, 4), (100, 25)], lambda built, counted: built == 12))
+def test_built_networks_have_the_analytic_parameters_and_macs(space, shape, built, counted):
+    """Every operation is counted one by one in Python, a second a network at published size."""
+    archs = drawn(space, Plan(), built)
     plan = Plan().edited(
         {
             "mapping.channels": shape["channels"],
@@ -112,7 +113,7 @@ def test_built_networks_have_the_analytic_parameters_and_macs(space, shape):
         with torch.device("meta"):
             network = build_network(space, plan, shape["num_classes"], shape["in_channels"], arch)
         assert sum(p.numel() for p in network.parameters()) == n_params, str(arch)
-        if index >= COUNTED:
+        if index >= counted:
             continue
         with FlopCounterMode(display=False) as counter:
             network(image)

@@ -16,6 +16,7 @@ from nas_lightning.search.budget import Budget
 from nas_lightning.search.engine import Search, _wrong_event
 from nas_lightning.search.journal import Journal, JournalDamageWarning, is_in_use, seal, unseal
 from nas_lightning.search.trial import Measurement, SearchError
+from tests.helpers.nightly import rest_nightly
 from tests.helpers.toy_space import make_objective
 
 pytestmark = pytest.mark.slow
@@ -80,7 +81,11 @@ def test_a_full_evaluation_counts_one_and_a_partial_one_its_share(objective):
 
 
 @pytest.mark.parametrize(
-    ("parallel", "name"), [(3, name) for name in packaged_algorithms()] + [(1, name) for name in KINDS]
+    ("parallel", "name"),
+    rest_nightly(
+        ((parallel, name) for parallel in (3, 1) for name in packaged_algorithms()),
+        lambda parallel, name: parallel == 3 or name in KINDS,
+    ),
 )
 def test_a_none_answer_leaves_the_algorithm_as_it_was(objective, name, parallel):
     """Ask far too often: what is asked, and when, must not change."""
@@ -107,7 +112,11 @@ def test_batches_do_not_change_the_deterministic_schedule(name):
 
 
 @pytest.mark.parametrize(
-    ("deterministic", "name"), [(True, name) for name in packaged_algorithms()] + [(False, name) for name in KINDS]
+    ("deterministic", "name"),
+    rest_nightly(
+        ((deterministic, name) for deterministic in (True, False) for name in packaged_algorithms()),
+        lambda deterministic, name: deterministic or name in KINDS,
+    ),
 )
 def test_resuming_equals_not_being_interrupted(objective, tmp_path, name, deterministic):
     expected = plain(build(objective, name, deterministic=deterministic).run())
@@ -220,7 +229,8 @@ def test_at_least_one_trial_in_flight(objective):
 WORKER = textwrap.dedent(
     """
     import time
-    from tests.helpers.toy_space import make_objective
+    from tests.helpers.nightly import rest_nightly
+from tests.helpers.toy_space import make_objective
     from tests.search.test_engine import build, plain
     from nas_lightning.search.journal import Journal
 
