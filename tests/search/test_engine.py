@@ -229,8 +229,7 @@ def test_at_least_one_trial_in_flight(objective):
 WORKER = textwrap.dedent(
     """
     import time
-    from tests.helpers.nightly import rest_nightly
-from tests.helpers.toy_space import make_objective
+    from tests.helpers.toy_space import make_objective
     from tests.search.test_engine import build, plain
     from nas_lightning.search.journal import Journal
 
