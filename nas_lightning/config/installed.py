@@ -30,8 +30,8 @@ def register_installed() -> None:
     for point in entry_points(group=DATA):
         store.store(group="data", name=point.name, node={"name": point.name})
     for point in entry_points(group=HEURISTICS):
-        factor, section = _heuristic(point)
-        store.store(group="extra", name=point.name, package=f"heuristics.{factor}", node=section)
+        factor, settings = _heuristic(point)
+        store.store(group="extra", name=point.name, package=f"heuristics.{factor}", node=settings)
 
 
 def _heuristic(point: EntryPoint) -> tuple[str, DictConfig]:
