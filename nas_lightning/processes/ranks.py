@@ -37,7 +37,9 @@ from nas_lightning.processes.signals import SIGNALS, Stopped
 TIDY_S, NOTICE_S, HARD_S = 2.0, 25.0, 20.0
 """Seconds: for a rank to end when asked; for a dying rank to be gone; for rank 0 to leave after a rank has died."""
 STOPPED_S = 60.0
-"""Seconds that a rank may be stopped (SIGSTOP) while rank 0 runs; Ctrl-Z stops all of them, and counts for nothing."""
+"""Seconds that a rank may be stopped (SIGSTOP) while others run; Ctrl-Z stops all of them, and counts for nothing."""
+GAVE_UP = 77
+"""Exit code of a rank whose rank 0 was stopped for so long."""
 
 
 class Ranks:
@@ -72,6 +74,11 @@ class Ranks:
                 )
             if not code:
                 continue
+            if code == GAVE_UP:
+                return RankSilentError(
+                    f"this process was stopped (SIGSTOP) for {STOPPED_S:.0f} seconds, and the other ranks have ended: "
+                    "the same command goes on from the last checkpoint"
+                )
             for number, exit_code in SIGNALS.items():
                 if code == exit_code:
                     return Stopped(number)
@@ -242,9 +249,15 @@ def is_left_connected() -> bool:
 
 
 def outlive_nobody(parent: int) -> None:
-    """Ends this process as soon as the one that has started it is gone, even by kill -9."""
+    """Ends this process as soon as the one that has started it is gone, even by kill -9, or has been stopped for
+    `STOPPED_S` seconds: nothing can be exchanged with it."""
+    stopped = 0.0
     while os.getppid() == parent:
         time.sleep(0.5)
+        # Counted, not timed: where the whole group was stopped, as by Ctrl-Z, the clock went on.
+        stopped = stopped + 0.5 if is_stopped(parent) else 0.0
+        if stopped > STOPPED_S:
+            os._exit(GAVE_UP)
     os._exit(1)
 
 

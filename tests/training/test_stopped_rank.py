@@ -55,6 +55,25 @@ def test_a_stopped_rank_is_a_failure_after_a_time_and_one_that_goes_on_is_none(s
     assert sleeper.poll() == -signal.SIGKILL, "a stopped process takes no other signal"
 
 
+def test_the_others_give_up_a_rank_0_that_is_stopped(sleeper, monkeypatch):
+    def end(code):
+        raise SystemExit(code)
+
+    monkeypatch.setattr(ranks.os, "getppid", lambda: sleeper.pid)
+    monkeypatch.setattr(ranks.os, "_exit", end)
+    monkeypatch.setattr(ranks.time, "sleep", lambda _: None)
+    monkeypatch.setattr(ranks, "STOPPED_S", 2.0)
+    assert stopped(sleeper)
+    with pytest.raises(SystemExit) as given_up:
+        ranks.outlive_nobody(sleeper.pid)
+    assert given_up.value.code == ranks.GAVE_UP
+    run = Ranks(0, 2, False)
+    run.others = [subprocess.Popen([sys.executable, "-c", f"raise SystemExit({ranks.GAVE_UP})"])]
+    run.others[0].wait()
+    assert "this process was stopped (SIGSTOP)" in str(run.failure())
+    assert run.failure().exit_code == 75
+
+
 def test_an_exchange_that_times_out_is_one_sentence():
     run = ranks_of(TrainerSchema(strategy="ddp", devices="2", accelerator="cpu"), "job")
     said = r"rank 0 has waited .* the same command goes on"
