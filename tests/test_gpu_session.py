@@ -124,6 +124,7 @@ def test_tests_that_were_all_skipped_prove_nothing(tmp_path, monkeypatch):
     assert gpu_session.main(["--out", str(tmp_path), "--only", "correctness", "--device", "cpu", "--tiny"]) == 1
 
 
+@pytest.mark.slow
 def test_a_command_that_outlasts_its_time_is_told_to_end(tmp_path):
     code = (
         "import signal, sys, time\n"

@@ -18,6 +18,8 @@ SMALL = {
     "darts_nds": {"mapping.channels": 4, "mapping.layers": 3, "mapping.bn_affine": False},
 }
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _from_checkout(monkeypatch):

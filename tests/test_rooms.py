@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 FREE_OF_TORCH = ("plan", "spaces", "benchmarks", "ranking", "search", "runs", "report", "analysis")
 
@@ -20,6 +22,7 @@ def module_names():
                 yield found.name
 
 
+@pytest.mark.slow
 def test_every_module_imports():
     for name in module_names():
         importlib.import_module(name)

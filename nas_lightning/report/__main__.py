@@ -80,8 +80,9 @@ def write_page(
     diagnosis, left_out = misranked(conditions, runs)
     drawn = [*figures.all_figures(conditions, runs), *([diagnosis] if diagnosis.panels else [])]
     write_pictures(out / "figures", drawn, formats)
-    remarks = [*remarks, *left_out]
-    html = page.render(conditions, runs, drawn, remarks, title, gaps=gaps, more=more, formats=formats)
+    html = page.render(
+        conditions, runs, drawn, remarks=[*remarks, *left_out], title=title, gaps=gaps, more=more, formats=formats
+    )
     write_atomically(out / "index.html", html.encode())
 
 

@@ -147,6 +147,7 @@ def test_reinforce_moves_the_controller_towards_what_is_rewarded():
     assert float(method.frequencies[0][:, 0].mean()) > 0.4
 
 
+@pytest.mark.slow
 def test_dirichlet_draws_at_alpha_zero_are_uniform_over_the_simplex():
     method = heuristic("drnas")
     fit("nasbench201", method, max_steps=1)
@@ -224,6 +225,7 @@ def test_one_shot_with_everything_kept_sums_all_operations_and_with_one_path_is_
     assert not torch.equal(alone, every)
 
 
+@pytest.mark.slow
 def test_perturbation_keeps_the_operation_whose_removal_hurts_most_and_none_never_hurts():
     method = heuristic("darts_pt", share=0.5)
     module = fit("nasbench201", method)

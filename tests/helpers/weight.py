@@ -1,4 +1,5 @@
-"""Which tests are quick: those that start no process, run no whole job, and are not marked slow by hand.
+"""Which tests are quick: those that start no process, run no whole job, compose no configuration (a tenth of a second
+each), and are not marked slow by hand.
 
 Found by following what a test, its fixtures and the helpers they call refer to, so that no list has to be kept. And in
 which order the files are given to the workers.
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
+import hydra
 import pytest
 
 from tests.helpers import process
@@ -22,6 +24,7 @@ PROCESSES: tuple[Any, ...] = (
     subprocess, multiprocessing, subprocess.run, subprocess.Popen, subprocess.check_output, process, process.run,
     process.Running,
 )  # fmt: skip
+COMPOSES = (*PROCESSES, hydra.compose, hydra.initialize_config_dir)
 JOBS = ("nas_lightning.modes.main.train", "nas_lightning.modes.search.search")
 """Functions that run a whole job, as the command line does."""
 LEFT_OUT = ("command", "slow", "kills", "launchers", "mutation", "gpu", "nightly")
@@ -36,8 +39,8 @@ def names_in(code: CodeType) -> Iterator[str]:
             yield from names_in(constant)
 
 
-def is_heavy(function: Any, seen: set[int] | None = None) -> bool:
-    """Whether `function`, or a function of the tests that it refers to, starts a process or runs a whole job."""
+def is_heavy(function: Any, seen: set[int] | None = None, starters: tuple[Any, ...] = PROCESSES) -> bool:
+    """Whether `function`, or a function of the tests that it refers to, uses one of `starters` or runs a whole job."""
     seen = set() if seen is None else seen
     function = getattr(function, "__wrapped__", function)
     if not isinstance(function, FunctionType) or id(function) in seen:
@@ -50,16 +53,16 @@ def is_heavy(function: Any, seen: set[int] | None = None) -> bool:
         found = function.__globals__.get(name)
         if found is None:
             continue
-        if any(found is starter for starter in PROCESSES):
+        if any(found is starter for starter in starters):
             return True
         if isinstance(found, FunctionType):
             if f"{found.__module__}.{found.__name__}" in JOBS:
                 return True
-            if found.__module__.startswith("tests.") and is_heavy(found, seen):
+            if found.__module__.startswith("tests.") and is_heavy(found, seen, starters):
                 return True
         elif isinstance(found, ModuleType) and found.__name__.startswith("tests."):
             inner = [getattr(found, other, None) for other in names]
-            if any(is_heavy(f, seen) for f in inner if isinstance(f, FunctionType)):
+            if any(is_heavy(f, seen, starters) for f in inner if isinstance(f, FunctionType)):
                 return True
     return False
 
@@ -72,7 +75,8 @@ def mark(items: list[pytest.Item]) -> None:
             functions += [definition.func for definition in definitions]
         if any(map(is_heavy, functions)):
             item.add_marker("command")
-        if not any(item.get_closest_marker(name) for name in LEFT_OUT):
+        composes = any(is_heavy(function, starters=COMPOSES) for function in functions)
+        if not composes and not any(item.get_closest_marker(name) for name in LEFT_OUT):
             item.add_marker("quick")
 
 

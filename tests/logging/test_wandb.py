@@ -62,6 +62,7 @@ def test_jobs_of_one_process_are_runs_of_their_own_and_failures_are_closed(run, 
     assert first.config["run_hash"] == second.config["run_hash"] == "abc123"
 
 
+@pytest.mark.slow
 def test_lightning_logs_into_the_same_run(run):
     with open_logger("wandb", run) as logger:
         logger.lightning.log_metrics({"rank/kendall_tau": 0.25}, step=7)

@@ -82,6 +82,7 @@ def test_the_gradient_of_the_weights_is_that_of_finite_differences(space):
     assert slope == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_published_numbers_of_weights():
     """DARTS's search network as its authors print it; NAS-Bench-201's with affine norms, and without: there the
     authors' convolutions have a bias each, which batch statistics take out again, and ours have none."""

@@ -63,6 +63,7 @@ def perturb(network):
         tensor.data += 0.1 * (torch.rand(tensor.shape, generator=generator, dtype=tensor.dtype) - 0.5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("track", [False, True])
 @pytest.mark.parametrize(("space", "edits"), CASES, ids=[f"{s}-{'-'.join(map(str, e.values()))}" for s, e in CASES])
 def test_subnet_equals_standalone_in_double_precision(space, edits, track):

@@ -24,6 +24,7 @@ def refusal_of(space, side):
 SPACES = ("nasbench201", "nasbench101", "darts_nds", "nasbench_macro")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("side", [1, 2, 3, 5, 6, 7, 9, 12])
 def test_what_is_not_refused_runs_and_what_is_refused_does_not(space, side):

@@ -28,7 +28,7 @@ def test_every_algorithm_cites_its_source_and_describes_its_settings(name):
 def test_unknown_names_list_the_known(single):
     with pytest.raises(SearchError, match="choose one of acenas, "):
         make_algorithm("annealing", single.space, single.fidelities, 0)
-    with pytest.raises(SearchError, match="has no setting 'populaton': choose from population, sample"):
+    with pytest.raises(SearchError, match="has no setting 'populaton': did you mean population"):
         make_algorithm("regularized_evolution", single.space, single.fidelities, 0, {"populaton": 3})
 
 

@@ -1,6 +1,7 @@
 """BOHB in several fidelities on the objective of its paper; on real learning curves: tests/analysis."""
 
 import numpy as np
+import pytest
 
 from nas_lightning.search.algorithm import make_algorithm
 from tests.helpers.counting_ones import CountingOnes, regret_after_brackets
@@ -15,6 +16,7 @@ def test_sizes_of_brackets_are_the_authors():
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_the_model_counts_more_ones_than_hyperband():
     bohb = np.array([regret_after_brackets("bohb", 4, 4, seed, (10,)) for seed in range(6)])
     hyperband = np.array([regret_after_brackets("hyperband", 4, 4, seed, (10,)) for seed in range(6)])

@@ -43,6 +43,7 @@ def run(name, objective, amount, seed=0, **settings):
     return algorithm, Search(algorithm, objective, budget).run()
 
 
+@pytest.mark.slow
 def test_an_endless_beam_measures_the_whole_space(counted):
     algorithm, records = run("pnas", counted, 7000, beam=20_000)
     assert len({SPACE.key(r.trial.architecture) for r in records}) == len(records) == 6466

@@ -138,6 +138,7 @@ def test_raw_size():
     assert count(7) * 3**5 == SPACE.size
 
 
+@pytest.mark.slow
 def test_raw_sampling_is_uniform_over_the_classes_of_a_small_corner():
     """Among raw draws whose matrix has its output wired to the input alone, all other edges are free."""
     rng = np.random.default_rng(2)

@@ -96,6 +96,7 @@ def test_isomorphic_cells_share_a_key_and_a_depth():
     assert SPACE.key(SPACE.parse(PUBLISHED)) == "r0r1r1t3r4r5r6i1"
 
 
+@pytest.mark.slow
 def test_unique_draws_are_uniform_over_classes():
     """A chain of eight nodes is one class of 4⁸, a star one of a multiset: 65,536 to 165 among 9,345,761."""
     rng = np.random.default_rng(0)
