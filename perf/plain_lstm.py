@@ -54,7 +54,7 @@ def perplexity(network: PlainLSTM, data: PythonTopics, split: str, streams: int)
         for inputs, targets in data.evaluation_batches(streams, split=split):
             logits, state = network(inputs, state)
             total += float(data.sums(logits, targets)[0])
-            items += data.items(targets)
+            items += data.count_items(targets)
     network.train()
     return quality.show(total / items)
 

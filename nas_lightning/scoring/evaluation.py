@@ -148,11 +148,18 @@ class Evaluation:
             scores: float64 [n] by name.
 
         Returns:
-            Column -> number; the mean quality alone where there is no table.
+            Column -> number; the mean quality alone where there is no table. A quality that people read as another
+            number stands there as that one, too: ``supernet_perplexity``.
         """
+        quality, shared = self.quality, f"supernet_{self.quality.name}"
+        if self.subjects.table is None:
+            found = {shared: float(scores[quality.name].mean())}
+        else:
+            found = self._ranked(scores)
+        return found | ({f"supernet_{quality.shown_name}": quality.show(found[shared])} if quality.shown_name else {})
+
+    def _ranked(self, scores: Scores) -> dict[str, float]:
         subjects = self.subjects
-        if subjects.table is None:
-            return {f"supernet_{self.quality.name}": float(scores[self.quality.name].mean())}
         return epoch_metrics(
             self.ordered(scores),
             subjects.truth,

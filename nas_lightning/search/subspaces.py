@@ -14,6 +14,9 @@ from nas_lightning.search.trial import SearchError
 from nas_lightning.spaces.base import ArchitectureError, Space
 from nas_lightning.spaces.encoding import Columns, Encoding
 
+MOST_KEYED = 5000
+"""Listed architectures of which classes are computed beforehand."""
+
 
 class SubSpace(Space[Any]):
     """A part of `whole` that keeps its encodings, strings and classes."""
@@ -131,6 +134,21 @@ class ListedSpace(SubSpace):
 
     def holds(self, arch: Any) -> bool:
         return arch in self._listed
+
+    def members(self, arch: Any) -> list[Any]:
+        """The listed ones of its class. Where at most one is, the list knows it, and the class is not gone through."""
+        if len(self.architectures) <= MOST_KEYED:
+            listed = self._by_class.get(self.whole.key(arch), [])
+            if len(listed) < 2:
+                return list(listed)
+        return super().members(arch)
+
+    @cached_property
+    def _by_class(self) -> dict[str, list[Any]]:
+        found: dict[str, list[Any]] = {}
+        for arch in self.architectures:
+            found.setdefault(self.whole.key(arch), []).append(arch)
+        return found
 
     def sample(self, rng: np.random.Generator) -> Any:
         return self.architectures[rng.integers(len(self.architectures))]

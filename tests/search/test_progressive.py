@@ -95,6 +95,16 @@ def test_what_a_table_lacks_grows_unmeasured():
     assert len(measured) == len(classes)
 
 
+def test_the_listed_members_of_a_class_are_those_of_the_whole_space():
+    listed = [SPACE.from_index(i) for i in np.random.default_rng(0).permutation(15625)[:3000].tolist()]
+    space, found = ListedSpace(SPACE, listed), set()
+    for arch in [SPACE.from_index(i) for i in range(0, 15625, 25)]:
+        members = space.members(arch)
+        assert members == [member for member in SPACE.members(arch) if space.holds(member)]
+        found.add(min(len(members), 2))
+    assert found == {0, 1, 2}
+
+
 def popnas(**settings):
     objective = make_objective(requested=("params",))
     return make_algorithm("popnas", objective.space, objective.fidelities, 0, settings)

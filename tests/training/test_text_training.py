@@ -1,5 +1,7 @@
 """Training on text: the step by hand, the carried state, a resume in mid-epoch, and ranks that share the streams."""
 
+import csv
+import math
 from types import SimpleNamespace
 from unittest.mock import patch
 
@@ -11,6 +13,7 @@ from torch.nn import functional as F
 
 from nas_lightning.data.text.files import TextFiles
 from nas_lightning.errors import UserError
+from nas_lightning.logging.facts import final_numbers
 from nas_lightning.modes.main import train
 from nas_lightning.plan import Plan
 from nas_lightning.runs.quality import PERPLEXITY
@@ -216,3 +219,17 @@ def test_one_network_is_trained_and_judged_by_perplexity(path, tmp_path):
     assert 1 < PERPLEXITY.show(result["metrics"]["test"]["negative_log_perplexity"]) < 4
     with pytest.raises(UserError, match="gives no 33 streams"):
         train(composed(*said, *small, cell, "evaluation.batch_size=200"), quiet=True)
+
+
+def test_what_a_super_net_logs_speaks_of_perplexity_and_of_accuracy_nowhere(path, tmp_path):
+    data = ["space=rnn_ptb", "data=text", f"data.path={path}", "data.unit=characters"]
+    small = ["plan.mapping.channels=4", "plan.protocol.epochs=1", "plan.protocol.batch_size=8", f"runs={tmp_path}"]
+    asked = ["evaluation.every=1", "evaluation.architectures=random3_seed0", "evaluation.batch_size=4"]
+    result = train(composed(*data, *small, *asked), quiet=True)
+    (table,) = tmp_path.rglob("metrics.csv")
+    (row,) = csv.DictReader(table.open())
+    quality = float(row["rank/supernet_negative_log_perplexity"])
+    assert float(row["rank/supernet_perplexity"]) == pytest.approx(math.exp(-quality))
+    final = final_numbers(result)
+    assert final["supernet_perplexity"] == pytest.approx(math.exp(-final["supernet_negative_log_perplexity"]))
+    assert not [name for name in (*row, *final) if "accuracy" in name or "image" in name]
