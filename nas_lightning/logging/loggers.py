@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from nas_lightning.errors import UserError, did_you_mean
+from nas_lightning.errors import UserError, did_you_mean, one_sentence
 from nas_lightning.logging.facts import RunFacts, final_numbers, flatten
 
 LOGGERS = ("none", "csv", "tensorboard", "wandb")
@@ -40,6 +41,9 @@ class RunLogger:
     def finish(self, result: Mapping[str, Any]) -> None:
         """The final numbers of a result.json."""
 
+    def fail(self, facts: Mapping[str, Any]) -> None:
+        """Why there are no final numbers: `why`."""
+
     def artifact(self, path: Path, kind: str = "checkpoint") -> None:
         """Keep a file (a checkpoint) with the run."""
 
@@ -52,7 +56,26 @@ class RunLogger:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if error is not None:
+            self.fail(why(error))
         self.close(failed=kind is not None)
+
+
+def why(error: BaseException) -> dict[str, Any]:
+    """What a logger says of a run that ends by an error, as plain values.
+
+    Args:
+        error: a diverged training has a ``step`` and a ``loss``.
+
+    Returns:
+        ``status`` (diverged or failed), ``reason`` in one sentence, ``step`` and ``loss``, the latter as text where it
+        is no finite number.
+    """
+    reason = one_sentence(str(error) or type(error).__name__)
+    step, loss = getattr(error, "step", None), getattr(error, "loss", None)
+    if step is None or loss is None:
+        return {"status": "failed", "reason": reason}
+    return {"status": "diverged", "reason": reason, "step": step, "loss": loss if math.isfinite(loss) else str(loss)}
 
 
 class LightningFiles(RunLogger):

@@ -147,6 +147,9 @@ class WandbRun(RunLogger):
     def finish(self, result: Mapping[str, Any]) -> None:
         self.guarded(lambda: self.run.summary.update(final_numbers(result)))
 
+    def fail(self, facts: Mapping[str, Any]) -> None:
+        self.guarded(lambda: self.run.summary.update(dict(facts)))
+
     def artifact(self, path: Path, kind: str = "checkpoint") -> None:
         import wandb
 

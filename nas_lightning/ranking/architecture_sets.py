@@ -22,6 +22,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
+import os
 import re
 from collections.abc import Hashable, Iterator, Sequence
 from itertools import product
@@ -149,7 +150,7 @@ def identity(name: str | Path) -> dict[str, Any]:
     """
     path = Path(str(name))
     found: dict[str, Any] = {"architecture_set_version": VERSION} if VERSION > 1 else {}
-    if path.suffix in (".txt", ".csv", ".parquet") and path.is_file():
+    if path.suffix in (".txt", ".csv", ".parquet") and os.path.isfile(path):
         found["architectures_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
     return found
 
@@ -257,7 +258,7 @@ def _top(percent: float, space: Space[Any], table: Table | None) -> list[Any]:
 
 
 def _from_file(path: Path, space: Space[Any], table: Table | None) -> list[Any]:
-    if not path.is_file():
+    if not os.path.isfile(path):  # which a name that is too long for a file system is none, without an error
         raise UserError(f"no architecture set file {path}; give an existing file or one of {_NAMES}")
     found: dict[Hashable, int] = {}
     try:

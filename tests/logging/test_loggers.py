@@ -8,6 +8,9 @@ import pytest
 
 from nas_lightning.logging import LOGGERS, facts, open_logger
 from nas_lightning.logging.facts import final_numbers, plain
+from nas_lightning.logging.loggers import why
+from nas_lightning.plan import Protocol
+from nas_lightning.training.divergence import DivergedError
 from tests.helpers.logged_run import RESULT, use
 
 
@@ -130,3 +133,10 @@ def test_other_ranks_log_nothing(run, tmp_path, name, monkeypatch):
 def test_unknown_logger(run):
     with pytest.raises(ValueError, match="logger=mlflow is unknown; choose one of none, csv, tensorboard, wandb"):
         open_logger("mlflow", run)
+
+
+def test_a_run_that_fails_says_why():
+    assert why(ValueError("two\nlines")) == {"status": "failed", "reason": "two lines"}
+    assert why(KeyboardInterrupt()) == {"status": "failed", "reason": "KeyboardInterrupt"}
+    found = why(DivergedError(5, 1e9, Protocol()))
+    assert (found["status"], found["step"], found["loss"]) == ("diverged", 5, 1e9)

@@ -10,6 +10,8 @@ import wandb
 
 from nas_lightning.logging import open_logger
 from nas_lightning.logging.wandb import choose_mode, has_key
+from nas_lightning.plan import Protocol
+from nas_lightning.training.divergence import DivergedError
 from tests.helpers.logged_run import RESULT, use
 from tests.helpers.offline import only, read_offline_run
 
@@ -43,9 +45,9 @@ def test_jobs_of_one_process_are_runs_of_their_own_and_failures_are_closed(run, 
     def fail():
         with open_logger("wandb", run) as logger:
             logger.log({"train_loss": 9.0}, step=1)
-            raise RuntimeError("diverged")
+            raise DivergedError(7, float("nan"), Protocol())
 
-    with pytest.raises(RuntimeError, match="diverged"):
+    with pytest.raises(DivergedError):
         fail()
     assert wandb.run is None
     with open_logger("wandb", run) as logger:
@@ -58,6 +60,9 @@ def test_jobs_of_one_process_are_runs_of_their_own_and_failures_are_closed(run, 
     assert first.run_id != second.run_id
     assert (first.exit_code, second.exit_code) == (1, 0)
     assert first.history[0]["train_loss"] == 9.0
+    assert (first.summary["status"], first.summary["step"], first.summary["loss"]) == ("diverged", 7, "nan")
+    assert "lower plan.protocol.learning_rate" in first.summary["reason"]
+    assert "status" not in second.summary
     assert second.history[0]["train_loss"] == 1.0
     assert first.config["run_hash"] == second.config["run_hash"] == "abc123"
 
