@@ -158,6 +158,11 @@ SLOW_TOO = (
     *CHOSEN, "nas_lightning.scoring.outputs", "nas_lightning.training.memory",
     "nas_lightning.search.algorithms.curve_extrapolation",
 )  # fmt: skip
+for _name in SUITES:
+    if _name.startswith("callbacks."):
+        SUITES[_name] = (*SUITES[_name], "tests/heuristics/test_flags.py")
+    elif _name.startswith("nas_lightning.training.") and not _name.endswith(("module", "paths", "schedule", "memory")):
+        SUITES[_name] = (*SUITES[_name], "tests/training/test_surroundings.py")
 MODULES = tuple(SUITES)
 
 
