@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,7 @@ GREY, COLOUR = 1, 3
 DEFAULT_SIDE, LARGEST_KEPT = 32, 64
 """Images of several sizes, or larger than the second, are brought to the first where no size is given."""
 
+_PALETTE_MODES = ("P", "PA")
 _GREY_MODES, _DEEP_MODES = ("1", "L", "LA", "La"), ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 
@@ -43,8 +45,10 @@ def fitted(size: int | None, grey: bool | None, contents: Iterable[tuple[str, An
 
 def look(contents: Iterable[tuple[str, Any]]) -> tuple[int, int]:
     """Side and channels that suit all images, from their headers: their own side where all are one square of at most
-    64 pixels, else 32; grey where all are. Raises DataError, by name."""
+    64 pixels, else 32; grey where all are. Says which images have a palette, since a map of labels may be meant. Raises
+    DataError, by name."""
     sizes: set[tuple[int, int]] = set()
+    of_palettes: list[str] = []
     channels = GREY
     for name, content in contents:
         try:
@@ -53,7 +57,12 @@ def look(contents: Iterable[tuple[str, Any]]) -> tuple[int, int]:
         except DataError as error:
             raise DataError(f"{name} {error}") from None
         sizes.add(image.size)
+        of_palettes += [name] if image.mode in _PALETTE_MODES else []
         channels = channels if image.mode in _GREY_MODES else COLOUR
+    if of_palettes:
+        print(
+            f"{len(of_palettes):,} images have a palette and are read as its colours: {of_palettes[0]}", file=sys.stderr
+        )
     (width, height), *others = sizes
     one = not others and width == height and width <= LARGEST_KEPT
     return (width if one else DEFAULT_SIDE), channels
@@ -70,7 +79,7 @@ def to_array(content: Any, side: int, channels: int) -> np.ndarray:
     _refuse_deep(image)
     try:
         image = ImageOps.exif_transpose(image)
-        if image.mode in ("P", "PA"):
+        if image.mode in _PALETTE_MODES:
             image = image.convert("RGBA" if "transparency" in image.info else "RGB")
         image = image.convert("L" if channels == GREY else "RGB")
         if image.size != (side, side):

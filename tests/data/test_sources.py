@@ -1,6 +1,7 @@
 """Images of one's own: folders, arrays, Parquet and torchvision's sets, and what is said of those that are no good."""
 
 import io
+import re
 import shutil
 
 import numpy as np
@@ -88,7 +89,7 @@ def test_train_and_test_folders_sizes_and_colours(tmp_path):
     assert source(tmp_path / "grey").read()[0].images.shape[1:] == (12, 12, 1)
 
 
-def test_a_palette_image_is_read_by_its_colours(tmp_path):
+def test_a_palette_image_is_read_by_its_colours_and_named(tmp_path, capsys):
     folder(tmp_path / "x", size=(4, 4))
     picture(0, (4, 4)).save(tmp_path / "x" / "cat" / "0.png")
     red = Image.new("RGB", (4, 4), (250, 10, 20)).convert("P", palette=Image.Palette.ADAPTIVE)
@@ -96,6 +97,8 @@ def test_a_palette_image_is_read_by_its_colours(tmp_path):
         red.save(tmp_path / "x" / "dog" / f"{i}.png")
     train, _ = source(tmp_path / "x").read()
     assert train.images[train.labels == 1][0, 0, 0].tolist() == [250, 10, 20]
+    (said,) = capsys.readouterr().err.splitlines()
+    assert re.fullmatch(r"6 images have a palette and are read as its colours: \S*dog/0\.png", said), said
 
 
 def damaged(root):
