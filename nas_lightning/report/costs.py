@@ -10,7 +10,20 @@ from typing import Any
 import numpy as np
 
 from nas_lightning.report.figure import Figure, Panel
-from nas_lightning.report.look import BLUE, GOLD, HEIGHT, INK, WIDTH, cut, finite, number, readings, span, spread
+from nas_lightning.report.look import (
+    BLUE,
+    GOLD,
+    HEIGHT,
+    INK,
+    SHORT_NUMBERS,
+    WIDTH,
+    cut,
+    finite,
+    number,
+    readings,
+    span,
+    spread,
+)
 from nas_lightning.report.strip import beside
 from nas_lightning.report.study import Condition, Setting, measure, one_quality, value_of
 from nas_lightning.runs.reading import Run
@@ -160,7 +173,7 @@ def _chart(axis: str, log: bool, ys: tuple[float, float]) -> Any:
 
     x_scale = alt.Scale(type="log", nice=False, padding=14) if log else alt.Scale(zero=False, nice=False, padding=14)
     y_scale = alt.Scale(domain=list(ys), nice=False, zero=False)
-    x = alt.X("x:Q", title=axis, scale=x_scale, axis=alt.Axis(format="~s", tickCount=5))
+    x = alt.X("x:Q", title=axis, scale=x_scale, axis=alt.Axis(labelExpr=SHORT_NUMBERS, tickCount=5))
     y = alt.Y("y:Q", title="Kendall tau", scale=y_scale)
     base = alt.Chart(alt.NamedData("rows"))
     tone = alt.condition("datum.baseline", alt.value(INK), alt.value(BLUE))

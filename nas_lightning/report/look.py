@@ -13,6 +13,8 @@ SERIES = (BLUE, RED, GREEN, "#aa3377", "#ee7733", "#009988", "#997700", "#66ccee
 """Colours of up to eight series (Paul Tol's bright and vibrant schemes): no chart repeats one."""
 VERDICTS = {"helps": GREEN, "hurts": RED, "no difference": BLUE, "not decided": "#8a94a1"}
 
+SHORT_NUMBERS = "format(datum.value, abs(datum.value) < 1000 ? '~g' : '~s')"
+"""Labels of an axis: 20k for 20,000, and 0.2 as it is (a prefix would make it 200m)."""
 WIDTH, HEIGHT = 400, 270
 """Pixels of a chart's plotting area; the page narrows it where the screen is narrower."""
 ROW = 16

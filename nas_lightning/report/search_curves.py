@@ -13,7 +13,7 @@ import numpy as np
 
 from nas_lightning.report.curves import Axes, Line, line_panels
 from nas_lightning.report.figure import Figure, Panel
-from nas_lightning.report.look import HEIGHT, WIDTH, finite, readings
+from nas_lightning.report.look import HEIGHT, SHORT_NUMBERS, WIDTH, finite, readings
 from nas_lightning.report.study import value_of
 from nas_lightning.runs.quality import ACCURACY, Quality
 from nas_lightning.runs.reading import COMPLETE, Run
@@ -189,7 +189,7 @@ def _front(measure: str, log: bool) -> Any:
     import altair as alt
 
     scale = alt.Scale(type="log", padding=12) if log else alt.Scale(zero=False, padding=12)
-    x = alt.X("x:Q", title=measure, scale=scale, axis=alt.Axis(format="~s", tickCount=5))
+    x = alt.X("x:Q", title=measure, scale=scale, axis=alt.Axis(labelExpr=SHORT_NUMBERS, tickCount=5))
     y = alt.Y("y:Q", title="Objective", scale=alt.Scale(zero=False, padding=10))
     colour = alt.Color("series:N", title=None, legend=alt.Legend(orient="bottom", columns=2, symbolLimit=12))
     base = alt.Chart(alt.NamedData("rows")).encode(x=x, y=y, color=colour)

@@ -89,6 +89,17 @@ def test_the_embedding_is_the_output_layer():
     )
 
 
+@pytest.mark.parametrize(("width", "parameters"), [(300, 4_810_000), (850, 22_960_000)])
+def test_the_published_genotype_has_the_published_size_at_ten_thousand_words(width, parameters):
+    cell = SPACE.parse(
+        "DARTS_V2 = Genotype(recurrent=[('sigmoid', 0), ('relu', 1), ('relu', 1), ('identity', 1), ('tanh', 2), "
+        "('sigmoid', 5), ('tanh', 3), ('relu', 5)], concat=range(1, 9))"
+    )
+    plan = Plan().edited({"mapping.channels": width, "mapping.layers": 1})
+    net = build_network("rnn_ptb", plan, 10_000, 1, arch=cell)
+    assert sum(p.numel() for p in net.parameters()) == parameters
+
+
 def test_starts_uniform_in_the_sources_range():
     torch.manual_seed(0)
     plan = Plan().edited({"mapping.channels": 40, "mapping.layers": 1})

@@ -13,6 +13,7 @@ from nas_lightning.report import tables
 from nas_lightning.report.__main__ import main
 from nas_lightning.report.costs import against_cost
 from nas_lightning.report.curves import quality_over_epochs
+from nas_lightning.report.look import SHORT_NUMBERS
 from nas_lightning.report.scatter import ranking_panels, score_label
 from nas_lightning.report.search_curves import search_curves
 from nas_lightning.report.study import conditions_of
@@ -109,6 +110,7 @@ def test_curves_and_axes_are_in_the_unit_of_the_quality(tmp_path):
     assert min(curve.panels[0].data["rows"]["y"]) == pytest.approx(np.exp(-last[np.isfinite(last)].max()), rel=0.2)
     gap = drawn(against_cost(conditions))["gap-tau"].panels[0]
     assert "Optimization gap (nats)" in json.dumps(gap.specification())
+    assert "'~s'" not in json.dumps(gap.specification()).replace(SHORT_NUMBERS, ""), "0.2 nats are not 200m"
     assert gap.data["rows"]["x"][0] == pytest.approx(0.3, abs=0.02), "not times 100"
 
 
