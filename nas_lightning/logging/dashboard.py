@@ -16,6 +16,7 @@ from typing import Any
 
 from nas_lightning.logging.wandb import has_key
 from nas_lightning.processes.output import forgiving_output
+from nas_lightning.runs.files import write_atomically
 from nas_lightning.runs.quality import ACCURACY
 
 PICTURES = "report"  # prefix of the keys under which the report's pictures are logged
@@ -157,7 +158,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         workspace = build(given.entity, given.project, given.study, given.factor, quality=given.quality)
         if given.spec:
-            given.spec.write_text(json.dumps(specification(workspace), indent=2) + "\n", encoding="utf-8")
+            try:
+                write_atomically(given.spec, (json.dumps(specification(workspace), indent=2) + "\n").encode())
+            except OSError as error:
+                raise DashboardError(f"{given.spec} cannot be written ({error.strerror}); name another file") from None
             print(given.spec)
             return 0
         if not has_key():

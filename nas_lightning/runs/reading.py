@@ -14,7 +14,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from nas_lightning.errors import UserError
+from nas_lightning.errors import UserError, did_you_mean
 from nas_lightning.runs import result as results
 from nas_lightning.runs.files import RunError
 from nas_lightning.runs.folder import RESULT
@@ -239,8 +239,8 @@ def find_runs(folders: Iterable[str | Path], shown: Sequence[str] | None = None)
     """
     roots = [Path(folder) for folder in folders]
     for root in roots:
-        if not root.is_dir():
-            raise UserError(f"{root} is no folder; give run folders or folders of a sweep")
+        if not os.path.isdir(root):
+            raise UserError(f"{root} is no folder; {_beside(root)}give run folders or folders of a sweep")
     found: dict[Path, str] = {}
     for root, name in zip(roots, shown or map(str, roots), strict=True):
         for path in _run_folders(root):
@@ -250,6 +250,15 @@ def find_runs(folders: Iterable[str | Path], shown: Sequence[str] | None = None)
         names = ", ".join(shown or map(str, roots))
         raise UserError(f"no runs in {names}; a run folder holds a config.yaml and, once complete, a result.json")
     return [read_run(path, found[path]) for path in sorted(found, key=lambda path: (found[path], path))]
+
+
+def _beside(root: Path) -> str:
+    """The question that names the folders and archives beside a missing one that are most like it."""
+    try:
+        names = [path.name for path in root.parent.iterdir() if path.is_dir() or ".tar" in path.name]
+    except OSError:
+        return ""
+    return did_you_mean(root.name, names)
 
 
 def _run_folders(root: Path) -> Iterable[Path]:

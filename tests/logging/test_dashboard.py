@@ -117,6 +117,10 @@ def test_command_writes_the_specification_and_needs_a_key_to_send(tmp_path, monk
     monkeypatch.setenv("NETRC", str(tmp_path / "absent"))
     file = tmp_path / "spec.json"
     assert main(["--entity", "team", "--spec", str(file)]) == 0
+    (tmp_path / "folder").mkdir()
+    assert main(["--entity", "team", "--spec", str(tmp_path / "folder")]) == 2
+    assert "cannot be written (Is a directory); name another file" in capsys.readouterr().err
+    assert list((tmp_path / "folder").parent.glob(".*")) == []
     assert json.loads(file.read_text())["entity"] == "team"
     assert main(["--entity", "team"]) == 2
     assert "no W&B key was found" in capsys.readouterr().err

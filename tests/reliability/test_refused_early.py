@@ -19,6 +19,7 @@ from nas_lightning.config.schema import register
 from nas_lightning.errors import UserError
 from nas_lightning.modes.job import architecture_in
 from nas_lightning.runs.folder import held
+from nas_lightning.runs.reading import find_runs
 from nas_lightning.search.algorithm import make_algorithm
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.engine import Record
@@ -284,3 +285,12 @@ def test_a_budget_that_nobody_can_spend_is_out_of_range():
         Budget("evaluations", 1e26)
     with pytest.raises(SearchError, match="give a number of random searches"):
         SearchPlan("random_search", Budget("evaluations", 4), baseline_seeds=10**26)
+
+
+def test_a_missing_folder_of_runs_is_answered_with_the_nearest(tmp_path):
+    for name in ("isolated", "final.tar.xz"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match=r"isolatd is no folder; did you mean isolated\? give run folders"):
+        find_runs([tmp_path / "isolatd"])
+    with pytest.raises(UserError, match=r"is no folder; give run folders"):
+        find_runs([tmp_path / "nothing" / "like" / "it", 300 * "x"])
