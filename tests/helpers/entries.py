@@ -47,7 +47,7 @@ ENTRIES = {
     "9 pickles": ("tests/benchmarks/test_restricted.py",),
     "10 numbers of a table": ("tests/benchmarks/test_table_file.py::test_wrong_tables_are_not_written",),
     "11 one odd run": (f"{REPORT}/test_broken_runs.py", f"{REPORT}/test_archive.py", f"{REPORT}/test_page_size.py"),
-    "12 left-overs": (f"{RELIABILITY}/test_leftovers.py",),
+    "12 left-overs": (f"{RELIABILITY}/test_leftovers.py", f"{EARLY}::test_what_was_made_for_a_run"),
     "13 two commands at a time": (f"{RELIABILITY}/test_hostile_files.py::test_a_folder_belongs_to_one_process",),
     "14 tracebacks": (
         f"{RELIABILITY}/test_output.py",
@@ -55,6 +55,11 @@ ENTRIES = {
         "tests/training/test_stopped_rank.py",
         "tests/test_settled.py::test_a_study_is_a_folder_below_the_runs",
         "tests/test_settled.py::test_a_text_where_a_heuristic_takes_a_number",
+        f"{EARLY}::test_pipes",
+        f"{EARLY}::test_a_pipe",
+        f"{EARLY}::test_bytes_that_are_no_text",
+        "tests/analysis/test_landscape.py::test_what_is_wrong",
+        "tests/analysis/test_landscape.py::test_signals",
     ),
     "15 settings that are not read": (
         "tests/data/test_sources.py::test_what_a_data_set_does_not_read_is_refused",
@@ -95,6 +100,8 @@ ENTRIES = {
         "tests/test_configuration_check.py::test_numbers_out_of_range_are_refused",
         f"{EARLY}::test_a_job_that_will",
         f"{EARLY}::test_a_trial_has_to_be_in_flight",
+        f"{EARLY}::test_a_dry_run",
+        f"{EARLY}::test_a_budget",
     ),
     "30 Optuna's metric": ("tests/sweeps/test_adaptive_metric.py", f"{EARLY}::test_optunas_study_names"),
     "31 precisions": ("tests/test_settled.py::test_aliases_of_a_precision_are_one_run",),
@@ -103,6 +110,7 @@ ENTRIES = {
         "tests/test_settled.py::test_a_gpu_that_is_not_there_is_one_sentence",
         "tests/test_configuration_check.py::test_seeds_that_pytorch_cannot_hold",
         f"{REPORT}/test_report.py::test_bad_input_is_one_sentence_and_writes_nothing",
+        f"{EARLY}::test_memory_has_a_size",
     ),
     "34 paths": (
         "tests/test_settled.py::test_the_home_folder_is_expanded_in_every_path",
