@@ -105,7 +105,8 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
         )
         .properties(width=480, height=280)
     )
-    save(styled(chart, f"{name}: extrapolating {len(curves)} curves"), out, "curves")
+    title = f"{name}: extrapolating {len(curves)} curves"
+    save(styled(chart, title), out, "curves", rows, title)
     if arguments.fit is not None:
         if table is None:
             raise UserError("--fit needs --benchmark, since a surrogate table holds architectures")

@@ -1,14 +1,20 @@
-"""Charts of this room in the project's look; every figure as an interactive page, a vector and a picture."""
+"""Charts of this room in the project's look; every analysis ends in pictures and in a page like the report's."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
 import altair as alt
 
+from nas_lightning.analysis.output import number
+from nas_lightning.report.figure import Figure, Panel, write_pictures
 from nas_lightning.report.look import CONFIG, SERIES
+from nas_lightning.report.page import cell, head, page
+from nas_lightning.runs.files import write_atomically
 
 
 def styled(chart: Any, title: str) -> Any:
@@ -22,11 +28,63 @@ def colour(field: str, names: Sequence[str], title: str | None = None) -> Any:
     return alt.Color(f"{field}:N", scale=scale, legend=alt.Legend(title=title, orient="bottom", columns=2))
 
 
-def save(chart: Any, folder: Path, name: str) -> list[Path]:
-    """Write ``name.html``, ``name.svg`` and ``name.png`` into `folder`; returns their paths."""
+class _WithoutData:
+    """A chart as the report's panels hold it: its specification, which reads its data by name."""
+
+    def __init__(self, specification: dict[str, Any]) -> None:
+        self.specification = specification
+
+    def to_dict(self, validate: bool = False) -> dict[str, Any]:
+        return self.specification
+
+
+def panel(chart: Any) -> Panel:
+    """A chart with its own data as a panel of the report.
+
+    Args:
+        chart: of Altair, with a title and `alt.Data(values=…)`.
+
+    Returns:
+        The panel.
+    """
+    specification = chart.to_dict()
+    tables = specification.pop("datasets", {})
+    columns = {name: {key: [row.get(key) for row in rows] for key in rows[0]} for name, rows in tables.items() if rows}
+    return Panel("", _WithoutData(specification), columns)  # type: ignore[arg-type]  # all that a panel asks of a chart
+
+
+def save(chart: Any, folder: Path, name: str, rows: Sequence[Mapping[str, Any]], heading: str) -> None:
+    """Write ``name.svg``, ``name.png``, ``name.pdf``, and ``name.html``: the chart and its table, which sorts.
+
+    Args:
+        chart: of Altair, with a title.
+        folder: is made where it is not there.
+        name: of the files.
+        rows: records with the same keys, the table beside the chart; the first key names a row.
+        heading: of the page.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{name}.{kind}" for kind in ("html", "svg", "png")]
-    chart.save(paths[0], inline=True)
-    chart.save(paths[1])
-    chart.save(paths[2], scale_factor=2)
-    return paths
+    figure = Figure(name, "Figure", "", [panel(chart)])
+    write_pictures(folder, [figure])
+    drawn = f'<figure id="figure-{escape(name)}"></figure>'
+    text = page(heading, "", [("table", "Table", _table(rows)), (name, "Figure", drawn)], [figure])
+    write_atomically(folder / f"{name}.html", text.encode())
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> str:
+    names = list(rows[0])
+    lines = []
+    for row in rows:
+        cells = [
+            cell(escape(number(value)), math.nan if value is None else float(value))
+            if value is None or _is_number(value)
+            else cell(escape(str(value)), css="text")
+            for value in row.values()
+        ]
+        lines.append(f"<tr>{''.join(cells)}</tr>")
+    headings = head([key.replace("_", " ") for key in names], 1)
+    return f'<div class="scroll"><table class="sortable">{headings}<tbody>{"".join(lines)}</tbody></table></div>'
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

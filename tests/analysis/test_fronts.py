@@ -1,6 +1,7 @@
 """True fronts of the published tables, and how found ones are judged by them."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -67,6 +68,12 @@ def test_command(open_shared, tmp_path, capsys):
     assert [row["front"] for row in rows] == ["true, 14 points", "nsga2", "random_search"]
     assert all(0 < float(row["share"]) <= 1 for row in rows)
     assert (tmp_path / "fronts.svg").stat().st_size > 5000
+    page = (tmp_path / "fronts.html").read_text()
+    assert page.split("<table")[1].split("</table>")[0].count("<tr>") == 1 + len(rows)
+    assert 'id="figure-fronts"' in page
+    held = json.loads(page.split('id="report-data">')[1].split("</script>")[0])
+    assert held["figures"][0]["id"] == "fronts"
+    assert len(held["figures"][0]["panels"]) == 1
     missing = [
         "--measures",
         "edgetpu_latency_ms",

@@ -51,7 +51,9 @@ def test_command(open_shared, tmp_path):
     assert command.main(["niches", *words]) == 0
     rows = {row["algorithm"]: float(row["sum"]) for row in csv.DictReader((tmp_path / "niches.csv").open())}
     assert rows["optimum"] < min(rows["bop_elites:trees=10"], rows["random_search"])
-    assert (tmp_path / "niches.svg").exists()
+    drawn = (tmp_path / "niches.svg").read_text()
+    for label in ("1: &lt; ", "2: &lt; ", ": all<"):
+        assert label in drawn, "niches of equal bounds are bars of their own"
     kept = (tmp_path / "searches.jsonl").read_text().splitlines()
     assert len(kept) == 8
     (tmp_path / "searches.jsonl").write_text("\n".join(kept[:5]) + "\n" + kept[5][:40])  # as if stopped in the middle
