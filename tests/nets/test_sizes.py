@@ -45,6 +45,7 @@ def test_what_is_not_refused_runs_and_what_is_refused_does_not(space, side):
             run()
 
 
+@pytest.mark.slow
 def test_the_sides_of_each_space():
     def fits(space, side):
         return refusal_of(space, side) is None
