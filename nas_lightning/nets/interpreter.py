@@ -108,7 +108,7 @@ class Program:
         Returns:
             The outputs [B, T, n], which are the first hidden states, and all hidden states after the chunk.
         """
-        if self.cell is not None and not torch.is_autocast_enabled(x.device.type):
+        if self.cell is not None:
             return self._highways(self.cell, x, states[0], layer, mask=mask)
         recipe, width = self.recipe, states[0].shape[1]
         joined = {

@@ -82,7 +82,9 @@ class LanguageModel(Network):
             y = self._masked(y, (batch, 1, y.shape[-1]), self.cell_rate(i))
             first = i * self.most_states
             states = [before[first + j, :, :width] for j in range(len(program.recipe.outputs))]
-            y, ends = program.run(y, states, cast(Matrices, layer), self._mask((batch, width), rates.hidden_dropout, y))
+            mask = self._mask((batch, width), rates.hidden_dropout, y)
+            with torch.autocast(y.device.type, enabled=False):  # what is carried from step to step keeps its precision
+                y, ends = program.run(y, states, cast(Matrices, layer), mask)
             for j, end in enumerate(ends):
                 after[first + j, :, :width] = end.detach()
         self.end_state = after

@@ -143,6 +143,18 @@ def test_gradients_go_back_to_the_cut_and_no_further():
     assert (net.layers[0].first.grad - found).abs().max() > 1e-6, "uncut gradients are others"
 
 
+def test_mixed_precision_is_of_the_output_layer_alone():
+    """What is carried from step to step would add up the rounding of 8 bits."""
+    net, words, cell = network().float().train(), text(), cells(1, seed=5)[0]
+    expected = net.features(words, cell)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = net(words, cell)
+    assert logits.dtype == torch.bfloat16
+    assert torch.equal(net.hidden_states, expected)
+    logits.float().square().mean().backward()
+    assert all(p.grad.dtype == torch.float32 and p.grad.isfinite().all() for p in net.parameters())
+
+
 def test_every_matrix_gets_a_gradient_whatever_the_cell():
     net = network()
     net(text(), cells(1, seed=4)[0]).square().mean().backward()
