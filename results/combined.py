@@ -1,4 +1,4 @@
-"""Numbers of docs/RESULTS.md, "Ranking quality", that no single run prints: from the archives beside this file.
+"""Numbers of docs/RESULTS.md and docs/RANKING_STUDY.md that no single run prints: from the archives beside this file.
 
     python results/combined.py
 
