@@ -1,12 +1,14 @@
 """What every heuristic says of itself, against a table written by hand."""
 
 import importlib
+import math
 import pkgutil
 
 import pytest
 import torch
 
 import callbacks
+from callbacks.drnas import Drnas
 from callbacks.landmark_loss import LandmarkLoss
 from callbacks.sharing_curriculum import SharingCurriculum
 from callbacks.weight_averaging import WeightAveraging
@@ -15,7 +17,8 @@ from nas_lightning.heuristic import Heuristic
 from nas_lightning.plan import PlanError
 from nas_lightning.ranking.architecture_sets import architecture_set
 from nas_lightning.spaces import get_space
-from tests.helpers.small_plans import small_plan, trained
+from tests.helpers.commands import CONF
+from tests.helpers.small_plans import build, small_plan, trained
 
 LEARNED = {"Darts", "DartsPt", "Drnas", "Enas", "Gdas", "OneShot", "PcDarts", "Setn"}
 CHANGES_DRAWS = {"BatchSize", "DynamicChannel", "PathTournament", "Sampling", "TrainPortion", *LEARNED}
@@ -47,6 +50,25 @@ def test_what_it_changes_and_needs(kind):
 
 def test_the_table_names_classes_that_exist():
     assert {kind.__name__ for kind in heuristics()} >= CHANGES_DRAWS | SHARES_WEIGHTS
+
+
+@pytest.mark.parametrize("path", sorted((CONF / "distribution").glob("*.yaml")), ids=lambda path: path.stem)
+def test_a_distribution_of_ones_own_yaml_has_the_same_defaults_as_the_packaged_one(path):
+    if path.stem in ("none", "darts2", "robust_darts", "gdas_as_released"):  # these set something
+        return
+    chosen = build(path)
+    plain = type(chosen)()
+    assert plain.options == chosen.options
+    assert plain.values == chosen.values
+
+
+def test_drnas_mixes_by_the_mean_of_its_dirichlet():
+    drnas = Drnas()
+    drnas.alphas = [torch.tensor([[0.0, 1.0], [1.0, -1.0]])]
+    (mixed,) = drnas.mixing()
+    low = math.exp(-1)  # elu(-1) + 1
+    expected = torch.tensor([[1 / 3, 2 / 3], [2 / (2 + low), low / (2 + low)]])
+    torch.testing.assert_close(mixed, expected)
 
 
 class Weights(WeightAveraging):

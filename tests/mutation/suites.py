@@ -47,7 +47,10 @@ SUITES: dict[str, tuple[str, ...]] = {
     "callbacks.label_smoothing": ("tests/heuristics/test_extra.py",),
     "callbacks.path_tournament": ("tests/heuristics/test_path_tournament.py", "tests/heuristics/test_isolation.py"),
     **{
-        f"callbacks.{name}": ("tests/distributions/test_draws.py", "tests/distributions/test_bilevel.py")
+        f"callbacks.{name}": (
+            "tests/distributions/test_draws.py", "tests/distributions/test_bilevel.py",
+            "tests/distributions/test_runs.py",
+        )
         for name in ("darts", "darts_pt", "drnas", "enas", "gdas", "one_shot", "pc_darts", "setn")
     },
     "nas_lightning.scoring.score": (
@@ -135,6 +138,10 @@ SUITES |= {
     "nas_lightning.search.algorithms.curve_extrapolation": ("tests/search/test_curve_extrapolation.py",),
 }
 CHOSEN: dict[str, str] = {
+    **{
+        f"callbacks.{name}": f"test_draws or test_bilevel or test_flags or (trains and nasbench201-{name})"
+        for name in ("darts", "darts_pt", "drnas", "enas", "gdas", "one_shot", "pc_darts", "setn")
+    },
     "nas_lightning.training.speed": "not darts",
     "nas_lightning.search.algorithms.predictor_guided": (
         "acquisitions or improvement or failed or equal or settings or fewer_than or "

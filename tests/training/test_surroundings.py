@@ -1,14 +1,21 @@
 """What surrounds a training: the Trainer's defaults, what is saved, progress in a log file, what a divergence says."""
 
+import io
 from types import SimpleNamespace
 
 import pytest
 import torch
+from rich.console import Console
 
 from nas_lightning.plan import Plan, Protocol
 from nas_lightning.spaces import get_space
 from nas_lightning.training import progress
-from nas_lightning.training.checkpoint_file import DamagedCheckpointError, read_checkpoint, write_checkpoint
+from nas_lightning.training.checkpoint_file import (
+    DamagedCheckpointError,
+    checkpoint_at,
+    read_checkpoint,
+    write_checkpoint,
+)
 from nas_lightning.training.checkpoints import AtomicCheckpointIO, Checkpoints
 from nas_lightning.training.divergence import LIMIT, DivergedError
 from nas_lightning.training.make import make_standalone, make_supernet
@@ -50,12 +57,37 @@ def test_seeds_are_0_unless_they_are_given_and_an_architecture_is_a_value_or_its
 
 def test_a_checkpoint_without_its_first_record_is_damaged(tmp_path):
     path = tmp_path / "a.ckpt"
-    write_checkpoint(path, {"state_dict": {"w": torch.ones(3)}})
+    write_checkpoint(path, {"state_dict": {"w": torch.ones(3)}, "nas_lightning": {"format": 1}})
     whole = path.read_bytes()
     assert whole.startswith(b"PK\x03\x04")
     path.write_bytes(b"PK\x00\x00" + whole[4:])  # the directory at the end stays as it was
     with pytest.raises(DamagedCheckpointError):
         read_checkpoint(path)
+    name = whole.index(b"a/")  # of the first record, where it stands; PyTorch would not compare it with the directory's
+    path.write_bytes(whole[:name] + b"b" + whole[name + 1 :])
+    with pytest.raises(DamagedCheckpointError):
+        read_checkpoint(path)
+    path.write_bytes(whole)
+    assert read_checkpoint(path)["state_dict"]["w"].sum() == 3
+
+
+def test_a_run_folder_means_its_final_checkpoint(tmp_path):
+    assert checkpoint_at(tmp_path) == tmp_path / "checkpoints" / "final.ckpt"
+    assert checkpoint_at(str(tmp_path / "x.ckpt")) == tmp_path / "x.ckpt"
+
+
+def test_a_second_bar_within_the_run_goes_when_its_work_is_done(monkeypatch, capsys):
+    monkeypatch.setattr(progress.sys.stderr, "isatty", lambda: False, raising=False)
+    bar = RunProgress()
+    with bar.counted("Scoring", 3) as tell:
+        tell(3)
+    assert capsys.readouterr().err == "", "less than 20 seconds"
+    bar._progress = progress.new_progress(Console(file=io.StringIO()))
+    with bar.counted("Scoring", 3) as tell:
+        (task,) = bar._progress.tasks
+        tell(2)
+        assert (task.completed, task.total) == (2, 3)
+    assert bar._progress.tasks == []
 
 
 def test_a_log_file_has_a_line_at_every_tenth_of_what_takes_longer_than_20_seconds(monkeypatch, capsys):
