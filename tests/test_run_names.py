@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from nas_lightning.heuristic import Heuristic
-from nas_lightning.modes.job import compose
+from nas_lightning.modes.job import compose, typed_plan
 from nas_lightning.plan import Plan
 from nas_lightning.runs import labels
 from nas_lightning.training.progress import RunProgress
@@ -119,3 +119,7 @@ def test_a_class_that_sets_something_by_itself_is_named_by_what_differs():
     assert labels.short(Own().changes(Plan()), "own") == "on"
     assert Own(twist=4, told="x").changes(Plan()) == {"twist": 4, "told": "x"}
     assert Own(value=0.2).changes(Plan()) == {"protocol.label_smoothing": 0.2}
+
+
+def test_what_was_typed_of_the_plan_is_known():
+    assert typed_plan(["seed=1", "plan.protocol.epochs=3", "heuristics/sampling=fairnas"]) == {"protocol.epochs": "3"}

@@ -29,6 +29,8 @@ class RunFacts:
     """Settings of the heuristics that are not at their default, by factor."""
     changes: Mapping[str, str] = field(default_factory=dict)
     """What these change of the starting point, in words, by factor."""
+    starting_point: Mapping[str, str] = field(default_factory=dict)
+    """Fields of the plan that were typed beside them, in words: another starting point than the recipe's."""
     study: str | None = None
     recipe: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -39,7 +41,8 @@ class RunFacts:
         """For people: what was varied, the space and the seed."""
         if self.kind == "search":
             return f"{self.space} {self.algorithm} seed{self.seed}"
-        return f"{self.space} {folder_part(self.changes) or 'baseline'} seed{self.seed}"
+        varied = folder_part({**self.starting_point, **self.changes})
+        return f"{self.space} {varied or 'baseline'} seed{self.seed}"
 
     @property
     def tags(self) -> list[str]:
@@ -57,6 +60,9 @@ class RunFacts:
         Nested, not flat: W&B's panels read a dotted name such as ``protocol.learning_rate`` as a path.
         """
         factor, setting = change(self.changes)
+        if self.starting_point:  # never grouped with the runs of the plan as it is
+            from_there = ", ".join(f"{name}={value}" for name, value in sorted(self.starting_point.items()))
+            factor, setting = (factor, f"{setting} ({from_there})") if self.changes else ("starting_point", from_there)
         known = {
             "space": self.space,
             "dataset": self.dataset,

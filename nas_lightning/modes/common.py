@@ -76,6 +76,7 @@ def logger_of(job: Job, kind: str) -> RunLogger:
         plan=job.plan.as_dict(),
         heuristics={h.factor: h.settings(job.base) for h in job.heuristics if h.active},
         changes=job.changes,
+        starting_point=job.typed,
         study=config.study,
         recipe=config.recipe,
         extra={"evaluation": asdict(config.evaluation)},

@@ -62,6 +62,8 @@ class Job:
     """mode=evaluate: the super-nets that score."""
     changes: dict[str, str] = field(default_factory=dict)
     """What the heuristics change of the starting point, by factor, in the words that the run is called by."""
+    typed: dict[str, str] = field(default_factory=dict)
+    """Fields of the plan that were typed, ``protocol.epochs``: the recipe has another starting point."""
 
     @property
     def hash(self) -> str:
@@ -310,7 +312,8 @@ def compose(cfg: DictConfig) -> Job:
     shown = {typed_as["factor"]: typed_as["setting"]} if typed_as["factor"] != UNCHANGED else {}
     label = "_".join(filter(None, _label(config, space, changes=changes | shown)))
     folder = folder_of(Path(config.runs) / (config.study or ""), label, run_hash(determining))
-    return Job(config, base, plan, heuristics=heuristics, determining=determining, folder=folder, changes=changes)
+    job = Job(config, base, plan, heuristics=heuristics, determining=determining, folder=folder, changes=changes)
+    return replace(job, typed=typed_plan(overrides))
 
 
 def _changes(config: TrainConfig, base: Plan, heuristics: list[Heuristic]) -> dict[str, str]:
@@ -324,6 +327,16 @@ def _changes(config: TrainConfig, base: Plan, heuristics: list[Heuristic]) -> di
     if named.factor in found or named.factor not in settings:  # the second: a file that changes several factors
         return found | {named.factor: str(named.setting)}
     return found
+
+
+def typed_plan(overrides: list[str]) -> dict[str, str]:
+    """Fields of the plan among the overrides of a command line.
+
+    >>> typed_plan(["seed=1", "plan.protocol.epochs=3"])
+    {'protocol.epochs': '3'}
+    """
+    found = (override.removeprefix("plan.").partition("=") for override in overrides if override.startswith("plan."))
+    return {name: value for name, _, value in found}
 
 
 def _label(config: TrainConfig, space: str, changes: dict[str, str]) -> list[str]:

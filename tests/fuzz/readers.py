@@ -621,6 +621,13 @@ def _(rng, folder):
     return write_json(file, json.loads(file.read_text()), rng).parent
 
 
+def arrow(values):
+    try:
+        return pa.array(values)
+    except (pa.ArrowException, TypeError):  # lists beside numbers: Arrow has no such column
+        return pa.array([str(value) for value in values])
+
+
 @reader("files of a run", 500, use_run)
 def _(rng, folder):
     target = copied(folder, pick(rng, run_folders()))
@@ -632,7 +639,7 @@ def _(rng, folder):
         values = columns[name]
         numeric = isinstance(values[0], float | int)
         columns[name] = mutated_column(np.array(values) if numeric else values, rng)
-        made = {k: pa.array(v.tolist() if isinstance(v, np.ndarray) else v) for k, v in columns.items() if k != "x"}
+        made = {k: arrow(v.tolist() if isinstance(v, np.ndarray) else v) for k, v in columns.items() if k != "x"}
         pq.write_table(pa.table(made), file)
     else:
         file.write_bytes(mutated_bytes(content or b"{}", rng))
