@@ -81,6 +81,8 @@ def render(result: dict[str, Any], folder: Path, was_there: bool, console: Conso
         f"  {words.heading.replace(',', '')} {words.objective(found['objective'])}, stand-alone {words.quality.title} "
         f"{words.value(found['truth'])} (source: {metrics['truth']})"
     )
+    for text in _untrained(metrics):
+        line(text)
     console.print(_best(metrics["top_k"], words))
     for text in _beside(result, words):
         line(text)
@@ -94,6 +96,13 @@ def render(result: dict[str, Any], folder: Path, was_there: bool, console: Conso
     line(
         f"Next, its curve of regret beside others': uv run python -m nas_lightning.report {folder.parent} --out report"
     )
+
+
+def _untrained(metrics: Mapping[str, Any]) -> list[str]:
+    """Why what a search found has no stand-alone value where it was to be trained: nothing else leaves it out."""
+    if metrics["found"]["truth"] is None and str(metrics["truth"]).startswith("stand-alone training"):
+        return ["  Its own training diverged; lower plan.protocol.learning_rate"]
+    return []
 
 
 def _best(best: list[dict[str, Any]], words: Words) -> Table:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from nas_lightning.logging.facts import final_numbers
-from nas_lightning.modes.search_ending import Words
+from nas_lightning.modes.search_ending import Words, _untrained
 from nas_lightning.report import tables
 from nas_lightning.report.__main__ import main
 from nas_lightning.report.costs import against_cost
@@ -189,3 +189,12 @@ def test_a_search_on_a_text_shows_its_objective_as_a_perplexity():
     assert (proxy.heading, proxy.objective(12.5)) == ("objective", "12.5")
     shared = Words({"objective": {"name": "supernet", "score": PERPLEXITY.name, **PERPLEXITY.record()}})
     assert shared.objective(-np.log(24.0)) == "24"
+
+
+def test_a_search_says_that_the_training_of_what_it_found_diverged():
+    trained = "stand-alone training, 15 epochs, test negative log perplexity, mean of 1 seeds"
+    assert _untrained({"found": {"truth": None}, "truth": trained}) == [
+        "  Its own training diverged; lower plan.protocol.learning_rate"
+    ]
+    assert _untrained({"found": {"truth": -2.9}, "truth": trained}) == []
+    assert _untrained({"found": {"truth": None}, "truth": "test_score of the table"}) == []
