@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 
 from nas_lightning.config.messages import INPUT_ERROR, tell
 from nas_lightning.errors import UserError
+from nas_lightning.processes.launch import RankSilentError
 from nas_lightning.processes.output import forgiving_output
 from nas_lightning.runs.files import refused_by_disk
 from nas_lightning.runs.packaged import conf_folder
@@ -48,6 +49,11 @@ def _done(cfg: DictConfig, module: str, name: str) -> Any:
             raise
         tell(error)
         sys.exit(INPUT_ERROR)
+    except RankSilentError as silent:
+        if HydraConfig.get().mode == RunMode.MULTIRUN:
+            raise
+        print(f"error: {silent}", file=sys.stderr)
+        sys.exit(silent.exit_code)
     except OSError as error:  # a name that no file system takes, say
         if HydraConfig.get().mode == RunMode.MULTIRUN or not error.filename:
             raise

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from nas_lightning.config.messages import run_main
 from nas_lightning.config.schema import register
 from nas_lightning.errors import UserError
 from nas_lightning.modes.job import architecture_in
+from nas_lightning.processes.launch import RankSilentError
 from nas_lightning.runs.folder import held
 from nas_lightning.runs.reading import find_runs
 from nas_lightning.search.algorithm import make_algorithm
@@ -27,7 +29,7 @@ from nas_lightning.search.outcome import incumbents
 from nas_lightning.search.runner import SearchPlan, run_search
 from nas_lightning.search.table_objective import TableObjective
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
-from nas_lightning.sweep import summary
+from nas_lightning.sweep import commands, summary
 from nas_lightning.sweep.dry_run import lacking
 from nas_lightning.sweep.jobs import Job, describe
 from nas_lightning.sweep.planner import Planner
@@ -294,3 +296,17 @@ def test_a_missing_folder_of_runs_is_answered_with_the_nearest(tmp_path):
         find_runs([tmp_path / "isolatd"])
     with pytest.raises(UserError, match=r"is no folder; give run folders"):
         find_runs([tmp_path / "nothing" / "like" / "it", 300 * "x"])
+
+
+def test_a_silent_rank_is_one_sentence_of_its_exit_code(monkeypatch, capsys):
+    """Raised out of a job, Hydra would put a line with all overrides before it."""
+
+    def silent(_):
+        raise RankSilentError("rank 1 has been stopped")
+
+    monkeypatch.setattr("nas_lightning.modes.main.train", silent)
+    monkeypatch.setattr(commands.HydraConfig, "get", lambda: SimpleNamespace(mode=None))
+    with pytest.raises(SystemExit) as end:
+        commands.do_train(composed(QUICK))
+    assert end.value.code == 75
+    assert capsys.readouterr().err == "error: rank 1 has been stopped\n"
