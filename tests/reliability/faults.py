@@ -128,6 +128,7 @@ def attempt(
             moments = Moments(folder, kind, number, fault)
             moments.watch()
             run_main(task)
+            sys.stderr.flush()  # it writes to the same file
             report.truncate(0)
             report.seek(0)
             json.dump(moments.seen, report)
