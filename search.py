@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import nas_lightning.processes.early  # noqa: F401  # isort: skip: before what takes time
 import hydra
 from omegaconf import DictConfig
 

@@ -73,6 +73,7 @@ def _search(cfg: DictConfig) -> Any:
 
 def train() -> None:
     """nas-train."""
+    import nas_lightning.processes.early  # noqa: F401  # before what takes time
     from nas_lightning.config.first_run import with_first_recipe
     from nas_lightning.config.messages import run_main
     from nas_lightning.config.schema import register
@@ -85,6 +86,7 @@ def train() -> None:
 
 def search() -> None:
     """nas-search."""
+    import nas_lightning.processes.early  # noqa: F401  # before what takes time
     from nas_lightning.config.messages import run_main
     from nas_lightning.config.search_schema import register
 
