@@ -4,13 +4,17 @@ import doctest
 from types import SimpleNamespace
 
 import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import open_dict
 
 from nas_lightning.heuristic import Heuristic
 from nas_lightning.modes.job import compose, typed_plan
 from nas_lightning.plan import Plan
 from nas_lightning.runs import labels
 from nas_lightning.training.progress import RunProgress
-from tests.helpers.commands import CONF, composed
+from tests.helpers.commands import CONF, composed, once
 
 
 def folder(tmp_path, *overrides):
@@ -36,6 +40,28 @@ def test_examples_in_the_docstrings():
 )
 def test_folders_say_what_was_changed(tmp_path, typed, said):
     assert said in folder(tmp_path, *typed).name
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (["plan.protocol.learning_rate=0.2"], "nasbench201_digits_quick_learning_rate-0.2_seed0_"),
+        (
+            ["plan.mapping.channels=16", "heuristics/sampling=fairnas"],
+            "nasbench201_digits_quick_channels-16+sampling-fairnas_seed0_",
+        ),
+        (["evaluation.images=100"], "nasbench201_digits_quick_seed0_"),
+    ],
+)
+def test_folders_say_which_fields_of_the_plan_were_typed(tmp_path, typed, said):
+    once()
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        chosen = ["trainer=cpu", "recipe=nasbench201_quick", f"runs={tmp_path}", *typed]
+        cfg = hydra_compose("train", chosen, return_hydra_config=True)
+    HydraConfig.instance().set_config(cfg)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    assert compose(cfg).folder.name.startswith(said)
 
 
 def test_what_the_plan_has_anyway_is_no_change(tmp_path):

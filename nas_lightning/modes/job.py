@@ -310,10 +310,12 @@ def compose(cfg: DictConfig) -> Job:
     changes = _changes(config, base, heuristics)
     typed_as = config.changed_factor or {"factor": UNCHANGED}  # also where the plan has that setting anyway
     shown = {typed_as["factor"]: typed_as["setting"]} if typed_as["factor"] != UNCHANGED else {}
-    label = "_".join(filter(None, _label(config, space, changes=changes | shown)))
+    typed_fields = typed_plan(overrides)
+    called = {name.rpartition(".")[2]: value for name, value in typed_fields.items()} | changes | shown
+    label = "_".join(filter(None, _label(config, space, changes=called)))
     folder = folder_of(Path(config.runs) / (config.study or ""), label, run_hash(determining))
     job = Job(config, base, plan, heuristics=heuristics, determining=determining, folder=folder, changes=changes)
-    return replace(job, typed=typed_plan(overrides))
+    return replace(job, typed=typed_fields)
 
 
 def _changes(config: TrainConfig, base: Plan, heuristics: list[Heuristic]) -> dict[str, str]:
@@ -340,7 +342,7 @@ def typed_plan(overrides: list[str]) -> dict[str, str]:
 
 
 def _label(config: TrainConfig, space: str, changes: dict[str, str]) -> list[str]:
-    """The parts of a folder's name: what the run is, for people."""
+    """The parts of a folder's name: what the run is, for people; `changes` are typed fields of the plan, too."""
     recipe = file_name((config.recipe or "").removeprefix(f"{space}_"))
     mode = config.mode if config.mode != "supernet" else ""
     return [mode, space, config.data.name, recipe, folder_part(changes), f"seed{config.seed}"]

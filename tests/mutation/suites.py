@@ -49,7 +49,7 @@ SUITES: dict[str, tuple[str, ...]] = {
     **{
         f"callbacks.{name}": (
             "tests/distributions/test_draws.py", "tests/distributions/test_bilevel.py",
-            "tests/distributions/test_runs.py",
+            "tests/distributions/test_runs.py", "tests/distributions/test_by_hand.py",
         )
         for name in ("darts", "darts_pt", "drnas", "enas", "gdas", "one_shot", "pc_darts", "setn")
     },
@@ -139,7 +139,7 @@ SUITES |= {
 }
 CHOSEN: dict[str, str] = {
     **{
-        f"callbacks.{name}": f"test_draws or test_bilevel or test_flags or (trains and nasbench201-{name})"
+        f"callbacks.{name}": f"draws or bilevel or flags or by_hand or (trains and nasbench201-{name})"
         for name in ("darts", "darts_pt", "drnas", "enas", "gdas", "one_shot", "pc_darts", "setn")
     },
     "nas_lightning.training.speed": "not darts",

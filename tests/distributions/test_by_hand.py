@@ -1,0 +1,106 @@
+"""Schedules, bounds and single steps of the learned distributions, by hand."""
+
+import math
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from callbacks.enas import Enas
+from callbacks.gdas import Gdas
+from callbacks.one_shot import OneShot
+from callbacks.pc_darts import PcDarts
+from callbacks.setn import Setn
+from nas_lightning.plan import PlanError
+from nas_lightning.spaces import get_space
+
+
+def test_gdas_cools_in_equal_steps_from_epoch_to_epoch():
+    gdas = Gdas()
+    gdas.trainer = SimpleNamespace(num_training_batches=3)
+    gdas.module = SimpleNamespace(plan=SimpleNamespace(protocol=SimpleNamespace(epochs=5)))
+    found = [gdas.temperature(step) for step in range(15)]
+    expected = [10 - 9.9 * epoch / 4 for epoch in range(5) for _ in range(3)]
+    assert found == pytest.approx(expected)
+    gdas.module.plan.protocol.epochs = 1
+    assert gdas.temperature(2) == 10
+
+
+def test_one_shot_drops_more_from_step_to_step(monkeypatch):
+    one_shot, rates = OneShot(0.4), []
+    one_shot.relaxation = get_space("nasbench201").relaxation
+    one_shot.module = SimpleNamespace(
+        total_steps=lambda: 5, seed=0, network=SimpleNamespace(parameters=lambda: iter([torch.zeros(1)]))
+    )
+
+    def kept(edges, operations, rate, generator):
+        rates.append(rate)
+        return torch.ones(len(edges), operations)
+
+    monkeypatch.setattr("callbacks.one_shot.kept_paths", kept)
+    for step in range(5):
+        one_shot.paths(step)
+    assert rates == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+    one_shot.module.total_steps = lambda: 1
+    one_shot.paths(0)
+    assert rates[-1] == 0
+
+
+def test_edges_of_pc_darts_share_what_comes_into_a_node():
+    method = PcDarts(warmup=0.0)
+    edges = ((0, 1), (0, 2), (1, 2))
+    method.space = SimpleNamespace(relaxation=SimpleNamespace(shapes=((3, 2),), edges=(edges,)))
+    operations = torch.tensor([[0.0, 0.0], [math.log(3), 0.0], [0.0, math.log(4)]])
+    method.alphas = [operations, torch.tensor([5.0, 0.0, math.log(3)])]
+    (mixed,) = method.mixing()
+    expected = torch.tensor([[0.5, 0.5], [0.25 * 0.75, 0.25 * 0.25], [0.75 * 0.2, 0.75 * 0.8]])
+    torch.testing.assert_close(mixed, expected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "right", "wrong"),
+    [
+        (PcDarts, [{"warmup": 0.0}, {"warmup": 0.99}], [{"warmup": -0.01}, {"warmup": 1.0}]),
+        (Setn, [{"candidates": 1, "batch_size": 1}], [{"candidates": 0}, {"batch_size": 0}]),
+        (Enas, [{"steps": 1, "samples": 1}], [{"samples": 0}]),
+    ],
+)
+def test_settings_at_and_beyond_their_bounds(kind, right, wrong):
+    for settings in right:
+        kind(**settings)
+    for settings in wrong:
+        with pytest.raises(PlanError, match=next(iter(settings))):
+            kind(**settings)
+
+
+def enas():
+    method = Enas(samples=3, candidates=4)
+    method.space = get_space("nasbench201")
+    method.generator = lambda *key: torch.Generator().manual_seed(hash(key) % 2**31)
+    method.alphas = method.new_parameters(torch.zeros(1))
+    method.optimizer = torch.optim.SGD(method.alphas, lr=0.0)
+    method.selection_batches = lambda n, first, size: range(n)
+    method.accuracy = lambda arch, batches: 0.2 + 0.1 * batches[0]
+    return method
+
+
+def test_a_step_of_the_controller_has_the_gradient_of_its_own_draws_alone():
+    once, twice = enas(), enas()
+    once.reinforce(0, torch.Generator().manual_seed(1))
+    assert once.baseline is not None
+    twice.reinforce(0, torch.Generator().manual_seed(2))
+    twice.baseline = None
+    twice.reinforce(0, torch.Generator().manual_seed(1))
+    for a, b in zip(once.alphas, twice.alphas, strict=True):
+        torch.testing.assert_close(a.grad, b.grad)
+
+
+def test_a_controller_looks_before_the_first_epoch_unless_a_checkpoint_has_done_so(monkeypatch):
+    monkeypatch.setattr("nas_lightning.distributions.base.Distribution.on_train_start", lambda *given: None)
+    method = enas()
+    method.on_train_start(None, None)
+    assert [tuple(f.shape) for f in method.frequencies] == [(6, 5)]
+    assert float(method.frequencies[0].sum()) == pytest.approx(6), "of four draws each edge has one operation"
+    method.frequencies = kept = [torch.zeros(6, 5)]
+    method.on_train_start(None, None)
+    assert method.frequencies is kept
