@@ -7,7 +7,7 @@ import pytest
 
 from nas_lightning.modes.main import train
 from tests.helpers import commands
-from tests.helpers.weight import LEFT_OUT, is_heavy
+from tests.helpers.weight import COMPOSES, LEFT_OUT, is_heavy
 
 
 def starts_a_process():
@@ -38,8 +38,14 @@ def test_a_process_or_a_job_is_found_through_helpers_and_inner_functions(functio
     assert is_heavy(function)
 
 
-def test_what_only_composes_is_quick(request):
+def test_what_only_composes_is_no_command_and_not_quick(request):
     assert not is_heavy(only_composes)
+    assert is_heavy(only_composes, starters=COMPOSES)
+    assert request.node.get_closest_marker("command") is None
+    assert request.node.get_closest_marker("quick") is None
+
+
+def test_what_computes_alone_is_quick(request):
     assert request.node.get_closest_marker("quick") is not None
 
 

@@ -168,7 +168,7 @@ def test_rankers_without_deviation_come_as_a_committee_and_unknown_ones_are_refu
     assert not isinstance(make_ranker("gaussian_process", 0, deviation=True), Committee)
     with pytest.raises(RankerError, match="did you mean lambdarank"):
         make_ranker("lambda_rank", 0)
-    with pytest.raises(RankerError, match="no setting 'tree': choose from trees"):
+    with pytest.raises(RankerError, match="no setting 'tree': did you mean trees"):
         make_ranker("random_forest", 0, {"tree": 3})
     with pytest.raises(RankerError, match=r"no ranker pathlib\.Route"):
         make_ranker("pathlib.Route", 0)

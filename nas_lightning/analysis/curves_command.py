@@ -106,7 +106,7 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
         .properties(width=480, height=280)
     )
     title = f"{name}: extrapolating {len(curves)} curves"
-    save(styled(chart, title), out, "curves", rows, title)
+    save(styled(chart, title), out, "curves", rows=rows, heading=title)
     if arguments.fit is not None:
         if table is None:
             raise UserError("--fit needs --benchmark, since a surrogate table holds architectures")

@@ -53,7 +53,7 @@ def panel(chart: Any) -> Panel:
     return Panel("", _WithoutData(specification), columns)  # type: ignore[arg-type]  # all that a panel asks of a chart
 
 
-def save(chart: Any, folder: Path, name: str, rows: Sequence[Mapping[str, Any]], heading: str) -> None:
+def save(chart: Any, folder: Path, name: str, *, rows: Sequence[Mapping[str, Any]], heading: str) -> None:
     """Write ``name.svg``, ``name.png``, ``name.pdf``, and ``name.html``: the chart and its table, which sorts.
 
     Args:

@@ -92,4 +92,4 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
         )
         .properties(width=520, height=320)
     )
-    save(styled(chart, f"{title}; seed 0"), out, "fronts", rows, title)
+    save(styled(chart, f"{title}; seed 0"), out, "fronts", rows=rows, heading=title)

@@ -134,7 +134,7 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
     fidelities = {"unit": objective.fidelities.unit, "levels": list(objective.fidelities.levels)}
     record = {"table": table.name, "dataset": table.dataset, "best": float(truths.max()), "seeds": len(seeds)}
     write_record(out / "hyperparameters.json", record | {"fidelities": fidelities, "rows": rows})
-    save(regret_chart(rows, budgets, title), out, "hyperparameters", rows, title)
+    save(regret_chart(rows, budgets, title), out, "hyperparameters", rows=rows, heading=title)
 
 
 def _row(

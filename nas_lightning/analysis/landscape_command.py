@@ -84,7 +84,7 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
     print_rows("Fitness landscape footprint", rows, transposed=True)
     write_rows(out / "landscape.csv", rows)
     write_record(out / "landscape.json", records)
-    save(landscape_chart(footprints), out, "landscape", rows, "Fitness landscape footprint")
+    save(landscape_chart(footprints), out, "landscape", rows=rows, heading="Fitness landscape footprint")
 
 
 def opened(names: Sequence[str], datasets: Sequence[str | None], space: str | None) -> list[Benchmark]:
@@ -179,7 +179,7 @@ def compare_scores(arguments: argparse.Namespace, table: Benchmark, out: Path) -
     rows = [{key: None if value != value else value for key, value in row.items()} for row in rows]
     write_rows(out / "scores.csv", rows)
     write_record(out / "scores.json", {"covers_all_classes": covered, "rows": rows, "seed": arguments.seed})
-    save(chart, out, "scores", rows, "Landscapes of scores beside the truth's")
+    save(chart, out, "scores", rows=rows, heading="Landscapes of scores beside the truth's")
 
 
 def score_names(columns: Sequence[str], wanted: Sequence[str] | None, path: Path) -> list[str]:

@@ -79,7 +79,7 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
     write_record(out / "niches.json", {"title": title, "seeds": arguments.seeds, "rows": rows, "champions": champions})
     # Numbered, since bounds of an empty niche may be equal: bars of one name would be added up.
     names = [f"{i}: < {bound:.5g}" for i, bound in enumerate(niches.bounds[:-1], 1)] + [f"{len(niches.bounds)}: all"]
-    save(styled(niche_chart(names, exact, above, measure), title), out, "niches", rows, title)
+    save(styled(niche_chart(names, exact, above, measure), title), out, "niches", rows=rows, heading=title)
 
 
 def niche_chart(names: Sequence[str], exact: np.ndarray, above: Mapping[str, np.ndarray], measure: str) -> Any:

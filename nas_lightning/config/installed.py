@@ -14,11 +14,9 @@ from importlib.metadata import EntryPoint, entry_points
 from hydra.core.config_store import ConfigStore
 from omegaconf import DictConfig, OmegaConf
 
-from nas_lightning.data.find import GROUP as DATA
-from nas_lightning.spaces.find import GROUP as SPACES
-
-HEURISTICS = "nas_lightning.heuristics"
-"""Entry points: ``name = module:Class`` in an installed package's metadata."""
+SPACES, DATA, HEURISTICS = "nas_lightning.spaces", "nas_lightning.data", "nas_lightning.heuristics"
+"""Entry points: ``name = module:Class`` in an installed package's metadata. Written out, since what reads the first two
+imports PyTorch."""
 
 
 def register_installed() -> None:
