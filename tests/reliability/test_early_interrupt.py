@@ -8,21 +8,22 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PRESS = "import nas_lightning.processes.early, os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(30)"
+PRESS = "import nas_lightning.processes.early, os, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(0.2)"
+
+
+def pressed(before):
+    """A process that Ctrl-C reaches; `before` is what its caller does with it: a shell's background ignores it."""
+    code = f"import signal; signal.signal(signal.SIGINT, signal.{before}); {PRESS}; print('went on')"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
 
 
 def test_it_ends_with_its_exit_code_and_without_a_traceback():
-    done = subprocess.run([sys.executable, "-c", PRESS], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    done = pressed("default_int_handler")
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
 def test_a_caller_that_ignores_it_is_left_alone():
-    code = (
-        "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); "
-        + PRESS.replace("30", "0")
-        + "; print('went on')"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=60)
+    done = pressed("SIG_IGN")
     assert (done.returncode, done.stdout) == (0, "went on\n")
 
 
