@@ -3,8 +3,8 @@
 As `search_published` (validation accuracy after 12 epochs guides, an evaluation costs the simulated time of these 12
 epochs, 12,000 seconds, the 200-epoch test accuracy of the best by the guide is reported), on the three data sets. On
 CIFAR-100 and ImageNet16-120 the table has no times: the budget is the number of evaluations that 12,000 seconds pay
-for on CIFAR-10, 109. `ceiling` is the test accuracy of the best by the guide among all classes: no search that trusts
-the guide can be expected to end above it. Prints as it goes, every 50 seeds.
+for on CIFAR-10, 109. `ceiling` is the test accuracy of the best by the guide among all classes, where a search that
+never errs would end; on the other two data sets its neighbours are better. Prints as it goes, every 50 seeds.
 """
 
 from __future__ import annotations
