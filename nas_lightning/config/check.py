@@ -140,9 +140,13 @@ def _instead(key: str, cfg: DictConfig) -> str:
         return f"say {ELSEWHERE[wrong]}=…"
     same = [leaf for leaf in known if leaf.rpartition(".")[2] == wrong]
     names = {leaf.rpartition(".")[2]: leaf for leaf in reversed(known)}
-    sections = {leaf.rpartition(".")[0]: leaf for leaf in reversed(known) if "." in leaf}
+    sections: dict[str, list[str]] = {}
+    for leaf in known:
+        if "." in leaf:
+            sections.setdefault(leaf.rpartition(".")[0], []).append(leaf)
     close = same or [names[name] for name in nearest(wrong, names)]
-    close = close or [sections[name] for name in nearest(wrong, sections)]
+    if not close and (section := next(iter(nearest(wrong, sections)), None)):  # a group by itself, else its fields
+        close = [section] if f"{section}.name" in sections[section] else sections[section][:3]
     return f"say {' or '.join(f'{name}=…' for name in close)}" if close else "drop it"
 
 
