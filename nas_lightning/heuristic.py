@@ -110,7 +110,7 @@ class Heuristic(Callback):
     def _usual(self, plan: Plan) -> dict[str, Any]:
         try:
             return type(self)().settings(plan)
-        except Exception:  # a class that needs to be told has no defaults
+        except (TypeError, PlanError):  # a class that needs to be told has no defaults
             return {}
 
     def edits(self, plan: Plan) -> dict[str, Any]:

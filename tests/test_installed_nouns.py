@@ -33,12 +33,35 @@ class Clipped(Heuristic):
     def __init__(self, value=None):
         super().__init__(gradient_clip=value)
 '''
+DATA = '''
+"""Images from outside."""
+
+import torch
+
+from nas_lightning.data.images import ImageSet
+from nas_lightning.data.source import Source
+
+
+class Dots(Source):
+    """A dark dot at one of four places."""
+
+    name = "dots"
+
+    def read(self):
+        labels = torch.arange(600) % 4
+        images = torch.randint(0, 60, (600, 8, 8, 1), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+        images[torch.arange(600), 2 + 4 * (labels // 2), 2 + 4 * (labels % 2)] = 255
+        return ImageSet(images[:500], labels[:500]), ImageSet(images[500:], labels[500:])
+'''
 ENTRY_POINTS = """
 [nas_lightning.spaces]
 toy = nas_zoo.space:ToySpace
 
 [nas_lightning.predictors]
 margin = nas_zoo.margin:Margin
+
+[nas_lightning.data]
+dots = nas_zoo.dots:Dots
 
 [nas_lightning.heuristics]
 clipped = nas_zoo.clipped:Clipped
@@ -58,6 +81,7 @@ def pack(folder: Path) -> Path:
         "nas_zoo/margin.py": (EXAMPLES / "own_predictor.py").read_text(),
         "nas_zoo/climber.py": (EXAMPLES / "own_algorithm.py").read_text(),
         "nas_zoo/clipped.py": HEURISTIC,
+        "nas_zoo/dots.py": DATA,
         "nas_zoo-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: nas-zoo\nVersion: 1.0\n",
         "nas_zoo-1.0.dist-info/WHEEL": (
             "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
@@ -92,7 +116,7 @@ def ran(site, script, *arguments, code=0):
     return done.stdout + done.stderr
 
 
-NAMED = ("space=toy", "evaluation.predictors=[margin]", "evaluation.score=margin")
+NAMED = ("space=toy", "data=dots", "evaluation.predictors=[margin]", "evaluation.score=margin")
 SMALL = (
     "plan.mapping.channels=2", "plan.mapping.layers=3", "plan.protocol.epochs=1", "plan.protocol.batch_size=64",
     "evaluation.architectures=all", "evaluation.images=100", "benchmark=none", "trainer=cpu",
@@ -104,7 +128,7 @@ def test_a_space_a_score_and_a_heuristic_are_trained_by_their_names(site, tmp_pa
     ran(site, "train.py", *NAMED, *SMALL, f"runs={tmp_path}")
     (folder,) = (path.parent for path in tmp_path.glob("*/result.json"))
     result = json.loads((folder / "result.json").read_text())
-    assert result["space"] == "toy"
+    assert (result["space"], result["dataset"]) == ("toy", "dots")
     assert result["heuristics"] == {"clipped": {"protocol.gradient_clip": 3.0}}
     assert result["evaluation"]["score"] == "margin"
     rows = pq.read_table(folder / "ranking.parquet").to_pydict()
@@ -131,7 +155,8 @@ def test_without_the_distribution_its_names_are_refused_in_a_sentence(tmp_path):
         (["space=toy"], "toy"),
         (["space.name=toy", "space._target_=null"], "'toy' is no search space"),
         (["extra=clipped"], "clipped"),
-        ([*NAMED[1:], "plan.mapping.layers=1"], "margin"),
+        (["data=dots"], "dots"),
+        ([*NAMED[2:], "plan.mapping.layers=1"], "margin"),
     ):
         told = ran(None, "train.py", *SMALL[2:-2], *typed, f"runs={tmp_path}", code=2)
         assert word in told

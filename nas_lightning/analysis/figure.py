@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ def colour(field: str, names: Sequence[str], title: str | None = None) -> Any:
 
 
 class _WithoutData:
-    """A chart as the report's panels hold it: its specification, which reads its data by name."""
+    """A chart as the report's panels hold it: its specification, which reads its data by name. Altair's own would add
+    an empty table."""
 
     def __init__(self, specification: dict[str, Any]) -> None:
         self.specification = specification
@@ -45,12 +47,36 @@ def panel(chart: Any) -> Panel:
         chart: of Altair, with a title and `alt.Data(values=…)`.
 
     Returns:
-        The panel.
+        The panel; a number that is none is missing in its data.
     """
     specification = chart.to_dict()
     tables = specification.pop("datasets", {})
-    columns = {name: {key: [row.get(key) for row in rows] for key in rows[0]} for name, rows in tables.items() if rows}
+    specification = _named(specification, tables)
+    columns = {
+        name: {key: [_plain(row.get(key)) for row in rows] for key in dict.fromkeys(chain.from_iterable(rows))}
+        for name, rows in tables.items()
+    }
     return Panel("", _WithoutData(specification), columns)  # type: ignore[arg-type]  # all that a panel asks of a chart
+
+
+def _named(specification: Any, tables: dict[str, Any]) -> Any:
+    """The specification with the rows that stand in it moved to `tables`, where Altair has not done so."""
+    if isinstance(specification, list):
+        return [_named(part, tables) for part in specification]
+    if not isinstance(specification, dict):
+        return specification
+    found = {}
+    for key, value in specification.items():
+        if key == "data" and set(value) == {"values"}:
+            tables[name := f"rows{len(tables)}"] = value["values"]
+            found[key] = {"name": name}
+        else:
+            found[key] = _named(value, tables)
+    return found
+
+
+def _plain(value: Any) -> Any:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def save(chart: Any, folder: Path, name: str, *, rows: Sequence[Mapping[str, Any]], heading: str) -> None:

@@ -7,20 +7,23 @@ named in ``evaluation.predictors``, algorithms in ``algorithm=`` (`search_schema
 
 from __future__ import annotations
 
-import inspect
-from contextlib import suppress
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import entry_points
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
-SPACES, DATA, HEURISTICS = "nas_lightning.spaces", "nas_lightning.data", "nas_lightning.heuristics"
-"""Entry points: ``name = module:Class`` in an installed package's metadata. Written out, since what reads the first two
-imports PyTorch."""
+from nas_lightning.spaces.find import GROUP as SPACES
+
+DATA = "nas_lightning.data"
+"""Entry points of data, as `nas_lightning.data.find` reads them, which imports PyTorch: `--help` would wait for it."""
+HEURISTICS = "nas_lightning.heuristics"
 
 
 def register_installed() -> None:
-    """Make what other packages offer known to Hydra: ``space=``, ``data=`` and ``extra=`` take their names."""
+    """Make what other packages offer known to Hydra: ``space=``, ``data=`` and ``extra=`` take their names.
+
+    Nothing of theirs is imported before it is chosen.
+    """
     store = ConfigStore.instance()
     for point in entry_points(group=SPACES):
         section = {"name": point.name, "_target_": f"{point.module}.{point.attr}"}
@@ -28,16 +31,6 @@ def register_installed() -> None:
     for point in entry_points(group=DATA):
         store.store(group="data", name=point.name, node={"name": point.name})
     for point in entry_points(group=HEURISTICS):
-        factor, settings = _heuristic(point)
-        store.store(group="extra", name=point.name, package=f"heuristics.{factor}", node=settings)
-
-
-def _heuristic(point: EntryPoint) -> tuple[str, DictConfig]:
-    """Its factor, and its section: the class, and every setting with its default value."""
-    target = {"_target_": f"{point.module}.{point.attr}"}
-    with suppress(Exception):  # what is broken in another package is said where it is chosen
-        cls = point.load()
-        parameters = inspect.signature(cls).parameters.values()
-        settings = {p.name: None if p.default is inspect.Parameter.empty else p.default for p in parameters}
-        return str(cls.factor), OmegaConf.create({**target, **settings})
-    return point.name, OmegaConf.create(target)
+        open_section = OmegaConf.create({"_target_": f"{point.module}.{point.attr}"})
+        OmegaConf.set_struct(open_section, False)  # its class says which settings it has
+        store.store(group="extra", name=point.name, package=f"heuristics.{point.name}", node=open_section)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from nas_lightning.runs.labels import change, folder_part
+from nas_lightning.runs.labels import change, folder_part, with_typed
 from nas_lightning.runs.quality import quality_of
 
 
@@ -41,7 +41,7 @@ class RunFacts:
         """For people: what was varied, the space and the seed."""
         if self.kind == "search":
             return f"{self.space} {self.algorithm} seed{self.seed}"
-        varied = folder_part({**self.starting_point, **self.changes})
+        varied = folder_part(with_typed(self.changes, self.starting_point))
         return f"{self.space} {varied or 'baseline'} seed{self.seed}"
 
     @property

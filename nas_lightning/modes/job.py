@@ -37,7 +37,7 @@ from nas_lightning.predictors import CHEAP
 from nas_lightning.processes.launch import world_size
 from nas_lightning.ranking.architecture_sets import identity
 from nas_lightning.runs.folder import folder_of, run_hash
-from nas_lightning.runs.labels import file_name, folder_part, short
+from nas_lightning.runs.labels import file_name, folder_part, short, with_typed
 from nas_lightning.runs.packaged import heuristic_target
 from nas_lightning.scoring.trained import Trained, find_trained
 from nas_lightning.spaces import configured, get_space
@@ -311,11 +311,18 @@ def compose(cfg: DictConfig) -> Job:
     typed_as = config.changed_factor or {"factor": UNCHANGED}  # also where the plan has that setting anyway
     shown = {typed_as["factor"]: typed_as["setting"]} if typed_as["factor"] != UNCHANGED else {}
     typed_fields = typed_plan(overrides)
-    called = {name.rpartition(".")[2]: value for name, value in typed_fields.items()} | changes | shown
-    label = "_".join(filter(None, _label(config, space, changes=called)))
+    label = "_".join(filter(None, _label(config, space, changes=with_typed(changes | shown, typed_fields))))
     folder = folder_of(Path(config.runs) / (config.study or ""), label, run_hash(determining))
-    job = Job(config, base, plan, heuristics=heuristics, determining=determining, folder=folder, changes=changes)
-    return replace(job, typed=typed_fields)
+    return Job(
+        config,
+        base,
+        plan,
+        heuristics=heuristics,
+        determining=determining,
+        folder=folder,
+        changes=changes,
+        typed=typed_fields,
+    )
 
 
 def _changes(config: TrainConfig, base: Plan, heuristics: list[Heuristic]) -> dict[str, str]:

@@ -70,6 +70,19 @@ def folder_part(changes: Mapping[str, str]) -> str:
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 4].rstrip('-.+')}-etc"
 
 
+def with_typed(changes: Mapping[str, str], typed: Mapping[str, str]) -> dict[str, str]:
+    """What a run is named by: typed fields of the plan by their last part, and what the heuristics change.
+
+    Args:
+        changes: the setting of every factor that is changed, in words; where both have a name, this counts.
+        typed: values by the field's name.
+
+    >>> with_typed({"sampling": "fairnas"}, {"protocol.epochs": "3"})
+    {'epochs': '3', 'sampling': 'fairnas'}
+    """
+    return {name.rpartition(".")[2]: value for name, value in typed.items()} | dict(changes)
+
+
 def change(changes: Mapping[str, str]) -> tuple[str, str]:
     """Factor and setting of a run.
 

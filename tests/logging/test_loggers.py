@@ -76,10 +76,10 @@ def test_a_plan_that_was_typed_is_no_baseline_either(run):
     """Else its runs would be grouped with those of the plan as it is."""
     typed = {"protocol.learning_rate": "100"}
     alone = replace(run, changes={}, starting_point=typed)
-    assert alone.name == "nasbench201 protocol.learning_rate-100 seed3"
+    assert alone.name == "nasbench201 learning_rate-100 seed3"
     assert alone.config()["ablation"] == {"factor": "starting_point", "setting": "protocol.learning_rate=100"}
     changed = replace(run, starting_point=typed)
-    assert changed.name == "nasbench201 protocol.learning_rate-100+sampling-fairnas seed3"
+    assert changed.name == "nasbench201 learning_rate-100+sampling-fairnas seed3"
     said = {"factor": "sampling", "setting": "fairnas (protocol.learning_rate=100)"}
     assert changed.config()["ablation"] == said
 

@@ -215,6 +215,7 @@ def test_dehb_reads_a_gene_from_the_part_of_the_unit_interval_that_its_number_li
         made("dehb", make_objective().fidelities, differential_weight=0)
 
 
+ELITES = {"minimise": ("params",), "bounds": (), "startup": 10, "candidates": 100, "trees": 30, "empty": 0.0}
 DEFAULTS = {
     "acenas": {"rounds": 5, "portion": 10, "ranker": "lambdarank", "encoding": (), "top_share": 0.5, "pool": 4000},
     "anasod": {"initial": 10, "batch": 1, "pool": 1000},
@@ -230,23 +231,8 @@ DEFAULTS = {
         "bandwidth_factor": 3.0,
         "min_points": None,
     },
-    "bop_elites": {
-        "minimise": ("params",),
-        "bounds": (),
-        "startup": 10,
-        "candidates": 100,
-        "trees": 30,
-        "empty": 0.0,
-    },
-    "bop_elites_hb": {
-        "eta": 3,
-        "minimise": ("params",),
-        "bounds": (),
-        "startup": 10,
-        "candidates": 100,
-        "trees": 30,
-        "empty": 0.0,
-    },
+    "bop_elites": ELITES,
+    "bop_elites_hb": {"eta": 3, **ELITES},
     "curve_extrapolation": {
         "inner": "regularized_evolution",
         "stop": 0.2,
