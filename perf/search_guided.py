@@ -10,8 +10,10 @@ never errs would end; on the other two data sets its neighbours are better. Prin
 from __future__ import annotations
 
 import argparse
+import csv
 import os
 import time
+from pathlib import Path
 
 import numpy as np
 
@@ -30,6 +32,7 @@ def main() -> None:
     parser.add_argument("--dataset", default="cifar10")
     parser.add_argument("--seconds", type=float, default=12000)
     parser.add_argument("--evaluations", type=int, default=109)
+    parser.add_argument("--out", type=Path, default=Path("search_guided.csv"), help="a line a seed; goes on from it")
     parser.add_argument("algorithms", nargs="*", default=list(ALGORITHMS), help="name, or name:setting=value,…")
     options = parser.parse_args()
     settings = {
@@ -47,25 +50,46 @@ def main() -> None:
         f"{options.dataset}, {budget.amount:g} {unit}: best test accuracy {truth.max():.3f}, ceiling "
         f"{truth[guide.argmax()]:.3f}; mean ± sample standard deviation, percent"
     )
+    done = read(options.out)
     for given in options.algorithms:
         name, _, text = given.partition(":")
         own = dict(pair.split("=") for pair in text.split(",")) if text else {}
-        found, count, started = [], 0, time.perf_counter()
+        rows = []
         for seed in range(options.seeds):
-            algorithm = make_algorithm(name, objective.space, objective.fidelities, seed, own, single_fidelity=True)
-            algorithm.fit_budget(budget)
-            records = Search(algorithm, objective, budget).run()
-            found.append(top_k(records, objective, 1)[0].trial.architecture)
-            count += len(records)
+            key = (options.dataset, f"{budget.amount:g} {unit}", given, seed)
+            if key not in done:
+                started = time.process_time()
+                algorithm = make_algorithm(name, objective.space, objective.fidelities, seed, own, single_fidelity=True)
+                algorithm.fit_budget(budget)
+                records = Search(algorithm, objective, budget).run()
+                found = objective.truth([top_k(records, objective, 1)[0].trial.architecture])
+                done[key] = (100 * float(found[0]), len(records), time.process_time() - started)
+                append(options.out, key, done[key])
+            rows.append(done[key])
             if (seed + 1) % 50 == 0 or seed + 1 == options.seeds:
-                test = 100 * objective.truth(found)
-                each = (time.perf_counter() - started) / count * 1e3
+                test, evaluations, seconds = np.array(rows).T
                 print(
-                    f"{given:28s} {len(test):4d} seeds  test {test.mean():.3f} ± {test.std(ddof=1):.3f}  at the "
-                    f"optimum {np.mean(test > truth.max() - 1e-6):.2f}  {count / len(test):.1f} evaluations a seed, "
-                    f"{each:.2f} ms each",
+                    f"{given:28s} {len(test):4d} seeds  test {test.mean():.3f} ± {test.std(ddof=min(1, seed)):.3f}  at "
+                    f"the optimum {np.mean(test > truth.max() - 1e-6):.2f}  {evaluations.mean():.1f} evaluations "
+                    f"a seed, {seconds.sum() / evaluations.sum() * 1e3:.2f} ms of processor time each",
                     flush=True,
                 )
+
+
+def append(path: Path, key: tuple[str, str, str, int], row: tuple[float, int, float]) -> None:
+    """One line: what was run, then test accuracy in percent, evaluations, processor seconds."""
+    with path.open("a", newline="") as file:
+        csv.writer(file).writerow([*key, *row])
+
+
+def read(path: Path) -> dict[tuple[str, str, str, int], tuple[float, int, float]]:
+    """The seeds that `path` holds, by data set, budget, algorithm and seed; a line cut short by a kill is left out."""
+    if not path.exists():
+        return {}
+    text = path.read_text()
+    path.write_text(text[: text.rfind("\n") + 1])
+    lines = csv.reader(text[: text.rfind("\n") + 1].splitlines())
+    return {(a, b, c, int(seed)): (float(test), int(count), float(took)) for a, b, c, seed, test, count, took in lines}
 
 
 if __name__ == "__main__":
