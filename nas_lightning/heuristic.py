@@ -116,14 +116,16 @@ class Heuristic(Callback):
     def edits(self, plan: Plan) -> dict[str, Any]:
         """The fields this heuristic sets on the starting point `plan`, ``{"protocol.learning_rate": 0.05}``.
 
-        A scaled whole number is rounded (halves up) and at least 1. Raises NotApplicableError where scaling leaves the
-        first field as it was.
+        A scaled whole number is rounded (halves up) and at least 1.
 
         Args:
             plan: the starting point.
 
         Returns:
             Values by the field's name; empty where nothing is set.
+
+        Raises:
+            NotApplicableError: scaling leaves the first field as it was.
         """
         if self.scale is None:
             return dict(self.values)
@@ -142,27 +144,37 @@ class Heuristic(Callback):
         return {**self.values, **scaled}
 
     def check(self, plan: Plan, space: Space[Any]) -> None:
-        """Refuse a setting that the space or the starting point `plan` does not have: NotApplicableError, PlanError.
+        """Refuse a setting that the space or the starting point `plan` does not have.
 
         A heuristic asks what it needs of the space's `capabilities` and other facts, never its name.
 
         Args:
             plan: the starting point.
             space: of the run.
+
+        Raises:
+            NotApplicableError: the space does not have it.
+            PlanError: the starting point does not.
         """
 
     def check_folded(self, plan: Plan) -> None:
-        """Refuse what another heuristic's fields contradict, on the plan after the edits of all: PlanError.
+        """Refuse what another heuristic's fields contradict, on the plan after the edits of all.
 
         Args:
             plan: after the edits of all heuristics.
+
+        Raises:
+            PlanError: it names both.
         """
 
     def check_standalone(self, mode: str) -> None:
-        """Refuse a setting that networks with weights of their own have no use for: NotApplicableError.
+        """Refuse a setting that networks with weights of their own have no use for.
 
         Args:
             mode: ``standalone`` or ``table``.
+
+        Raises:
+            NotApplicableError: it acts on shared weights or paths alone.
         """
         if self.active and self.shares_weights:
             raise NotApplicableError(
@@ -183,13 +195,16 @@ class Heuristic(Callback):
 
 
 def owners(heuristics: Iterable[Heuristic]) -> dict[str, str]:
-    """Plan field -> factor. Raises PlanError where two heuristics own one field or one owns no field of the plan.
+    """Plan field -> factor.
 
     Args:
         heuristics: all of the run.
 
     Returns:
         The factor by the field's name.
+
+    Raises:
+        PlanError: two heuristics own one field, or one owns what is no field of the plan.
     """
     owned: dict[str, str] = {}
     for heuristic in heuristics:
@@ -209,7 +224,7 @@ def fold(plan: Plan, space: str | Space[Any], heuristics: Iterable[Heuristic]) -
     """The plan after the edits of all heuristics; their order does not matter, since no field has two owners.
 
     All edits are applied together, so that settings which only fit in combination (tracked statistics and their use)
-    are judged once, as a whole. Raises PlanError, NotApplicableError where a setting does not apply to the space.
+    are judged once, as a whole.
 
     Args:
         plan: the starting point.
@@ -218,6 +233,10 @@ def fold(plan: Plan, space: str | Space[Any], heuristics: Iterable[Heuristic]) -
 
     Returns:
         The folded plan.
+
+    Raises:
+        PlanError: fields contradict one another, or have two owners.
+        NotApplicableError: a setting does not apply to the space.
     """
     heuristics, space = list(heuristics), get_space(space)
     owners(heuristics)

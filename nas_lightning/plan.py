@@ -262,13 +262,14 @@ class Plan:
     def edited(self, edits: AbstractMapping[str, Any]) -> Plan:
         """A copy with fields replaced, named ``mapping.<field>`` or ``protocol.<field>``.
 
-        Raises PlanError for an unknown field or a contradiction.
-
         Args:
             edits: new values by the field's name.
 
         Returns:
             Another plan; this one is frozen.
+
+        Raises:
+            PlanError: an unknown field, or a contradiction.
         """
         parts: dict[str, dict[str, Any]] = {"mapping": {}, "protocol": {}}
         for name, value in edits.items():
@@ -304,13 +305,16 @@ class Plan:
 
     @classmethod
     def from_dict(cls, data: AbstractMapping[str, AbstractMapping[str, Any]]) -> Plan:
-        """Inverse of `as_dict`; missing fields take their defaults. Raises PlanError for unknown fields.
+        """Inverse of `as_dict`; missing fields take their defaults.
 
         Args:
             data: of `as_dict`.
 
         Returns:
             The plan.
+
+        Raises:
+            PlanError: an unknown field, or a contradiction.
         """
         return cls().edited({f"{part}.{name}": value for part in data for name, value in data[part].items()})
 

@@ -71,7 +71,7 @@ class Benchmark:
         mapped from there.
 
         `space` and `dataset` are what the caller expects; `where` keeps the rows with these values in these columns
-        (needed where a table mixes widths or depths). Raises BenchmarkError for a missing, damaged or other table.
+        (needed where a table mixes widths or depths).
 
         Args:
             name_or_path: such as ``digits_nasbench201`` or ``folder/mine.parquet``.
@@ -82,6 +82,9 @@ class Benchmark:
 
         Returns:
             The table, memory-mapped.
+
+        Raises:
+            BenchmarkError: a missing, damaged or other table.
         """
         path, table, header = locate(name_or_path, root)
         if space is not None and header["space"] != get_space(space).name:
@@ -116,7 +119,11 @@ class Benchmark:
 
     @cached_property
     def encoding(self) -> Encoding:
-        """How rows and architectures are matched. Raises BenchmarkError where the table holds no codes of its space."""
+        """How rows and architectures are matched.
+
+        Raises:
+            BenchmarkError: the table holds no codes of its space.
+        """
         domain = self.domain
         try:
             return open_encoding(domain, self._table)
@@ -175,7 +182,11 @@ class Benchmark:
 
     @cached_property
     def default_metric(self) -> str:
-        """Test accuracy, else validation, else training accuracy, else a score. BenchmarkError where there is none."""
+        """Test accuracy, else validation, else training accuracy, else a score.
+
+        Raises:
+            BenchmarkError: there is none.
+        """
         known = {metric for metric, _ in self.metrics}
         for metric in _PREFERRED:
             if metric in known:
@@ -210,7 +221,7 @@ class Benchmark:
         """A column, [rows] or [rows, k]; of `archs` if given (floating point, NaN where the table lacks them).
 
         Names are those of `columns`, with or without data set and epochs: "params", "edgegpu_latency_ms",
-        "test_accuracy@12". Raises BenchmarkError listing the columns.
+        "test_accuracy@12".
 
         Args:
             name: of the column.
@@ -218,6 +229,9 @@ class Benchmark:
 
         Returns:
             As stored.
+
+        Raises:
+            BenchmarkError: there is no such column; it lists those that there are.
         """
         column = self._column(self._resolve(name))
         return column if archs is None else _gather(column, self.rows(archs))
@@ -293,13 +307,17 @@ class Benchmark:
 
     def read(self, text: Any) -> Any:
         """The architecture that `text` says: whatever the space reads, or the key of one of this table's rows
-        (NAS-Bench-101: its module hash). Raises ArchitectureError; BenchmarkError for a key that no row has.
+        (NAS-Bench-101: its module hash).
 
         Args:
             text: as it was typed.
 
         Returns:
             The architecture.
+
+        Raises:
+            ArchitectureError: the space does not read it.
+            BenchmarkError: a key that no row has.
         """
         if isinstance(text, str) and self.domain.is_key(text.strip()):
             row = self._row_of_key.get(text.strip())
@@ -317,13 +335,17 @@ class Benchmark:
         return self.read(arch) if isinstance(arch, str) else arch
 
     def row(self, arch: Any) -> int:
-        """Row of an architecture (a value or its string), or -1. Raises ArchitectureError for a malformed string.
+        """Row of an architecture (a value or its string), or -1.
 
         Args:
             arch: an architecture, or its string.
 
         Returns:
             A row from 0, or −1.
+
+        Raises:
+            ArchitectureError: a malformed string.
+            BenchmarkError: an architecture of another space.
         """
         row = self._own_space(self.encoding.row, self._as_architecture(arch))
         return row if row < 0 or self._kept is None or row in self._kept_set else self._first_kept(arch)
@@ -377,13 +399,16 @@ class Benchmark:
         return self.row(arch) >= 0
 
     def query(self, arch: Any) -> Row:
-        """The row of an architecture. Raises BenchmarkError where the table has none of its class.
+        """The row of an architecture.
 
         Args:
             arch: an architecture, or its string.
 
         Returns:
             The row's architecture and numbers.
+
+        Raises:
+            BenchmarkError: the table has none of its class.
         """
         row = self.row(arch)
         if row < 0:
@@ -464,6 +489,9 @@ class Benchmark:
 
         Returns:
             Seconds, float64 [n].
+
+        Raises:
+            BenchmarkError: the table keeps no times of so many epochs.
         """
         epochs = epochs if epochs is not None else max(self.epochs(), default=None)
         names = self._header["columns"]
@@ -532,6 +560,9 @@ class Benchmark:
 
         Returns:
             n architectures.
+
+        Raises:
+            BenchmarkError: there are fewer rows.
         """
         if not 0 <= n <= len(self):
             raise BenchmarkError(f"{n} architectures cannot be drawn from the {len(self)} of {self.name}")
@@ -552,6 +583,9 @@ class Benchmark:
 
         Returns:
             The row.
+
+        Raises:
+            BenchmarkError: every number is NaN, or the metric is unknown.
         """
         values = self._ranked(metric, epochs)
         if np.isnan(values).all():
@@ -560,7 +594,7 @@ class Benchmark:
         return Row(self, place if self._kept is None else int(self._kept[place]), metric, epochs)
 
     def rank_of(self, arch: Any, metric: str | None = None, epochs: int | None = None) -> int:
-        """1 + the number of rows strictly better. Raises BenchmarkError where the architecture has no number.
+        """1 + the number of rows strictly better.
 
         Args:
             arch: an architecture, or its string.
@@ -569,6 +603,9 @@ class Benchmark:
 
         Returns:
             1 for the best.
+
+        Raises:
+            BenchmarkError: the architecture has no number.
         """
         own = self.metric_values(metric, epochs)[self.query(arch).index]
         if np.isnan(own):

@@ -73,15 +73,16 @@ def write_table(
             a list of lists: the single runs, padded with NaN; the mean is derived where no mean column is given.
         metadata: whatever describes the table: protocol, epochs, seeds, cost, source, license. JSON values.
 
-    Raises BenchmarkError for wrong shapes, accuracies outside [0, 1], architectures of another space or no rows;
-    nothing is left at `path` then.
-
         write_table("digits_nasbench201.parquet", space="nasbench201", dataset="digits", architectures=archs,
                     columns={"test_accuracy_seeds": runs, "params": params, "macs": macs, "train_seconds": seconds},
                     metadata={"protocol": "4 channels, 1 cell per stage, 5 epochs", "cost": "0.5 core-hours"})
 
     Returns:
         Where it was written.
+
+    Raises:
+        BenchmarkError: wrong shapes, accuracies outside [0, 1], architectures of another space, or no rows; nothing is
+            left at `path` then.
     """
     if not len(architectures):
         raise BenchmarkError("a table needs at least one architecture")
@@ -115,6 +116,10 @@ def write_encoded(
 
     Returns:
         Where it was written.
+
+    Raises:
+        BenchmarkError: a name of the header's own in `metadata`, two columns of one name, and numbers that
+            `write_table` refuses.
     """
     path, metadata = Path(path), dict(metadata or {})
     reserved = set(metadata) & set(_RESERVED)

@@ -300,8 +300,7 @@ class ImageClassification(Task):
     ) -> KeyedLoader:
         """Batches of the images that are kept from the weights, augmented as those of `loader` by draws of their own.
 
-        Batch s is at position s mod steps of this part's own permutations, for any step s of the training. Raises
-        DataError where there is not one batch.
+        Batch s is at position s mod steps of this part's own permutations, for any step s of the training.
 
         Args:
             device: where the tensors are to live.
@@ -311,6 +310,9 @@ class ImageClassification(Task):
 
         Returns:
             Batches keyed by a stream of their own.
+
+        Raises:
+            DataError: there is not one batch.
         """
         self.setup()
         self.selection_set = self.selection_set.to(device)
@@ -328,13 +330,16 @@ class ImageClassification(Task):
         )
 
     def held_out(self, split: str = "validation") -> ImageSet:
-        """The ``validation`` or ``test`` images. Raises DataError where the validation part is empty.
+        """The ``validation`` or ``test`` images.
 
         Args:
             split: ``train``, ``validation`` or ``test``.
 
         Returns:
             Images and labels, as they are.
+
+        Raises:
+            DataError: the validation part is empty.
         """
         images = self._part(split)
         if len(images) == 0:

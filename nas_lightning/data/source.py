@@ -39,10 +39,13 @@ class Source(ABC):
 
     @abstractmethod
     def read(self) -> tuple[ImageSet, ImageSet]:
-        """Training and test images: uint8 [N, H, W, C], labels int64 [N] from 0. Raises DataError.
+        """Training and test images: uint8 [N, H, W, C], labels int64 [N] from 0.
 
         Returns:
             (training, test).
+
+        Raises:
+            DataError: the images are not there, or cannot be read.
         """
 
     def content_sha256(self) -> str:
@@ -96,7 +99,7 @@ def measured(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 def checked(source: Source, train: ImageSet, test: ImageSet) -> tuple[ImageSet, ImageSet]:
-    """What `source` has read. Raises DataError, in one sentence, for what no network could be trained on.
+    """What `source` has read.
 
     Args:
         source: where the images come from.
@@ -105,6 +108,9 @@ def checked(source: Source, train: ImageSet, test: ImageSet) -> tuple[ImageSet, 
 
     Returns:
         The same two sets.
+
+    Raises:
+        DataError: no network could be trained on it, in one sentence.
     """
     for part, data in (("training", train), ("test", test)):
         images, labels = data.images, data.labels

@@ -213,6 +213,9 @@ class Network(nn.Module):
 
         Returns:
             The one that runs.
+
+        Raises:
+            ValueError: none was given to a super-net, or another one to a stand-alone network.
         """
         if self.arch is not None:
             if arch is not None and arch != self.arch:
@@ -252,13 +255,14 @@ class Network(nn.Module):
     def standalone(self, arch: Any) -> Network:
         """The stand-alone network of `arch` with a copy of the weights that it has in this super-net.
 
-        Raises PlanError for a super-net of partial channels, whose operations are narrower.
-
         Args:
             arch: an architecture of the space; None in a stand-alone network, which has its own.
 
         Returns:
             A network of its own, on the same device and in the same mode.
+
+        Raises:
+            PlanError: a super-net of partial channels, whose operations are narrower.
         """
         if self.mapping.partial_channels > 1:
             raise PlanError(

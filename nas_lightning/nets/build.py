@@ -15,11 +15,14 @@ from nas_lightning.spaces import Space, get_space
 
 
 def check_mapping(space: str | Space[Any], plan: Plan) -> None:
-    """Refuse a plan that the space's network does not have. Raises PlanError.
+    """Refuse a plan that the space's network does not have.
 
     Args:
         space: its name, the dotted path of one's own, or the space itself.
         plan: mapping and protocol.
+
+    Raises:
+        PlanError: it names the field and the value to leave it at.
     """
     get_space(space).check_plan(plan)
 
@@ -36,10 +39,11 @@ def build_network(
         in_channels: of the images.
         arch: an architecture of the space, for its stand-alone network.
 
-    Raises PlanError where the plan does not fit the space, and for a super-net of a space that has none.
-
     Returns:
         A super-net, or the network of `arch` alone.
+
+    Raises:
+        PlanError: the plan does not fit the space, or it is a super-net of a space that has none.
     """
     domain = get_space(space)
     domain.check_plan(plan)

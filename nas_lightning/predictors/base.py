@@ -195,13 +195,16 @@ def make_predictor(given: str | Mapping[str, Any] | Predictor) -> Predictor:
 
 
 def make_predictors(given: Sequence[Any]) -> list[Predictor]:
-    """`make_predictor` of each. Raises PredictorError where two bear one name.
+    """`make_predictor` of each.
 
     Args:
         given: names, mappings with ``_target_``, or predictors.
 
     Returns:
         One predictor each, in their order.
+
+    Raises:
+        PredictorError: two bear one name.
     """
     found = [make_predictor(one) for one in given]
     names = [predictor.name for predictor in found]
@@ -239,7 +242,7 @@ def _built(cls: Any, path: str, settings: Mapping[str, Any]) -> Predictor:
 
 
 def checked_scores(predictor: Predictor, context: Context) -> np.ndarray:
-    """The scores of `predictor`, float64 [n]. Raises PredictorError for another shape or type.
+    """The scores of `predictor`, float64 [n].
 
     Args:
         predictor: what is asked.
@@ -247,6 +250,9 @@ def checked_scores(predictor: Predictor, context: Context) -> np.ndarray:
 
     Returns:
         float64 [n], higher is better.
+
+    Raises:
+        PredictorError: the context lacks what it needs, or its values have another shape or are no numbers.
     """
     n = len(context.architectures)
     missing = {

@@ -22,7 +22,6 @@ def boosted(
     """A fitted booster, the same bits for the same input on one machine.
 
     Leaves are made small enough for the labels at hand: LightGBM's default of 20 would leave one leaf below 40 labels.
-    Raises RankerError where LightGBM is not installed.
 
     Args:
         features: float64 [n, d].
@@ -35,6 +34,9 @@ def boosted(
 
     Returns:
         A ``lightgbm.Booster``.
+
+    Raises:
+        RankerError: LightGBM is not installed.
     """
     try:
         import lightgbm

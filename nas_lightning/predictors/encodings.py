@@ -97,13 +97,16 @@ class Encoder:
         self._known: dict[Any, dict[Hashable, float]] = {}
 
     def features(self, arch: Any) -> Mapping[Hashable, float]:
-        """Column -> value, without zeros. Raises EncodingError where the space has no such encoding of `arch`.
+        """Column -> value, without zeros.
 
         Args:
             arch: an architecture of it.
 
         Returns:
             Numbers by column.
+
+        Raises:
+            EncodingError: the space has no such encoding of `arch`.
         """
         found = self._known.get(arch)
         if found is None:

@@ -107,12 +107,13 @@ def architecture_set(name: str | Path, space: Space[Any], benchmark: Table | Non
         space: whose architectures they are.
         benchmark: the table they have to be in; None takes the whole space.
 
-    Raises UserError for an unknown name, for more architectures than there are (naming the largest possible number),
-    for a difference that leaves none, and for a table of another space; ArchitectureError, with the line number, for a
-    malformed line in a file.
-
     Returns:
         The architectures, each once.
+
+    Raises:
+        UserError: an unknown name, more architectures than there are (naming the largest possible number), a difference
+            that leaves none, and a table of another space.
+        ArchitectureError: a malformed line in a file, with its number.
     """
     if benchmark is not None and benchmark.space != space.name:
         raise UserError(

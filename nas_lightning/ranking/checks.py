@@ -12,7 +12,7 @@ Ids = Sequence[str] | Sequence[int] | np.ndarray
 
 
 def paired(predictions: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    """Both as float64 [n]. Raises ValueError for other shapes, unequal lengths, and NaN.
+    """Both as float64 [n].
 
     A NaN has no rank: dropping it silently would change the evaluated set, ranking it would invent a number.
     Infinities are ordered and stay.
@@ -23,6 +23,9 @@ def paired(predictions: ArrayLike, truth: ArrayLike) -> tuple[np.ndarray, np.nda
 
     Returns:
         (predictions, truth), float64 [n] each.
+
+    Raises:
+        ValueError: other shapes, unequal lengths, and NaN.
     """
     x, y = plain(predictions), plain(truth)
     if x.ndim != 1 or y.ndim != 1 or len(x) != len(y):
@@ -56,9 +59,6 @@ def plain(values: ArrayLike) -> np.ndarray:
 def checked_ids(ids: Ids, n: int, *columns: np.ndarray) -> np.ndarray:
     """The architecture ids as an array [n].
 
-    Raises ValueError when their number is not `n`, and where one id has different values in `columns` [n]: two
-    architectures then share it. (Copies of one architecture, as a bootstrap draws them, are welcome.)
-
     Args:
         ids: one name a row, [n]; they order equal predictions.
         n: how many rows there are.
@@ -66,6 +66,10 @@ def checked_ids(ids: Ids, n: int, *columns: np.ndarray) -> np.ndarray:
 
     Returns:
         The ids, [n].
+
+    Raises:
+        ValueError: their number is not `n`, or one id has different values in `columns` [n]: two architectures then
+            share it. Copies of one architecture, as a bootstrap draws them, are welcome.
     """
     given: Any = ids
     array = np.asarray(given.detach().cpu().numpy() if hasattr(given, "detach") else given)
@@ -83,9 +87,6 @@ def checked_ids(ids: Ids, n: int, *columns: np.ndarray) -> np.ndarray:
 def order_by_prediction(predictions: np.ndarray, ids: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """Indices from the worst to the best prediction, int64 [n]; ties in ascending order of id, never of input.
 
-    Raises ValueError where two architectures of equal prediction share an id but not the truth: their order would
-    then depend on the input. (Copies of one architecture, as a bootstrap draws them, are welcome.)
-
     Args:
         predictions: scores [n], higher is better.
         ids: one name a row, [n]; they order equal predictions.
@@ -93,6 +94,10 @@ def order_by_prediction(predictions: np.ndarray, ids: np.ndarray, truth: np.ndar
 
     Returns:
         int64 [n]: the worst first.
+
+    Raises:
+        ValueError: two architectures of equal prediction share an id but not the truth: their order would then depend
+            on the input. Copies of one architecture, as a bootstrap draws them, are welcome.
     """
     order = np.lexsort((ids, predictions))
     a, b = order[:-1], order[1:]
@@ -112,6 +117,9 @@ def top_k_indices(predictions: ArrayLike, ids: Ids, k: int) -> np.ndarray:
 
     Returns:
         int64 [min(k, n)]: the best first.
+
+    Raises:
+        ValueError: `k` below 1, and NaN among the predictions.
 
     >>> top_k_indices([0.1, 0.9, 0.5, 0.9], ["a", "d", "c", "b"], 3).tolist()
     [3, 1, 2]

@@ -59,6 +59,9 @@ def hierarchical_bootstrap(
     Returns:
         The difference of the mean taus with its interval, p-value, seeds and architectures.
 
+    Raises:
+        ValueError: shapes that do not pair, and NaN.
+
     >>> rng = np.random.default_rng(0); truth = rng.normal(size=100)
     >>> good, bad = truth + 0.3 * rng.normal(size=(5, 100)), truth + 2 * rng.normal(size=(5, 100))
     >>> found = hierarchical_bootstrap(good, truth, bad, replicates=200)
@@ -183,8 +186,7 @@ def factorial_effects(
 
     Runs are compared only with runs of the same seed that differ in the contrasted factors and nothing else, so a sweep
     with holes stays unbiased by its holes; a contrast without any complete match is left out. `references` names the
-    level that each factor is compared with. Raises ValueError for unequal lengths, NaN values, a run that lacks a
-    factor of `references`, and two runs of one setting and seed.
+    level that each factor is compared with.
 
     Args:
         settings: factor -> setting of every run, [runs].
@@ -195,6 +197,10 @@ def factorial_effects(
 
     Returns:
         One entry a contrast that has a complete match.
+
+    Raises:
+        ValueError: unequal lengths, NaN values, a run that lacks a factor of `references`, and two runs of one setting
+            and seed.
 
     >>> runs = [{"a": a, "b": b} for a in "01" for b in "01"]
     >>> [(e.changes, e.estimate) for e in factorial_effects(runs, [1, 2, 4, 9], [0] * 4, {"a": "0", "b": "0"})]

@@ -174,8 +174,7 @@ def weighted_kendall_tau(predictions: ArrayLike, truth: ArrayLike) -> float:
 def accuracy_bins(truth: ArrayLike, threshold: float = SPARSE_THRESHOLD, *, fractions: bool = True) -> np.ndarray:
     """Dense bin ranks of accuracies in [0, 1], int64 [n]: ``floor(truth / threshold)``, renumbered without gaps.
 
-    `fractions=False` is for qualities of another unit. Raises ValueError for accuracies outside [0, 1] (percent, as a
-    rule) where they are fractions, and for a threshold that is not positive.
+    `fractions=False` is for qualities of another unit.
 
     Args:
         truth: stand-alone qualities [n], higher is better; accuracies as fractions.
@@ -184,6 +183,10 @@ def accuracy_bins(truth: ArrayLike, threshold: float = SPARSE_THRESHOLD, *, frac
 
     Returns:
         int64 [n], from 0 for the lowest bin that is used.
+
+    Raises:
+        ValueError: accuracies outside [0, 1] (percent, as a rule) where they are fractions, and a threshold that is not
+            positive.
 
     >>> accuracy_bins([0.9012, 0.9018, 0.9105, 0.5], 0.01).tolist()
     [1, 1, 2, 0]
@@ -269,6 +272,9 @@ def true_top(truth: ArrayLike, percent: float) -> np.ndarray:
 
     Returns:
         bool [n]; more than ``percent`` of the rows only where the last place is shared.
+
+    Raises:
+        ValueError: a `percent` that is not above 0 and at most 100.
 
     >>> true_top([0.1, 0.4, 0.3, 0.2], 50).tolist()
     [False, True, True, False]

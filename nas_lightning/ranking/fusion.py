@@ -17,14 +17,16 @@ def rank_average(predictions: Mapping[str, ArrayLike]) -> tuple[str, np.ndarray]
     """Mean of the scores' ranks, and the name that the fused score bears: ``fusion(a + b)``.
 
     Ranks run from 0 (worst) to 1 (best) over the n architectures, ties at their average rank, so that scores of any
-    unit (checkpoints, seeds, a super-net and a free baseline) weigh the same. Raises ValueError for fewer than two
-    scores, unequal lengths, and NaN.
+    unit (checkpoints, seeds, a super-net and a free baseline) weigh the same.
 
     Args:
         predictions: at least one score by name, [n] each.
 
     Returns:
         The name of the fusion, and the mean ranks, float64 [n] in [0, 1].
+
+    Raises:
+        UserError: fewer than two scores, unequal lengths, and NaN.
 
     >>> rank_average({"supernet": [0.1, 0.3, 0.2], "parameters": [10, 30, 10]})
     ('fusion(supernet + parameters)', array([0.125, 1.   , 0.375]))

@@ -220,6 +220,9 @@ def probability_beats_random(best_found: float, table: ArrayLike, n: int) -> Bea
     Returns:
         The probability, with the n and the table size that it holds for.
 
+    Raises:
+        ValueError: `n` below 1, and a `best_found` that is NaN.
+
     >>> probability_beats_random(0.8, [0.5, 0.8, 0.9, 0.7], n=2)
     BeatsRandom(probability=0.5625, n=2, table_size=4, better=1)
     """

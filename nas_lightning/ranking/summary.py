@@ -57,7 +57,6 @@ def ranking_record(
     """Every metric that needs no table and no resampling, of n architectures with measured truth (fractions in [0, 1]).
 
     `architectures` are the distinct string forms, by which ties are broken. Cheap enough for every evaluated epoch.
-    Raises ValueError as the metrics do.
 
     Args:
         predictions: scores [n], higher is better.
@@ -69,6 +68,9 @@ def ranking_record(
 
     Returns:
         Metric -> number, or -> record of numbers; the module's docstring lists them.
+
+    Raises:
+        ValueError: unequal lengths, and NaN.
     """
     x, y = np.asarray(predictions, np.float64), np.asarray(truth, np.float64)
     ids, fractions = np.asarray(list(architectures), dtype=str), quality == ACCURACY.name
@@ -175,7 +177,8 @@ def summarize(
     Returns:
         ``metrics``, ``baselines``, ``ceiling`` and ``evaluated``.
 
-    Raises ValueError for unpaired lengths, NaN predictions, repeated architectures and accuracies outside [0, 1].
+    Raises:
+        ValueError: unpaired lengths, no score, NaN predictions, repeated architectures, and accuracies outside [0, 1].
     """
     y = np.asarray(truth, np.float64)
     ids = np.asarray(list(architectures), dtype=str)

@@ -38,7 +38,7 @@ class Interval:
 
 
 def percentile_interval(estimate: float, replicates: np.ndarray, level: float = 0.95) -> Interval:
-    """The central `level` of the defined replicates; nan bounds where none is defined. Raises ValueError for the level.
+    """The central `level` of the defined replicates; nan bounds where none is defined.
 
     Args:
         estimate: of the statistic on the data itself.
@@ -47,6 +47,9 @@ def percentile_interval(estimate: float, replicates: np.ndarray, level: float = 
 
     Returns:
         Estimate, bounds, level, and how many replicates were defined.
+
+    Raises:
+        ValueError: a `level` that is not between 0 and 1.
 
     >>> percentile_interval(0.5, np.arange(101) / 100, 0.5)
     Interval(estimate=0.5, low=0.25, high=0.75, level=0.5, replicates=101)
@@ -196,8 +199,7 @@ def noise_ceiling(seed_accuracies: ArrayLike, splits: int = 100, seed: int = 0) 
     without replacement (an odd seed is left out of a split). The whole table, all seeds averaged, is less noisy than a
     half, so this is a cautious ceiling: print `seeds_per_half` with it.
 
-    `seed_accuracies`: float [n architectures, seeds]; rows with a NaN are dropped and `n` counts the rest. Raises
-    ValueError for fewer than 2 seeds.
+    `seed_accuracies`: float [n architectures, seeds]; rows with a NaN are dropped and `n` counts the rest.
 
     Args:
         seed_accuracies: float [n, seeds]; rows with NaN are left out.
@@ -206,6 +208,9 @@ def noise_ceiling(seed_accuracies: ArrayLike, splits: int = 100, seed: int = 0) 
 
     Returns:
         Mean and standard deviation of tau over the splits, seeds per half, seeds, splits, and n.
+
+    Raises:
+        ValueError: fewer than 2 seeds.
 
     >>> noise_ceiling([[0.5, 0.5], [0.6, 0.7], [0.8, 0.9]]).tau
     1.0
@@ -241,6 +246,9 @@ def proxy_ceiling(validation: ArrayLike, test: ArrayLike) -> float:
 
     Returns:
         tau-b in [−1, 1], or nan.
+
+    Raises:
+        ValueError: unequal lengths.
 
     >>> proxy_ceiling([0.1, 0.2, 0.3, float("nan")], [0.1, 0.3, 0.2, 0.5]) == kendall_tau([1, 2, 3], [1, 3, 2])
     True

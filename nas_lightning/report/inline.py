@@ -52,10 +52,13 @@ class Ranking:
         return float(next(iter(self.summary["metrics"].values()))["kendall_tau"])
 
     def frame(self) -> pd.DataFrame:
-        """A pandas table: a row a predictor or free baseline, a column a metric. Raises UserError without pandas.
+        """A pandas table: a row a predictor or free baseline, a column a metric.
 
         Returns:
             One row a score and baseline, one column a metric.
+
+        Raises:
+            UserError: pandas is not installed.
         """
         try:
             import pandas as pd
@@ -87,14 +90,15 @@ class Ranking:
     def chart(self, score: str | None = None, by_rank: bool = False) -> alt.TopLevelMixin:
         """The scatter of one score (by default the first) against accuracy, or of rank against rank, as in the report.
 
-        Raises UserError for an unknown score.
-
         Args:
             score: its name; None takes the one that counts.
             by_rank: whether ranks are drawn in place of values.
 
         Returns:
             An Altair chart.
+
+        Raises:
+            UserError: an unknown score.
         """
         name = next(iter(self.scores.predictors)) if score is None else score
         if name not in self.scores.predictors:

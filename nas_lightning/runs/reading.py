@@ -94,7 +94,10 @@ class Run:
     def ranking(self) -> dict[str, np.ndarray]:
         """Columns of ranking.parquet: architecture (str), prediction and truth (float64 [n], truth NaN where absent).
 
-        Empty where the run ranked nothing. Raises ValueError naming the file where it cannot be read.
+        Empty where the run ranked nothing.
+
+        Raises:
+            UserError: the file cannot be read, or holds what no ranking has.
         """
         return self._ranking_by(f"supernet_{self.score}", self.score)
 
@@ -148,7 +151,10 @@ class Run:
     def operation_weights(self) -> dict[str, list[Any]]:
         """Columns of distribution.csv: epoch (int), cell, source, target, operation (str), weight (float).
 
-        Empty where no distribution was learned. Raises UserError naming the file where it cannot be read.
+        Empty where no distribution was learned.
+
+        Raises:
+            UserError: the file cannot be read.
         """
         rows, columns = self._csv_rows("distribution.csv"), ("epoch", "cell", "source", "target", "operation", "weight")
         if not rows:
@@ -165,7 +171,11 @@ class Run:
 
     @cached_property
     def seconds(self) -> float:
-        """Wall seconds of the whole run, the entry `total_s` of timings.json; NaN without."""
+        """Wall seconds of the whole run, the entry `total_s` of timings.json; NaN without.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
         file = self.path / "timings.json"
         if not file.is_file():
             return float("nan")
@@ -228,7 +238,6 @@ def find_runs(folders: Iterable[str | Path], shown: Sequence[str] | None = None)
     """Every run in and below `folders`, in the order of their paths; a run found twice is listed once.
 
     `shown` says how each folder is called, where another name than its path means more: an archive's.
-    Raises ValueError for a folder that does not exist, or when nothing was found.
 
     Args:
         folders: run folders, folders of them, or archives.
@@ -236,6 +245,9 @@ def find_runs(folders: Iterable[str | Path], shown: Sequence[str] | None = None)
 
     Returns:
         At least one run.
+
+    Raises:
+        UserError: a folder does not exist, or holds no run.
     """
     roots = [Path(folder) for folder in folders]
     for root in roots:

@@ -45,7 +45,7 @@ class Choice:
         ``probe_images``.
 
         A name in `headline` or `fuse` that nothing else asks for is computed too. A predictor that needs truth is a
-        baseline wherever it is named. Raises UserError for unknown and repeated names.
+        baseline wherever it is named.
 
         Args:
             headline: the score that counts; None takes the task's quality.
@@ -57,6 +57,10 @@ class Choice:
 
         Returns:
             The choice, every name of it resolved.
+
+        Raises:
+            UserError: an unknown or a repeated name, a score that needs true accuracies, one that cannot look at what
+                this task's networks read, and probes without images or without classes.
         """
         if probe_images < 0:
             raise UserError(

@@ -114,12 +114,15 @@ def default_scores(probe: bool, task: type[Task] = ImageClassification) -> list[
 
 
 def check_score(name: str, probe_images: int, task: type[Task] = ImageClassification) -> None:
-    """Raises UserError for a score that the shared pass does not have, or that the settings do not compute.
+    """Refuse a score that the shared pass does not have, or that the settings do not compute.
 
     Args:
         name: as ``evaluation.score`` says it.
         probe_images: training images that probes are fitted on.
         task: the class of the learning problem.
+
+    Raises:
+        UserError: it names those that there are, or what to set.
     """
     known = [p.name for p in default_scores(task.has_classes, task)]
     if name not in known:

@@ -182,6 +182,9 @@ class Scorer:
 
         Returns:
             (inputs, targets) of full batches; empty where no probes are asked for.
+
+        Raises:
+            UserError: there are fewer training images, or they do not fill one batch.
         """
         given = self.conditions
         if not given.probe_images:

@@ -34,7 +34,7 @@ class Subjects:
 
     @classmethod
     def of(cls, space: str, mapping: PlanMapping, set_name: str, table: Benchmark | None) -> Subjects:
-        """The architectures of a set that a super-net of this mapping holds. Raises UserError where there is none.
+        """The architectures of a set that a super-net of this mapping holds.
 
         Args:
             space: its name, or the dotted path of one's own.
@@ -44,6 +44,9 @@ class Subjects:
 
         Returns:
             The subjects, in the order of the set.
+
+        Raises:
+            UserError: the super-net holds none of them.
         """
         domain = get_space(space)
         chosen = architecture_set(set_name, domain, table)

@@ -39,13 +39,15 @@ class RankingMetric(Metric):
             self.add_state(name, default=[], dist_reduce_fx="cat")
 
     def update(self, predictions: torch.Tensor, truth: torch.Tensor, ids: torch.Tensor | None = None) -> None:
-        """Append b rows. Raises ValueError for tensors that are not of one shape [b]; warns of half precision, whose
-        rounding makes ties of scores that differed.
+        """Append b rows. It warns of half precision, whose rounding makes ties of scores that differed.
 
         Args:
             predictions: scores [b], higher is better.
             truth: stand-alone qualities [b].
             ids: integers [b] that order equal predictions; None numbers the rows.
+
+        Raises:
+            ValueError: tensors that are not of one shape [b].
         """
         if predictions.ndim != 1:
             raise ValueError(
@@ -74,6 +76,9 @@ class RankingMetric(Metric):
 
         Returns:
             A scalar tensor.
+
+        Raises:
+            ValueError: an id that came twice.
         """
         if not len(self.predictions):
             return torch.tensor(float("nan"), dtype=torch.float64)

@@ -56,13 +56,16 @@ class Trained:
     def scored_on(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """The ``data`` section whose images score it: `given`, where a null ``image_size`` takes the run's own.
 
-        Super-nets of several image sizes can thus be evaluated together. Raises ValueError for images of another run.
+        Super-nets of several image sizes can thus be evaluated together.
 
         Args:
             given: a ``data`` section, by key.
 
         Returns:
             The section, by key.
+
+        Raises:
+            UserError: images of another run.
         """
         images = dict(given)
         if self.data is not None:
@@ -91,14 +94,16 @@ def find_trained(given: Any) -> list[Trained]:
     """The super-nets of ``checkpoint=…``: a .ckpt file, a run folder (its final checkpoint), or a list of these.
 
     They are labelled by their seeds where these differ (``seed0``), else by their runs' recipes where these do, else by
-    number (``checkpoint1``). Raises ValueError for none, for a stand-alone network, for the same weights twice, and for
-    files that cannot be read.
+    number (``checkpoint1``).
 
     Args:
         given: what was typed: a path, or a list of paths.
 
     Returns:
         One entry a checkpoint, in their order.
+
+    Raises:
+        UserError: nothing was given, a stand-alone network, the same weights twice, and a file that cannot be read.
     """
     paths = [Path(text) for text in ([given] if isinstance(given, str | os.PathLike) else given or ())]
     if not paths:
@@ -142,13 +147,16 @@ def checkpoint_labels(seeds: Sequence[int], recipes: Sequence[Any]) -> list[str]
 def run_config(checkpoint: Path) -> dict[str, Any] | None:
     """The configuration of the run folder around a checkpoint, or None where there is none.
 
-    Plain values, never instantiated. Raises ValueError for a file that is no YAML.
+    Plain values, never instantiated.
 
     Args:
         checkpoint: a ``.ckpt`` file.
 
     Returns:
         The content of ``config.yaml``.
+
+    Raises:
+        UserError: the file is no YAML.
     """
     config = checkpoint.resolve().parent.parent / "config.yaml"
     if not config.is_file():
@@ -167,14 +175,15 @@ def run_config(checkpoint: Path) -> dict[str, Any] | None:
 def data_of(checkpoint: Path, run: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """The ``data`` section that a super-net was trained with, from its run's configuration, or None.
 
-    Raises ValueError where its values are none.
-
     Args:
         checkpoint: a ``.ckpt`` file.
         run: the configuration of `run_config`.
 
     Returns:
         Keys and plain values.
+
+    Raises:
+        UserError: what decides the images is no plain value there.
     """
     data = None if run is None else run.get("data")
     if not isinstance(data, dict):
@@ -230,13 +239,16 @@ def _data_on_record(checkpoint: Path) -> Any:
 
 
 def refuse_other_images(checkpoint: Path, trained: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    """Raises ValueError, saying what to type, where `given` (a ``data`` section) names other images than `trained`, the
-    one of `checkpoint`: the split would be another one, and images that trained the weights would score them.
+    """Refuse a ``data`` section that names other images than the one that `checkpoint` was trained with: the split
+    would be another one, and images that trained the weights would score them.
 
     Args:
         checkpoint: a ``.ckpt`` file.
         trained: the ``data`` section that the weights saw.
         given: a ``data`` section, by key.
+
+    Raises:
+        UserError: it says what to type.
     """
     for key in SAME_IMAGES:
         if trained.get(key) != given.get(key):

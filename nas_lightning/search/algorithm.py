@@ -88,6 +88,9 @@ class Algorithm(ABC):
 
         Returns:
             Architectures of the space.
+
+        Raises:
+            NotImplementedError: it takes none.
         """
         raise NotImplementedError
 
@@ -96,6 +99,9 @@ class Algorithm(ABC):
 
         Args:
             labels: architectures with one score or more each.
+
+        Raises:
+            NotImplementedError: it takes none.
         """
         raise NotImplementedError
 
@@ -199,11 +205,6 @@ def make_algorithm(
 ) -> Algorithm:
     """Build an algorithm whose every draw follows from (seed, name).
 
-    target: the dotted path of the class, where `name` alone does not find it.
-
-    Raises SearchError for unknown names and settings, and for an algorithm that needs several fidelities where the
-    objective has one, unless `single_fidelity` asks for it: then every trial is a full evaluation.
-
     Args:
         name: of an algorithm.
         space: where architectures come from.
@@ -215,6 +216,10 @@ def make_algorithm(
 
     Returns:
         The algorithm, before its first `ask`.
+
+    Raises:
+        SearchError: unknown names and settings, and an algorithm that needs several fidelities where the objective has
+            one, unless `single_fidelity` asks for it: then every trial is a full evaluation.
     """
     cls = algorithm_class(target or name)
     settings = dict(settings or {})

@@ -127,13 +127,16 @@ class Space(ABC, Generic[A]):
     @abstractmethod
     def parse(self, text: Any) -> A:
         """Read the field's string form, and what else is common: other tools' spellings, their lists and dictionaries,
-        as text or as Python values alike. Whole numbers only. Raises ArchitectureError naming what is wrong.
+        as text or as Python values alike. Whole numbers only.
 
         Args:
             text: a string, or the values that other tools use.
 
         Returns:
             An architecture, canonical or not.
+
+        Raises:
+            ArchitectureError: it names what is wrong.
         """
 
     def is_key(self, text: str) -> bool:
@@ -249,13 +252,16 @@ class Space(ABC, Generic[A]):
 
     @abstractmethod
     def decode(self, genome: Sequence[int] | np.ndarray) -> A:
-        """Inverse of `encode`. Raises ArchitectureError where the genome is no valid architecture.
+        """Inverse of `encode`.
 
         Args:
             genome: whole numbers [len(cardinalities)].
 
         Returns:
             The architecture.
+
+        Raises:
+            ArchitectureError: the genome is no valid architecture.
         """
 
     def one_hot(self, arch: A) -> np.ndarray:
@@ -304,13 +310,15 @@ class Space(ABC, Generic[A]):
         """The operations along every path from an input of a cell to its output, a path as often as it occurs.
 
         Zero and identity operations are named like all others; a first word may say which cell and input it starts at.
-        Raises NotImplementedError where the space does not say.
 
         Args:
             arch: an architecture.
 
         Returns:
             Names of operations, input first.
+
+        Raises:
+            NotImplementedError: the space does not say.
         """
         raise NotImplementedError(f"{self.name} names no paths of its cells; choose another encoding than paths")
 
@@ -324,7 +332,8 @@ class Space(ABC, Generic[A]):
             Adjacency, uint8 [v, v] (source, target), v the same for all cells of the space, and the operation of every
             interior vertex, int64 [v - 2], -1 for a vertex that is not there.
 
-        Raises NotImplementedError where the space does not say.
+        Raises:
+            NotImplementedError: the space does not say.
         """
         raise NotImplementedError(f"{self.name} has no graph with operations on vertices; choose another encoding")
 
@@ -392,10 +401,13 @@ class Space(ABC, Generic[A]):
         return list(found)
 
     def enumerate(self) -> Iterator[A]:
-        """All canonical representatives in the benchmark's own order. Raises NotImplementedError where not finite.
+        """All canonical representatives in the benchmark's own order.
 
         Returns:
             One architecture of every class.
+
+        Raises:
+            NotImplementedError: there are too many.
         """
         raise NotImplementedError(f"{self.name} is too large to enumerate; draw from it with sample or sample_unique")
 
@@ -408,6 +420,9 @@ class Space(ABC, Generic[A]):
 
         Returns:
             As many architectures as there are operations.
+
+        Raises:
+            PlanError: the space does not say.
         """
         raise PlanError(
             f"sampling=fairnas does not apply to space={self.name}, which says no permutations of its operations; "
@@ -417,10 +432,13 @@ class Space(ABC, Generic[A]):
     # -- what the space's network has
 
     def network_class(self) -> Any:
-        """The class that `network` names. Raises PlanError where the space has none, or it cannot be imported.
+        """The class that `network` names.
 
         Returns:
             A subclass of `nas_lightning.nets.base.Network`.
+
+        Raises:
+            PlanError: the space has none, or it cannot be imported.
         """
         if self.network is None:
             raise PlanError(f"{self.name} has tables but no network, so that nothing can be trained on it")
@@ -431,7 +449,11 @@ class Space(ABC, Generic[A]):
             raise PlanError(f"the network {self.network} of {self.name} cannot be imported: {error}") from error
 
     def check_supernet(self) -> None:
-        """Refuse a super-net of a space that has none. Raises PlanError."""
+        """Refuse a super-net of a space that has none.
+
+        Raises:
+            PlanError: its networks share no weights.
+        """
         if self.no_supernet is not None:
             raise PlanError(
                 f"space={self.name} has no super-net: {self.no_supernet}; train single networks (mode=standalone, "
@@ -451,10 +473,13 @@ class Space(ABC, Generic[A]):
         return True
 
     def check_mapping(self, mapping: PlanMapping) -> None:
-        """Refuse a mapping that the space's network does not have, by `CAPABILITIES`. Raises PlanError.
+        """Refuse a mapping that the space's network does not have, by `CAPABILITIES`.
 
         Args:
             mapping: f_ws of a super-net.
+
+        Raises:
+            PlanError: it names the field and the value to leave it at.
         """
         for capability, (field, neutral, why) in CAPABILITIES.items():
             if capability in self.capabilities:
@@ -492,10 +517,13 @@ class Space(ABC, Generic[A]):
         return None
 
     def check_plan(self, plan: Plan) -> None:
-        """Refuse a plan that the space's network cannot follow. Raises PlanError.
+        """Refuse a plan that the space's network cannot follow.
 
         Args:
             plan: mapping and protocol.
+
+        Raises:
+            PlanError: it names the field and the value to leave it at.
         """
         self.check_mapping(plan.mapping)
         for lacking in sorted(self.lacks):
@@ -534,6 +562,9 @@ class Space(ABC, Generic[A]):
 
         Returns:
             (parameters, multiply-accumulates of one image), int64 [n] each.
+
+        Raises:
+            TypeError: one of them belongs to another space.
         """
         shape = {
             "channels": self.published["channels"] if channels is None else channels,

@@ -71,7 +71,8 @@ class CategoricalSpace(Space[C]):
         """Reads the choices as digits (``0121``), as numbers or names of operations with commas, dashes or bars
         between them (``0,1,2``, ``|identity|conv3x3|``), or as a list or tuple of either.
 
-        Raises ArchitectureError.
+        Raises:
+            ArchitectureError: another number of choices, or one that there is not.
         """
         if (parts := listed(text)) is not None:
             return self._of([self._choice(part, str(text)) for part in parts])

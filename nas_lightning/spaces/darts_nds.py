@@ -217,11 +217,14 @@ class DartsSpace(Space[DartsArchitecture]):
     network: ClassVar[str | None] = "nas_lightning.nets.darts:DartsNetwork"
 
     def parse(self, text: Any) -> DartsArchitecture:
-        """Reads a DARTS ``Genotype(...)``, pairs flat or two by two, also behind ``NAME =``; its JSON, dictionaries
-        and objects with ``normal`` and ``reduce``. Raises ArchitectureError naming what is wrong.
+        """Reads a DARTS ``Genotype(...)``, pairs flat or two by two, also behind ``NAME =``; its JSON, dictionaries and
+        objects with ``normal`` and ``reduce``.
 
         A node that reads one input twice, which the published space forbids, is read as an extension: it can be built
         and looked up, and has no genome.
+
+        Raises:
+            ArchitectureError: it names what is wrong.
         """
         if isinstance(text, DartsArchitecture):
             return text
@@ -362,7 +365,11 @@ class DartsSpace(Space[DartsArchitecture]):
         return (*cell[:place], node, *cell[place + 1 :])  # type: ignore[return-value]
 
     def encode(self, arch: DartsArchitecture) -> np.ndarray:
-        """Raises ArchitectureError for ``none`` and for a node that reads one input twice: they have no genome."""
+        """
+
+        Raises:
+            ArchitectureError: ``none``, and a node that reads one input twice, have no genome.
+        """
         genome = []
         for cell in (arch.normal, arch.reduce):
             for i, node in enumerate(cell):
@@ -450,6 +457,9 @@ def count_cells(operations: int = 7) -> int:
 
     Returns:
         A whole number.
+
+    Raises:
+        AssertionError: the sum is not whole, which would be a fault of this function.
     """
     total = Fraction(0)
     for wiring in np.ndindex(*(len(pairs) for pairs in _PAIRS)):

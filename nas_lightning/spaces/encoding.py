@@ -101,7 +101,7 @@ class Encoding(Protocol):
 
 
 def codes_below(array: np.ndarray, limit: int, name: str) -> np.ndarray:
-    """The array, where it is a list of whole numbers in range(limit). Raises SpaceError.
+    """The array, where it is a list of whole numbers in range(limit).
 
     Args:
         array: as it was read.
@@ -110,6 +110,9 @@ def codes_below(array: np.ndarray, limit: int, name: str) -> np.ndarray:
 
     Returns:
         The same array.
+
+    Raises:
+        SpaceError: it is no such list.
     """
     if array.ndim != 1 or array.dtype.kind not in "iu":
         raise SpaceError(f"its column {name} is no list of whole numbers")

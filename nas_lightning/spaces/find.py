@@ -33,10 +33,11 @@ def get_space(name: str | Space[Any], target: str | None = None) -> Space[Any]:
         target: where a table or checkpoint says that the space's class was. It is named in the message where the space
             is not known, and never imported: a file decides no code.
 
-    Raises SpaceError, in one sentence, with the nearest names.
-
     Returns:
         The space; equal names give one object.
+
+    Raises:
+        SpaceError: there is none, with the nearest names.
     """
     if isinstance(name, Space):
         return name
@@ -45,7 +46,7 @@ def get_space(name: str | Space[Any], target: str | None = None) -> Space[Any]:
 
 def space_in_file(name: object, target: str | None = None) -> Space[Any]:
     """The search space that a checkpoint, table or result names: as `get_space`, but a file decides no code, so that
-    nothing outside the known names is imported. Raises SpaceError.
+    nothing outside the known names is imported.
 
     Args:
         name: as the file has it.
@@ -53,6 +54,9 @@ def space_in_file(name: object, target: str | None = None) -> Space[Any]:
 
     Returns:
         The space.
+
+    Raises:
+        SpaceError: it is no name, or none that is known.
     """
     if not isinstance(name, str) or not name.isidentifier():
         raise SpaceError(f"{str(name)[:80]!r} is no name of a search space")
@@ -60,8 +64,8 @@ def space_in_file(name: object, target: str | None = None) -> Space[Any]:
 
 
 def configured(name: str, target: str | None) -> Space[Any]:
-    """The space of a configuration's ``space: {name: …, _target_: …}``; the class that it names is imported, which
-    lets tables and checkpoints of it be opened by its name. Raises SpaceError.
+    """The space of a configuration's ``space: {name: …, _target_: …}``; the class that it names is imported, which lets
+    tables and checkpoints of it be opened by its name.
 
     Args:
         name: of the section.
@@ -69,6 +73,9 @@ def configured(name: str, target: str | None) -> Space[Any]:
 
     Returns:
         The space.
+
+    Raises:
+        SpaceError: there is none, or the class bears another name than the section.
     """
     space = get_space(target or name)
     if space.name != _ALIASES.get(name, name):

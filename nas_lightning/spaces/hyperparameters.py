@@ -88,13 +88,16 @@ class HyperparameterSpace(Space[C]):
         return made
 
     def from_values(self, values: Mapping[str, Any]) -> C:
-        """The configuration with these values, by parameter. Raises ArchitectureError for what is not listed.
+        """The configuration with these values, by parameter.
 
         Args:
             values: one a parameter, by its name.
 
         Returns:
             A configuration.
+
+        Raises:
+            ArchitectureError: an unknown or a missing parameter, and a value that is not listed.
         """
         if unknown := [name for name in values if name not in self._index]:
             raise ArchitectureError(

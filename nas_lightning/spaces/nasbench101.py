@@ -85,6 +85,10 @@ class NB101Architecture:
 
         Returns:
             A cell, not pruned.
+
+        Raises:
+            ArchitectureError: the matrix is not square, not upper-triangular or not of zeros and ones, or an operation
+                is unknown.
         """
         rows = [[whole(entry, "an entry of the adjacency matrix") for entry in row] for row in matrix]
         n = len(rows)
@@ -170,8 +174,7 @@ def vertex_widths(arch: NB101Architecture, out_channels: int) -> tuple[int, ...]
     """Channels of the interior vertices of a pruned cell with `out_channels` output channels.
 
     The vertices wired to the output share its channels evenly, the first ones take the remainder one each; any other
-    vertex is as wide as its widest reader (NAS-Bench-101, `compute_vertex_channels`). Raises ArchitectureError for a
-    cell that is not pruned and ValueError where the output has fewer channels than vertices wired to it.
+    vertex is as wide as its widest reader (NAS-Bench-101, `compute_vertex_channels`).
 
     Args:
         arch: an architecture.
@@ -179,6 +182,10 @@ def vertex_widths(arch: NB101Architecture, out_channels: int) -> tuple[int, ...]
 
     Returns:
         One width a vertex between input and output.
+
+    Raises:
+        ArchitectureError: the cell is not pruned.
+        UserError: the output has fewer channels than vertices wired to it.
     """
     n = arch.n_vertices
     before = graph.predecessors(n, arch.adj_bits)
@@ -230,7 +237,11 @@ class NB101Space(Space[NB101Architecture]):
     def parse(self, text: Any) -> NB101Architecture:
         """Reads ``0110…:input,conv3x3-bn-relu,…,output``; a pair ``([[0, 1, …], …], ["input", …, "output"])``; the
         dictionaries ``{module_adjacency, module_operations}`` and ``{matrix, ops}``, and objects with such fields;
-        NASLib's flat tuple of matrix and operations. Raises ArchitectureError; a module hash needs a table."""
+        NASLib's flat tuple of matrix and operations.
+
+        Raises:
+            ArchitectureError: it names what is wrong; a module hash needs a table.
+        """
         if isinstance(text, NB101Architecture):
             return text
         if not isinstance(text, str):

@@ -12,7 +12,7 @@ from nas_lightning.spaces.nasbench101_graph import MAX_VERTICES
 def nasbench101_widths(n: int, edges: np.ndarray, out_channels: int) -> np.ndarray:
     """Interior widths of pruned cells of n vertices, int64 [N, n-2]: edges [N, n, n] (source, target).
 
-    `nasbench101.vertex_widths` for arrays. Raises ValueError where an output has fewer channels than vertices wired.
+    `nasbench101.vertex_widths` for arrays.
 
     Args:
         n: vertices.
@@ -21,6 +21,9 @@ def nasbench101_widths(n: int, edges: np.ndarray, out_channels: int) -> np.ndarr
 
     Returns:
         int64 [N, n − 2].
+
+    Raises:
+        UserError: an output has fewer channels than vertices wired to it.
     """
     wired = edges[:, 1 : n - 1, n - 1].astype(np.int64)
     shares = wired.sum(1, keepdims=True)

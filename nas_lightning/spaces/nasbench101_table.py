@@ -24,6 +24,9 @@ def encode_nasbench101(n: np.ndarray, bits: np.ndarray, operations: np.ndarray) 
 
     Returns:
         Arrays by the column's name.
+
+    Raises:
+        SpaceError: a column holds what no cell has.
     """
     codes_below(n, 8, "n_vertices"), codes_below(bits, 2**21, "adj_bits")
     if len(n) and (n.min() < 2 or operations.min() < -1 or operations.max() > 2):

@@ -72,6 +72,9 @@ def from_code(code: int) -> NB201Architecture:
 
     Returns:
         The cell.
+
+    Raises:
+        ArchitectureError: it is not in range(15625).
     """
     if not 0 <= code < 15625:
         raise ArchitectureError(f"{code} is no raw code of a NAS-Bench-201 cell; use an integer from 0 to 15624")
@@ -82,11 +85,14 @@ def from_code(code: int) -> NB201Architecture:
 def official_order() -> np.ndarray:
     """Raw codes in the order of the official architecture index, int32 [15625].
 
-    The authors list all cells in lexicographic order and shuffle the list with Python's generator seeded by 88
-    (their script that writes the benchmark's meta file). Raises RuntimeError where Python shuffles differently.
+    The authors list all cells in lexicographic order and shuffle the list with Python's generator seeded by 88 (their
+    script that writes the benchmark's meta file).
 
     Returns:
         int32 [15625].
+
+    Raises:
+        RuntimeError: this Python shuffles differently.
     """
     codes = list(range(15625))
     random.Random(88).shuffle(codes)
@@ -251,7 +257,11 @@ class NB201Space(Space[NB201Architecture]):
     def parse(self, text: Any) -> NB201Architecture:
         """Reads ``|op~0|+|op~0|op~1|+|op~0|op~1|op~2|``, also with spaces, inputs in another order and inside AutoDL's
         ``Structure(4 nodes with …)``; nested pairs ``((('op', 0),), (('op', 0), ('op', 1)), …)``; the official index;
-        NASLib's six numbers. Raises ArchitectureError."""
+        NASLib's six numbers.
+
+        Raises:
+            ArchitectureError: it names what is wrong.
+        """
         if isinstance(text, str):
             try:
                 a, b, c, d, e, f = _STRING.fullmatch(text.strip()).groups()  # type: ignore[union-attr]
@@ -405,13 +415,16 @@ class NB201Space(Space[NB201Architecture]):
         return int(official_index()[arch.code])
 
     def from_index(self, index: int) -> NB201Architecture:
-        """The cell with this official architecture index. Raises ArchitectureError outside range(15625).
+        """The cell with this official architecture index.
 
         Args:
             index: in range(15625).
 
         Returns:
             The cell.
+
+        Raises:
+            ArchitectureError: it is not in range(15625).
         """
         if not 0 <= index < 15625:
             raise ArchitectureError(f"{index} is no NAS-Bench-201 architecture index; use an integer from 0 to 15624")

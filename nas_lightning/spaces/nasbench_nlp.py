@@ -74,7 +74,11 @@ class NLPSpace(Space[Recipe]):
     )
 
     def parse(self, text: Any) -> Recipe:
-        """Reads the benchmark's recipes, JSON text or the dictionary itself. Raises ArchitectureError."""
+        """Reads the benchmark's recipes, JSON text or the dictionary itself.
+
+        Raises:
+            ArchitectureError: it names what is wrong.
+        """
         if isinstance(text, str):
             text = _read(text)
         return self._checked(text if isinstance(text, Recipe) else from_json(text))
@@ -148,7 +152,11 @@ class NLPSpace(Space[Recipe]):
             return None
 
     def smallest(self) -> list[Recipe]:
-        """Raises ArchitectureError: no recipe is part of all others."""
+        """There is none: recipes do not grow gene by gene.
+
+        Raises:
+            ArchitectureError: always, since no recipe is part of all others.
+        """
         raise ArchitectureError(
             "recipes of nasbench_nlp do not grow gene by gene, which progressive searches need; choose another one"
         )

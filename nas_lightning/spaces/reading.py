@@ -31,7 +31,7 @@ def shortened(value: object, length: int = 80) -> str:
 
 
 def whole(value: Any, what: str) -> int:
-    """A whole number: an integer, or a float or numpy number of whole value. Raises ArchitectureError.
+    """A whole number: an integer, or a float or numpy number of whole value.
 
     Args:
         value: what was read.
@@ -39,6 +39,9 @@ def whole(value: Any, what: str) -> int:
 
     Returns:
         The number.
+
+    Raises:
+        ArchitectureError: it is none.
 
     >>> whole(2.0, "an input")
     2
@@ -54,13 +57,16 @@ def whole(value: Any, what: str) -> int:
 
 def literal(text: str) -> Any:
     """A Python literal, or JSON: numbers, strings, lists, tuples, dictionaries; ``array(…)`` and ``range(…)`` are read
-    as lists. A name in front (``DARTS_V2 = …``) is dropped. Nothing is evaluated. Raises ArchitectureError.
+    as lists. A name in front (``DARTS_V2 = …``) is dropped. Nothing is evaluated.
 
     Args:
         text: what was typed or read.
 
     Returns:
         Values of Python's own types.
+
+    Raises:
+        ArchitectureError: it is none, or longer than any architecture.
 
     >>> literal("{'matrix': array([[0, 1]], dtype=int8)}")
     {'matrix': [[0, 1]]}

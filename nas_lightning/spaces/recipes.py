@@ -154,7 +154,8 @@ def assembled(nodes: Mapping[Any, tuple[str, Sequence[Any]]], outputs: Sequence[
     Returns:
         The recipe, its nodes in an order in which they can be computed.
 
-    Raises ArchitectureError for nodes that read one another in a circle, or read what is not there.
+    Raises:
+        ArchitectureError: nodes read one another in a circle, or what is not there, or an output is not there.
     """
     needed = reached(nodes, outputs)
     wanted = [name for name in nodes if name in needed]

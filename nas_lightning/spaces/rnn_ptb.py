@@ -87,7 +87,11 @@ class RNNSpace(Space[RecurrentCell]):
 
     def parse(self, text: Any) -> RecurrentCell:
         """Reads DARTS's genotypes, as text or as values: ``Genotype(recurrent=[('tanh', 0), …], concat=range(1, 9))``,
-        a dictionary with these two keys, or the list of pairs alone. Raises ArchitectureError."""
+        a dictionary with these two keys, or the list of pairs alone.
+
+        Raises:
+            ArchitectureError: it names what is wrong.
+        """
         if isinstance(text, RecurrentCell):
             return text
         if isinstance(text, str):

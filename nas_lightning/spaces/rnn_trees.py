@@ -70,6 +70,9 @@ def forest_at(rank: int, nodes: int, colours: int, largest: int | None = None) -
 
     Returns:
         The forest, its trees in ascending order.
+
+    Raises:
+        IndexError: there is no forest of this number.
     """
     largest = nodes if largest is None else largest
     if nodes == 0:

@@ -117,6 +117,9 @@ class NetworkModule(pl.LightningModule):
 
         Returns:
             Architectures, and the weight of each one's loss.
+
+        Raises:
+            NotImplementedError: in this class, which trains nothing by itself.
         """
         raise NotImplementedError
 
@@ -344,10 +347,14 @@ def load_network(path: str | Any, device: torch.device | str = "cpu") -> tuple[N
         device: where the network is put.
 
     The file is verified and read with ``weights_only``, and nothing is built before the shapes in it are known to fit
-    the plan: no configuration inside it is ever instantiated. Raises CheckpointError.
+    the plan: no configuration inside it is ever instantiated.
 
     Returns:
         The network, and what the checkpoint says of its space, plan and seed.
+
+    Raises:
+        CheckpointError: it cannot be read, or contradicts itself.
+        SpaceError: it is of a space that this process does not know.
     """
     checkpoint = read_checkpoint(checkpoint_at(path), device)
     identity = checkpoint[CHECKPOINT_KEY]

@@ -131,6 +131,9 @@ class ZeroCost(Predictor):
 
         Returns:
             Inputs [B, C, H, W] and classes int64 [B].
+
+        Raises:
+            PredictorError: there are fewer than 2 images.
         """
         if not self.uses_images:
             device = context.batches[0][0].device if len(context.batches) else "cpu"
