@@ -91,7 +91,7 @@ def highway_cell(recipe: Recipe) -> HighwayCell | None:
     """
     nodes, hidden = recipe.nodes, previous(0)
     blocks, rest = divmod(len(nodes), 5)
-    if rest != 1 or blocks < 2 or recipe.outputs != (len(nodes) - 1,):
+    if rest != 1 or recipe.outputs != (len(nodes) - 1,):
         return None
     if nodes[-1] != ("mean", tuple(range(9, len(nodes) - 1, 5))):
         return None

@@ -4,10 +4,11 @@
     python -m tests.mutation nas_lightning.training.schedule           # every fault of one module
     python -m tests.mutation --summary --out mutation.jsonl            # the counts so far, and what survived
 
-One process imports the libraries once and forks one that imports and collects the tests of a module (suites.py), which
-forks a child per fault; the child puts the faulty function in place and runs the tests until one fails. A fault outside
-functions is imported anew by its child. A pass that is interrupted goes on where it was. Survivors that compute the
-same as the original are named in equivalent.tsv, with the reason.
+One process imports the libraries once and forks one for the modules that share a suite (suites.py). That one imports
+and collects the tests, sees once which lines each of them runs, and forks a child per fault; the child puts the faulty
+function in place and runs the tests that run it until one fails: first those that run the faulty line, the quickest of
+them first. A fault outside functions is imported anew by its child. A pass that is interrupted goes on where it was.
+Survivors that compute the same as the original are named in equivalent.tsv, with the reason.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-from tests.mutation.mutants import mutants
+from tests.mutation.mutants import Mutant, mutants
 from tests.mutation.planting import ROOT, run, source_of
-from tests.mutation.suites import MODULES, suite_of
+from tests.mutation.suites import MODULES, options_of, suite_of
 
 EQUIVALENT = Path(__file__).with_name("equivalent.tsv")
 LIBRARIES = (
@@ -38,7 +39,7 @@ LIBRARIES = (
 def equivalent() -> dict[str, str]:
     """Key of a fault that changes nothing -> why."""
     lines = EQUIVALENT.read_text().splitlines() if EQUIVALENT.exists() else []
-    return dict(line.split("\t") for line in lines if line and not line.startswith("#"))
+    return {key: why for key, _, why in (line.split("\t") for line in lines if not line.startswith("#"))}
 
 
 def read(out: Path) -> dict[str, dict[str, Any]]:
@@ -68,7 +69,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, help="at most so many faults a module, drawn with --seed")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("mutation.jsonl"))
-    parser.add_argument("--again", action="store_true", help="try survivors of earlier passes again")
+    parser.add_argument("--again", action="store_true", help="plant survivors of earlier passes again, no others")
     parser.add_argument("--summary", action="store_true", help="print the counts and start nothing")
     options = parser.parse_args()
     records = read(options.out)
@@ -80,22 +81,25 @@ def main() -> None:
     for name in LIBRARIES:
         importlib.import_module(name)
     known_same = equivalent()
+    suites: dict[tuple[tuple[str, ...], ...], list[Mutant]] = {}
     for module in MODULES:
         if options.modules and not any(fnmatch(module, wanted) for wanted in options.modules):
             continue
         drawn = mutants(module, source_of(module).read_text())
-        if options.sample is not None and len(drawn) > options.sample:
+        if options.again:
+            drawn = [m for m in drawn if records.get(m.key, {}).get("outcome") == "passed"]
+        elif options.sample is not None and len(drawn) > options.sample:
             drawn = random.Random(f"{options.seed} {module}").sample(drawn, options.sample)
-        todo = [m for m in drawn if m.key not in records or (options.again and records[m.key]["outcome"] == "passed")]
-        todo = [m for m in todo if m.key not in known_same or m.key not in records]
-        if not todo:
-            continue
-        print(f"{module}: {len(todo)} faults", flush=True)
+        todo = [m for m in drawn if m.key not in records or (options.again and m.key not in known_same)]
+        if todo:
+            suites.setdefault((suite_of(module), options_of(module)), []).extend(todo)
+    for (files, _), todo in suites.items():
+        print(f"{len(todo)} faults of {' '.join(dict.fromkeys(m.module for m in todo))}", flush=True)
         session = os.fork()
         if not session:
-            os._exit(run(module, todo, options.out))
+            os._exit(run(todo, options.out))
         if os.waitpid(session, 0)[1]:
-            sys.exit(f"the tests of {module} fail without a fault: {' '.join(suite_of(module))}")
+            sys.exit(f"the tests fail without a fault: {' '.join(files)}")
         records = read(options.out)
     summary(records)
 

@@ -18,6 +18,8 @@ ARITHMETIC = {
     ast.BitOr: ast.BitAnd,
 }  # fmt: skip
 
+SYMMETRIC = ("max", "min", "mul", "maximum", "minimum", "equal", "array_equal", "isclose", "gcd", "transpose")
+
 
 @dataclass(frozen=True)
 class Mutant:
@@ -32,7 +34,9 @@ class Mutant:
     number: int
     """Among all faults of the module, in the order in which they are found."""
     inside: bool
-    """Of a function, where it can be planted into what is imported already."""
+    """Of a function, or of its defaults, where it can be planted into what is imported already."""
+    default: bool
+    """Of a function's defaults, which others may have read when they were imported."""
 
     @property
     def key(self) -> str:
@@ -46,9 +50,9 @@ class Mutant:
 
 def faults(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
     """(kind, what replaces `node`) for every fault at `node` itself."""
-    new = copy.deepcopy(node)
+    new = copy.copy(node)
     if isinstance(new, ast.Compare) and type(new.ops[0]) in COMPARISONS:
-        new.ops[0] = COMPARISONS[type(new.ops[0])]()
+        new.ops = [COMPARISONS[type(new.ops[0])](), *new.ops[1:]]
         yield "comparison", new
     elif isinstance(new, (ast.BinOp, ast.AugAssign)) and type(new.op) in ARITHMETIC:
         new.op = ARITHMETIC[type(new.op)]()
@@ -69,7 +73,7 @@ def faults(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
         elif isinstance(new.value, float):
             yield "constant", ast.Constant(new.value * 2 if new.value else 1.0)
     elif isinstance(new, ast.Call) and len(new.args) >= 2 and not is_symmetric(new):
-        new.args[0], new.args[1] = new.args[1], new.args[0]
+        new.args = [new.args[1], new.args[0], *new.args[2:]]
         yield "swapped arguments", new
     if removable(node):
         yield "removed", ast.Pass()
@@ -77,8 +81,8 @@ def faults(node: ast.AST) -> Iterator[tuple[str, ast.AST]]:
 
 def is_symmetric(call: ast.Call) -> bool:
     """Whether the order of the first two arguments cannot matter, or cannot be changed."""
-    same = isinstance(call.func, ast.Name) and call.func.id in ("max", "min")
-    return same or any(isinstance(argument, ast.Starred) for argument in call.args[:2])
+    name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+    return name in SYMMETRIC or any(isinstance(argument, ast.Starred) for argument in call.args[:2])
 
 
 def removable(node: ast.AST) -> bool:
@@ -138,15 +142,25 @@ def planted(tree: ast.Module) -> Iterator[tuple[ast.AST, str, ast.AST]]:
 def mutants(module: str, source: str) -> list[Mutant]:
     """Every single fault of `source`, in the order of its lines."""
     tree, found = ast.parse(source), []
+    # ``zip(…, strict=True)`` compares lengths that are equal, a frozen class computes what another does.
+    idle = {id(n.value) for n in ast.walk(tree) if isinstance(n, ast.keyword) and n.arg in ("strict", "frozen")}
     functions = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)]
     inside = {id(n) for function in functions for line in function.body for n in ast.walk(line)}
+    given = [d for function in functions for d in [*function.args.defaults, *function.args.kw_defaults] if d]
+    defaults = {id(n) for d in given for n in ast.walk(d)} - inside
     seen: dict[tuple[str, str, str], int] = {}
     for number, (node, kind, new) in enumerate(planted(tree)):
         before, after = ast.unparse(node), ast.unparse(new)
         if before != after:
             nth = seen[kind, before, after] = seen.get((kind, before, after), -1) + 1
             line = getattr(node, "lineno", 0)
-            found.append(Mutant(module, line, kind, before, after, nth, number, id(node) in inside))
+            if id(node) in idle:
+                continue
+            found.append(
+                Mutant(
+                    module, line, kind, before, after, nth, number, id(node) in inside | defaults, id(node) in defaults
+                )
+            )
     return sorted(found, key=lambda mutant: mutant.line)
 
 

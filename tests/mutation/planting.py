@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib.abc
 import importlib.util
@@ -10,8 +11,11 @@ import os
 import resource
 import signal
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any
@@ -20,13 +24,14 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from tests.mutation.mutants import Mutant, source_with
-from tests.mutation.suites import options_of, suite_of
+from tests.mutation.suites import ROOT, options_of, suite_of
 
-ROOT = Path(__file__).parents[2]
-CPU_LIMIT = 10
+CPU_LIMIT = 5
 """A fault may take so many times the processor time of the tests without one, and 20 s: it hangs otherwise."""
+QUICK_S = 0.05
+"""Of tests that seem not to run a module at all, these too see its constants and defaults, by reading them."""
 OPTIONS = ("-o", "addopts=", "--import-mode=importlib", "-q", "-x", "-p", "no:cacheprovider",
-           "-p", "no:timeout", "-p", "no:xdist")  # fmt: skip
+           "-p", "no:timeout", "-p", "no:xdist", "--no-summary")  # fmt: skip
 
 
 def source_of(module: str) -> Path:
@@ -91,9 +96,23 @@ def plant(mutant: Mutant) -> None:
     for name, function in functions_of(vars(real), mutant.module):
         if name in wanted:
             function.__code__ = wanted[name].__code__
+            give_defaults(function, wanted[name])
     for value in vars(real).values():  # what a cache knows was computed without the fault
         if hasattr(value, "cache_clear"):
             value.cache_clear()
+
+
+def give_defaults(function: FunctionType, faulty: FunctionType) -> None:
+    """The defaults that are plain values."""
+
+    def chosen(old: Any, new: Any) -> Any:
+        return new if type(new) in (bool, int, float) else old
+
+    if function.__defaults__ and faulty.__defaults__:
+        function.__defaults__ = tuple(map(chosen, function.__defaults__, faulty.__defaults__))
+    if function.__kwdefaults__ and faulty.__kwdefaults__:
+        given = faulty.__kwdefaults__
+        function.__kwdefaults__ = {k: chosen(old, given.get(k, old)) for k, old in function.__kwdefaults__.items()}
 
 
 def child(seconds: float, work: Any) -> tuple[str, float]:
@@ -118,11 +137,81 @@ def child(seconds: float, work: Any) -> tuple[str, float]:
     return ("passed" if os.WEXITSTATUS(status) == 0 else "failed"), spent
 
 
-class Pass:
-    """In place of pytest's own loop: all collected tests once per fault."""
+@dataclass
+class Seen:
+    """What one test ran without a fault: lines by the module's file, and how long it took."""
 
-    def __init__(self, module: str, faults: list[Mutant], out: Path) -> None:
-        self.module, self.faults, self.out, self.screen = module, faults, out, os.dup(1)
+    lines: dict[str, list[int]]
+    seconds: float
+    passed: bool = True
+
+
+class Trace:
+    """Which lines of some files each test runs: those that run a fault can come first, and others need not run."""
+
+    def __init__(self, paths: set[str]) -> None:
+        self.paths, self.lines, self.before = paths, set[tuple[str, int]](), set[tuple[str, int]]()
+
+    def __call__(self, frame: Any, event: str, argument: Any) -> Any:
+        path = frame.f_code.co_filename
+        if path not in self.paths:
+            return None
+        self.lines.add((path, frame.f_lineno))
+        return self
+
+    @staticmethod
+    def on(tracer: Any) -> None:
+        threading.settrace(tracer)
+        sys.settrace(tracer)
+
+    def pytest_runtest_call(self) -> None:
+        self.before = set(self.lines)
+
+    def of(self, items: list[pytest.Item]) -> Iterator[Seen]:
+        """What every test ran; what a file's fixtures ran counts for its later tests."""
+        prepared: dict[str, set[tuple[str, int]]] = {}
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            self.lines, self.before, started = set(), set(), time.perf_counter()
+            self.on(self)
+            reports = runtestprotocol(item, log=False, nextitem=following)
+            self.on(None)
+            shared = prepared.setdefault(str(item.path), set())
+            shared |= self.before
+            lines: dict[str, list[int]] = {}
+            for path, line in self.lines | shared:
+                lines.setdefault(path, []).append(line)
+            passed = not any(report.failed for report in reports)
+            yield Seen(lines, time.perf_counter() - started, passed)
+
+
+def function_of(mutant: Mutant) -> range:
+    """The lines of the innermost function around a fault, of the class where it is a function's default."""
+    tree = ast.parse(source_of(mutant.module).read_text())
+    kind = ast.ClassDef if mutant.default else ast.FunctionDef
+    around = [
+        range(n.lineno, (n.end_lineno or n.lineno) + 1)
+        for n in ast.walk(tree)
+        if isinstance(n, kind) and n.lineno <= mutant.line <= (n.end_lineno or n.lineno)
+    ]
+    return min(around, key=len, default=range(1, 10**6))
+
+
+def seeing(mutant: Mutant, tests: list[Seen]) -> list[int]:
+    """Numbers of the tests that run a fault's line, then of those that run its function, the quickest first."""
+    path, around = str(source_of(mutant.module)), set(function_of(mutant))
+    ranked = []
+    for number, test in enumerate(tests):
+        lines = test.lines.get(path, ())
+        if mutant.line in lines or around.intersection(lines):
+            ranked.append((mutant.line not in lines, test.seconds, number))
+    return [number for *_, number in sorted(ranked)]
+
+
+class Pass:
+    """In place of pytest's own loop: for every fault the collected tests that run it."""
+
+    def __init__(self, faults: list[Mutant], out: Path) -> None:
+        self.faults, self.out, self.screen = faults, out, os.dup(1)
         self.is_sound = False
 
     def say(self, text: str) -> None:
@@ -131,43 +220,72 @@ class Pass:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = session.items
 
-        def tests(mutant: Mutant | None = None) -> int:
-            if mutant is not None:
-                plant(mutant)
-            for item, following in zip(items, [*items[1:], None], strict=True):
+        def trace(file: Path) -> int:
+            tracer = Trace({str(source_of(mutant.module)) for mutant in self.faults})
+            session.config.pluginmanager.register(tracer)
+            found = list(tracer.of(items))
+            for item, test in zip(items, found, strict=True):
+                if not test.passed:
+                    self.say(f"  fails without a fault: {item.nodeid}")
+            file.write_text(json.dumps([asdict(test) for test in found]))
+            return int(not all(test.passed for test in found))
+
+        def tests(mutant: Mutant, order: list[pytest.Item]) -> int:
+            plant(mutant)
+            for item, following in zip(order, [*order[1:], None], strict=True):
                 if any(report.failed for report in runtestprotocol(item, log=False, nextitem=following)):
                     return 1
             return 0
 
-        outcome, seconds = child(3600, tests)
-        self.is_sound = outcome == "passed" and bool(items)
-        if not self.is_sound:
-            return True
+        with tempfile.TemporaryDirectory() as folder:
+            traced = Path(folder) / "traced.json"
+            outcome, seconds = child(3600, functools.partial(trace, traced))
+            self.is_sound = outcome == "passed" and bool(items)
+            if not self.is_sound:
+                return True
+            found = [Seen(**test) for test in json.loads(traced.read_text())]
         self.say(f"  {len(items)} tests, {seconds:.1f} s of processor time")
         for mutant in self.faults:
-            started, limit = time.time(), CPU_LIMIT * seconds + 20
+            started, outcome, spent = time.time(), "passed", 0.0
+            order = [items[number] for number in seeing(mutant, found)]
+            limit = CPU_LIMIT * sum(found[number].seconds for number in seeing(mutant, found)) + 20
             if mutant.inside:
-                outcome, spent = child(limit, functools.partial(tests, mutant))
-            else:
-                outcome, spent = child(limit + 60, functools.partial(anew, mutant))
+                outcome, spent = child(limit, functools.partial(tests, mutant, order))
+            if not mutant.inside or (mutant.default and outcome == "passed"):
+                quick = [i for i, test in zip(items, found, strict=True) if i not in order and test.seconds < QUICK_S]
+                names = [item.nodeid for item in [*order, *quick]]
+                outcome, spent = child(limit + 60, functools.partial(anew, mutant, names))
             record = {"key": mutant.key, "module": mutant.module, "outcome": outcome, "text": str(mutant)}
             with self.out.open("a") as file:
                 file.write(json.dumps(record) + "\n")
             mark = "SURVIVED" if outcome == "passed" else outcome
-            self.say(f"  {mark:8} {spent:5.1f} s cpu {time.time() - started:5.1f} s  {mutant}")
+            self.say(f"  {mark:8} {spent:5.1f} s cpu {time.time() - started:5.1f} s, {len(order)} tests  {mutant}")
         return True
 
 
-def anew(mutant: Mutant) -> int:
-    """All tests after importing this project again, with the fault."""
+class Chosen:
+    """Of what is collected these tests alone, in this order."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.names = names
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        found = {item.nodeid: item for item in items}
+        items[:] = [found[name] for name in self.names if name in found]
+
+
+def anew(mutant: Mutant, names: list[str]) -> int:
+    """These tests after importing this project again, with the fault."""
     for name in [n for n in sys.modules if n.split(".")[0] in ("nas_lightning", "callbacks", "tests")]:
         del sys.modules[name]
     sys.meta_path.insert(0, Planted(mutant, str(source_of(mutant.module))))
-    return int(pytest.main([*OPTIONS, *options_of(mutant.module), *suite_of(mutant.module)]))
+    files = dict.fromkeys(name.split("::")[0] for name in names)
+    return int(pytest.main([*OPTIONS, *options_of(mutant.module), *files], plugins=[Chosen(names)]))
 
 
-def run(module: str, faults: list[Mutant], out: Path) -> int:
-    """The faults of one module; 0 where its tests pass without one. The outcomes are appended to `out`."""
-    loop = Pass(module, faults, out)
+def run(faults: list[Mutant], out: Path) -> int:
+    """Faults of modules that have one suite; 0 where its tests pass without one. The outcomes are appended to `out`."""
+    loop, module = Pass(faults, out), faults[0].module
     pytest.main([*OPTIONS, *options_of(module), *suite_of(module)], plugins=[loop])
     return 0 if loop.is_sound else 1

@@ -2,183 +2,138 @@
 
 from __future__ import annotations
 
-STEP = (
-    "tests/training/test_step_by_hand.py",
-    "tests/training/test_schedule.py",
-    "tests/training/test_keys_and_intervals.py",
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+ROOMS = (
+    "callbacks",
+    *(f"nas_lightning/{room}" for room in ("training", "scoring", "ranking", "search/algorithms")),
+    *(f"nas_lightning/{room}" for room in ("nets", "distributions", "predictors")),
 )
-SUITES: dict[str, tuple[str, ...]] = {
-    "nas_lightning.training.schedule": ("tests/training/test_schedule.py",),
-    "nas_lightning.training.module": ("tests/training/test_module.py", *STEP, "tests/training/test_supernet.py"),
-    "nas_lightning.training.paths": (
-        "tests/training/test_paths.py", "tests/heuristics/test_path_tournament.py", *STEP,
+"""Folders every module of which is broken."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """The tests of some modules; each test that does not run a fault is left out for it.
+
+    Args:
+        modules: dotted names, * allowed; of several suites the first one with the name counts.
+        tests: files or folders.
+        chosen: which of their tests, pytest's -k.
+        slow: whether slow tests count too; none that starts a process or runs a whole job ever does.
+    """
+
+    modules: tuple[str, ...]
+    tests: tuple[str, ...]
+    chosen: str = ""
+    slow: bool = False
+
+
+def under(folder: str, *names: str) -> tuple[str, ...]:
+    return tuple(f"tests/{folder}/test_{name}.py" for name in names)
+
+
+LEARNED = ("darts", "darts_pt", "drnas", "enas", "gdas", "one_shot", "pc_darts", "setn")
+STEPS = under("training", "step_by_hand", "schedule", "module", "keys_and_intervals", "paths")
+SEARCHES = under("search", "steps_by_hand", "algorithms", "halving", "pareto_and_density", "engine", "trial_and_budget")
+SUITES = (
+    Suite(
+        ("nas_lightning.training.speed", "nas_lightning.training.memory"),
+        (*under("training", "speed", "surroundings"),),
+        slow=True,
     ),
-    "nas_lightning.training.checkpoint_file": ("tests/reliability/test_checkpoint_files.py",),
-    "nas_lightning.training.checkpoints": (
-        "tests/reliability/test_checkpoint_files.py",
-        "tests/training/test_keys_and_intervals.py",
+    Suite(
+        ("nas_lightning.training.*",),
+        (
+            *STEPS, *under("training", "divergence", "surroundings", "supernet", "snapshots"),
+            *under("heuristics", "path_tournament", "extra"), *under("reliability", "checkpoint_files", "refusals"),
+            "tests/test_public.py", "tests/test_run_names.py",
+        ),
     ),
-    "nas_lightning.training.divergence": ("tests/training/test_divergence.py",),
-    "nas_lightning.training.make": ("tests/test_public.py",),
-    "nas_lightning.training.progress": ("tests/test_run_names.py",),
-    "nas_lightning.training.memory": ("tests/training/test_speed.py",),
-    "nas_lightning.training.speed": ("tests/training/test_speed.py", "tests/training/test_supernet.py"),
-    "nas_lightning.training.trainer": (
-        "tests/reliability/test_refusals.py", "tests/training/test_keys_and_intervals.py",
+    Suite(
+        (*(f"callbacks.{name}" for name in LEARNED), "nas_lightning.distributions.*"),
+        (*under("distributions", "by_hand", "bilevel", "draws"), "tests/heuristics/test_flags.py"),
     ),
-    "callbacks.landmark_loss": (STEP[0], "tests/heuristics/test_landmark_loss.py"),
-    "callbacks.sharing_curriculum": (STEP[0], "tests/heuristics/test_extra.py"),
-    "callbacks.weight_averaging": (STEP[0], "tests/heuristics/test_extra.py"),
-    "callbacks.few_shot": ("tests/heuristics/test_few_shot.py",),
-    "callbacks.layers": ("tests/heuristics/test_isolation.py",),
-    "callbacks.op_placement": ("tests/heuristics/test_isolation.py",),
-    "callbacks.wsbn": ("tests/heuristics/test_isolation.py",),
-    "callbacks.dynamic_channel": ("tests/heuristics/test_isolation.py",),
-    "callbacks.channels": ("tests/heuristics/test_isolation.py",),
-    "callbacks.batch_size": ("tests/heuristics/test_isolation.py",),
-    "callbacks.epochs": ("tests/heuristics/test_isolation.py",),
-    "callbacks.train_portion": ("tests/heuristics/test_isolation.py",),
-    "callbacks.weight_decay": ("tests/heuristics/test_isolation.py",),
-    "callbacks.learning_rate": ("tests/heuristics/test_isolation.py",),
-    "callbacks.sampling": ("tests/heuristics/test_isolation.py",),
-    "callbacks.ofa_kernel": ("tests/heuristics/test_isolation.py",),
-    "callbacks.dropout": ("tests/heuristics/test_isolation.py", "tests/heuristics/test_dropout_and_norm.py"),
-    "callbacks.batch_norm": ("tests/heuristics/test_isolation.py", "tests/heuristics/test_dropout_and_norm.py"),
-    "callbacks.label_smoothing": ("tests/heuristics/test_extra.py",),
-    "callbacks.path_tournament": ("tests/heuristics/test_path_tournament.py", "tests/heuristics/test_isolation.py"),
-    **{
-        f"callbacks.{name}": (
-            "tests/distributions/test_draws.py", "tests/distributions/test_bilevel.py",
-            "tests/distributions/test_runs.py", "tests/distributions/test_by_hand.py",
-        )
-        for name in ("darts", "darts_pt", "drnas", "enas", "gdas", "one_shot", "pc_darts", "setn")
-    },
-    "nas_lightning.scoring.score": (
-        "tests/scoring/test_measures.py","tests/training/test_supernet.py", "tests/nets/test_shared_work.py",
-                                    "tests/ranking/test_probe.py", "tests/heuristics/test_few_shot.py"),
-    "nas_lightning.scoring.outputs": ("tests/scoring/test_measures.py", "tests/training/test_supernet.py"),
-    "nas_lightning.scoring.architectures": ("tests/scoring/test_measures.py", "tests/test_public.py"),
-    "nas_lightning.scoring.choice": (
-        "tests/scoring/test_measures.py", "tests/training/test_snapshots.py", "tests/data/text/test_text_task.py",
+    Suite(
+        ("callbacks.*",),
+        (
+            *under("heuristics", "flags", "isolation", "landmark_loss", "extra", "few_shot", "dropout_and_norm",
+                   "path_tournament"),
+            STEPS[0],
+        ),
     ),
-    "nas_lightning.scoring.evaluation": ("tests/scoring/test_measures.py", "tests/training/test_snapshots.py"),
-    "nas_lightning.scoring.files": ("tests/scoring/test_measures.py",),
-    "nas_lightning.scoring.latency": ("tests/scoring/test_measures.py",),
-    "nas_lightning.scoring.scorer": ("tests/scoring/test_measures.py", "tests/training/test_snapshots.py"),
-    "nas_lightning.scoring.standalone": ("tests/scoring/test_measures.py",),
-    "nas_lightning.scoring.subjects": ("tests/scoring/test_measures.py", "tests/training/test_snapshots.py"),
-    "nas_lightning.scoring.trained": (
-        "tests/test_content_counts.py", "tests/reliability/test_files_of_before.py",
-        "tests/data/text/test_text_task.py",
+    Suite(
+        ("nas_lightning.scoring.*",),
+        (
+            "tests/scoring", *under("ranking", "probe", "partial", "torchmetrics"), "tests/test_linear_probe.py",
+            *under("predictors", "zerocost", "predictor_noun", "learned"), *under("heuristics", "few_shot"),
+            *under("training", "snapshots", "supernet"), "tests/nets/test_shared_work.py", "tests/test_public.py",
+            "tests/test_content_counts.py", "tests/reliability/test_files_of_before.py",
+            "tests/data/text/test_text_task.py",
+        ),
     ),
-    "nas_lightning.scoring.probe": ("tests/ranking/test_probe.py",),
-    "nas_lightning.scoring.partial": ("tests/ranking/test_partial.py",),
-    "nas_lightning.scoring.torchmetrics": ("tests/ranking/test_torchmetrics.py",),
-    "nas_lightning.ranking.correlation": ("tests/ranking/test_correlation.py",),
-    "nas_lightning.ranking.selection": ("tests/ranking/test_selection.py",),
-    "nas_lightning.ranking.fusion": ("tests/ranking/test_fusion.py",),
-    "nas_lightning.ranking.terminal": ("tests/ranking/test_summary.py", "tests/test_endings.py"),
-    "nas_lightning.ranking.checks": ("tests/ranking",),
-    "nas_lightning.ranking.baselines": ("tests/ranking/test_baselines.py",),
-    "nas_lightning.ranking.comparison": ("tests/ranking/test_uncertainty.py",),
-    "nas_lightning.ranking.uncertainty": ("tests/ranking/test_uncertainty.py",),
-    "nas_lightning.ranking.summary": ("tests/ranking/test_summary.py",),
-    "nas_lightning.ranking.architecture_sets": (
-        "tests/ranking/test_architecture_sets.py", "tests/benchmarks/test_benchmark.py",
+    Suite(("nas_lightning.ranking.*",), ("tests/ranking", "tests/test_endings.py", *under("benchmarks", "benchmark"))),
+    Suite(
+        tuple(
+            f"nas_lightning.search.algorithms.{name}"
+            for name in ("predictor_guided", "acenas", "anasod", "bananas", "npenas", "bop_elites*", "qdhb", "p*nas",
+                         "curve_extrapolation")
+        ),
+        (*under("search", "steps_by_hand", "predictor_search", "niche_algorithms", "progressive",
+                "curve_extrapolation"),),
+        chosen="not linear_table and not fewer_than and not endless",
+        slow=True,
     ),
-    **{
-        f"nas_lightning.search.algorithms.{name}": (
-            "tests/search/test_steps_by_hand.py", "tests/search/test_algorithms.py", "tests/search/test_halving.py",
-            "tests/search/test_pareto_and_density.py", "tests/search/test_engine.py",
-        )
-        for name in ("random_search", "local_search", "regularized_evolution", "reinforce", "random_search_ws", "nsga2",
-                     "successive_halving", "hyperband", "asha", "bohb")
-    },
-}  # fmt: skip
-STEPS = "tests/search/test_steps_by_hand.py"
-GUIDED = "tests/search/test_predictor_search.py"
-SUITES |= {
-    **{
-        f"nas_lightning.scoring.zerocost.{name}": ("tests/predictors/test_zerocost.py",)
-        for name in (
-            "base",
-            "fisher",
-            "grad_norm",
-            "grasp",
-            "jacov",
-            "logsynflow",
-            "naswot",
-            "snip",
-            "synflow",
-            "watch",
-            "zen",
-        )
-    },
-    "nas_lightning.search.algorithms.predictor_guided": (STEPS, GUIDED),
-    "nas_lightning.search.algorithms.acenas": (STEPS, GUIDED),
-    "nas_lightning.search.algorithms.anasod": (STEPS, GUIDED),
-    "nas_lightning.search.algorithms.bananas": (STEPS, GUIDED),
-    "nas_lightning.search.algorithms.npenas": (STEPS, GUIDED),
-    "nas_lightning.search.algorithms.asng": ("tests/search/test_steps_by_hand.py", "tests/search/test_engine.py"),
-    "nas_lightning.search.algorithms.pairwise_evolution": (
-        "tests/search/test_steps_by_hand.py",
-        "tests/search/test_engine.py",
+    Suite(("nas_lightning.search.algorithms.*",), SEARCHES),
+    Suite(
+        tuple(f"nas_lightning.nets.{name}" for name in ("highways", "interpreter", "rnn_ptb", "nasbench_nlp",
+                                                        "language_model")),
+        under("nets", "interpreter", "rnn_ptb"),
     ),
-    "nas_lightning.search.algorithms.optuna": ("tests/search/test_steps_by_hand.py", "tests/search/test_engine.py"),
-    "nas_lightning.search.algorithms.dehb": ("tests/search/test_steps_by_hand.py", "tests/search/test_engine.py"),
-    **{
-        f"nas_lightning.search.algorithms.{name}": (
-            "tests/search/test_niche_algorithms.py",
-            "tests/search/test_engine.py",
-        )
-        for name in ("bop_elites", "bop_elites_hb", "qdhb")
-    },
-    "nas_lightning.search.algorithms.pnas": ("tests/search/test_progressive.py",),
-    "nas_lightning.search.algorithms.popnas": ("tests/search/test_progressive.py",),
-    "nas_lightning.search.algorithms.curve_extrapolation": ("tests/search/test_curve_extrapolation.py",),
-}
-CHOSEN: dict[str, str] = {
-    **{
-        f"callbacks.{name}": f"draws or bilevel or flags or by_hand or (trains and nasbench201-{name})"
-        for name in ("darts", "darts_pt", "drnas", "enas", "gdas", "one_shot", "pc_darts", "setn")
-    },
-    "nas_lightning.training.speed": "not darts",
-    "nas_lightning.search.algorithms.predictor_guided": (
-        "acquisitions or improvement or failed or equal or settings or fewer_than or "
-        "(measured_twice and predictor_guided) or defaults"
+    Suite(
+        ("nas_lightning.nets.*",),
+        (
+            "tests/nets", *under("heuristics", "sharing", "dropout_and_norm", "few_shot", "isolation"), STEPS[0],
+            "tests/training/test_supernet.py",
+        ),
+        chosen="not interpreter and not rnn_ptb",
     ),
-    "nas_lightning.search.algorithms.acenas": "acenas or portions or few_candidates or good_weak",
-    "nas_lightning.search.algorithms.anasod": "anasod",
-    "nas_lightning.search.algorithms.bananas": "bananas or encoding",
-    "nas_lightning.search.algorithms.npenas": "npenas",
-    **{
-        f"nas_lightning.search.algorithms.{name}": f"by_hand or {name}] or niches or niche or bounds or promising"
-        for name in ("bop_elites", "bop_elites_hb", "qdhb")
-    },
-    **{
-        f"nas_lightning.search.algorithms.{name}": f"{name}"
-        for name in ("asng", "pairwise_evolution", "optuna", "dehb")
-    },
-}
-"""Of those files, slow tests too, what names a module's own class (pytest's -k); elsewhere all that is not slow."""
-SLOW_TOO = (
-    *CHOSEN, "nas_lightning.scoring.outputs", "nas_lightning.training.memory",
-    "nas_lightning.search.algorithms.curve_extrapolation",
+    Suite(
+        ("nas_lightning.predictors.*",),
+        ("tests/predictors", "tests/test_rankers.py", *under("search", "predictor_search", "progressive", "halving"),
+         "tests/ranking/test_baselines.py", *under("analysis", "curves")),
+        chosen="not zerocost and not fewer_than",
+    ),
 )  # fmt: skip
-for _name in SUITES:
-    if _name.startswith("callbacks."):
-        SUITES[_name] = (*SUITES[_name], "tests/heuristics/test_flags.py")
-    elif _name.startswith("nas_lightning.training.") and not _name.endswith(("module", "paths", "schedule", "memory")):
-        SUITES[_name] = (*SUITES[_name], "tests/training/test_surroundings.py")
-MODULES = tuple(SUITES)
+
+
+def suite(module: str) -> Suite:
+    """The first one that names the module."""
+    return next(s for s in SUITES if any(fnmatchcase(module, wanted) for wanted in s.modules))
+
+
+def modules() -> tuple[str, ...]:
+    """Dotted names of every module of the rooms."""
+    files = [file for room in ROOMS for file in sorted((ROOT / room).rglob("*.py"))]
+    return tuple(".".join(f.relative_to(ROOT).with_suffix("").parts) for f in files if f.name != "__init__.py")
+
+
+MODULES = modules()
 
 
 def suite_of(module: str) -> tuple[str, ...]:
-    """Files of tests, the one that should notice first first."""
-    return SUITES[module]
+    """Files and folders of tests."""
+    return suite(module).tests
 
 
 def options_of(module: str) -> tuple[str, ...]:
-    """Which tests of those files: none that starts a process or runs a whole job, and slow ones for some modules."""
-    chosen = ("-k", CHOSEN[module]) if module in CHOSEN else ()
-    return ("-m", "not command" if module in SLOW_TOO else "not command and not slow", *chosen)
+    """Which of those tests, as pytest's own options."""
+    found = suite(module)
+    return (
+        "-m",
+        "not command" if found.slow else "not command and not slow",
+        *(("-k", found.chosen) * bool(found.chosen)),
+    )

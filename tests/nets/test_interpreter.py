@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from nas_lightning.nets.build import build_network
+from nas_lightning.nets.highways import FUNCTIONS as HIGHWAY_FUNCTIONS
 from nas_lightning.nets.highways import highway_cell
 from nas_lightning.nets.interpreter import Apply, Linear, Product, compiled
 from nas_lightning.nets.rnn_ptb import RecurrentCells
@@ -147,9 +148,40 @@ def test_a_cell_of_highways_alone_is_one_operation_with_the_graphs_values_and_gr
             assert torch.equal(program.run(x, [state], weights, mask)[0], fused[0])
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_the_one_operation_takes_each_matrix_of_its_node_and_slot(masked):
+    """The matrices of the first two nodes are of x in slot 0 and of the state in slot 1, of all others in slot 0."""
+    recipe, weights = as_recipe(get_space("rnn_ptb").parse(PUBLISHED)), Weights(WIDTH, WIDTH, bias=False)
+    x, (state,) = inputs_of(recipe, e=WIDTH)
+    mask = torch.randint(0, 2, state.shape).double() * 2 if masked else None
+    cell = highway_cell(recipe)
+    read = x @ torch.cat([weights.matrix(recipe, node, 0) for node in (0, 1)], 1)
+    found = cell.run(read, state, mask, [group.matrix(recipe, weights.matrix) for group in cell.groups])
+    torch.testing.assert_close(found, by_hand(recipe, x, [state], weights, mask)[0], rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradients_of_all_functions_are_those_of_differences(masked):
+    """One node of each function below the first one; relu away from its kink, where differences are none."""
+    cell = get_space("rnn_ptb").parse([(f, 0) for f in ("tanh", "relu", "sigmoid", "identity") * 2])
+    recipe = as_recipe(cell)
+    highways, generator = highway_cell(recipe), torch.Generator().manual_seed(0)
+    shapes = ((2, 3, 4), (2, 2), *((2, 2 * 2 * len(group.blends)) for group in highways.groups))
+    read, state, *matrices = (torch.randn(*shape, generator=generator, dtype=torch.float64) for shape in shapes)
+    mask = torch.tensor([[2.0, 0.0], [2.0, 2.0]], dtype=torch.float64) if masked else None
+    inputs = [tensor.requires_grad_() for tensor in (read, state, *matrices)]
+    assert {f for group in highways.groups for f, *_ in group.functions} == set(HIGHWAY_FUNCTIONS)
+
+    def run(read, state, *matrices):
+        return highways.run(read, state, mask, list(matrices))
+
+    assert torch.autograd.gradcheck(run, inputs, fast_mode=True)
+
+
 def test_other_recipes_are_no_cells_of_highways_alone():
     cell = as_recipe(get_space("rnn_ptb").parse(PUBLISHED))
     assert highway_cell(cell).slots == 9
+    assert highway_cell(Recipe((*cell.nodes[:10], ("mean", (9,))), (10,))).slots == 2
     assert all(highway_cell(recipe) is None for recipe in recipes(40))
     leaky = Recipe(tuple((op.replace("tanh", "leaky_relu"), inputs) for op, inputs in cell.nodes), cell.outputs)
     some = Recipe((*cell.nodes[:-1], ("mean", cell.nodes[-1][1][1:])), cell.outputs)

@@ -15,6 +15,7 @@ from nas_lightning.training.checkpoint_file import (
     CheckpointError,
     DamagedCheckpointError,
     read_checkpoint,
+    verify,
     write_checkpoint,
 )
 from nas_lightning.training.checkpoints import resume_point
@@ -72,6 +73,18 @@ class Bomb:
 
     def __reduce__(self):
         return os.mkdir, (self.path,)
+
+
+def test_a_record_whose_own_header_is_damaged_is_refused(tmp_path):
+    """The archive's directory is intact, so that its list of records reads well; reading the first one fails."""
+    path = tmp_path / "a.ckpt"
+    write_checkpoint(path, content())
+    data = bytearray(path.read_bytes())
+    assert data[:4] == b"PK\x03\x04"
+    data[:4] = b"PK\x09\x09"
+    path.write_bytes(data)
+    with pytest.raises(DamagedCheckpointError, match="is damaged"):
+        verify(path)
 
 
 def test_a_pickle_bomb_does_not_go_off(tmp_path):

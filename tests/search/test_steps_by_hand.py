@@ -169,6 +169,22 @@ def test_dehb_keeps_the_better_of_target_and_mutant():
     assert population.next == 2
 
 
+def test_dehbs_parents_are_the_best_of_the_fidelity_below_and_at_a_brackets_start_the_population_itself(monkeypatch):
+    algorithm, seen = made("dehb", make_objective().fidelities), []
+    for _ in range(9 + 3 + 1 + 5 + 1 + 3):
+        trial = algorithm.ask()
+        algorithm.tell(trial, Measurement(algorithm.rng.random(), 1.0))
+    monkeypatch.setattr(algorithm, "_mutant", lambda target, parents: seen.append(parents) or target)
+    low, middle, high = algorithm._populations
+    for _ in range(9 + 3 + 1 + 5 + 1 + 3):
+        trial = algorithm.ask()
+        below = {1: low.vectors, 3: low.best(3), 9: middle.best(3)}[trial.fidelity]
+        start = {0: 1, 1: 3, 2: 9}[algorithm._start]
+        expected = {1: low, 3: middle, 9: high}[start].vectors if trial.fidelity == start else below
+        assert [id(vector) for vector in seen.pop()] == [id(vector) for vector in expected]
+        algorithm.tell(trial, Measurement(algorithm.rng.random(), 1.0))
+
+
 def test_dehb_promotes_the_best_of_a_rung_in_its_first_round():
     algorithm = made("dehb", make_objective().fidelities)
     trials = [algorithm.ask() for _ in range(9)]
