@@ -3,7 +3,6 @@
 import json
 
 import pytest
-import pytorch_lightning as pl
 import torch
 import yaml
 
@@ -13,7 +12,7 @@ from nas_lightning.plan import PlanError
 from tests.helpers.commands import CONF, job, only_folder
 from tests.helpers.learned_paths import LEARNED, METHODS, fit, heuristic, plan_for
 from tests.helpers.nightly import rest_nightly
-from tests.helpers.small_plans import SETTINGS, build, small_plan
+from tests.helpers.small_plans import SETTINGS, SaveAt, build, small_plan
 
 pytestmark = pytest.mark.slow
 
@@ -52,18 +51,6 @@ def test_the_images_of_the_distribution_are_none_that_train_the_weights_or_score
     assert torch.equal(torch.cat([data.train_set.images, data.selection_set.images]), whole.train_set.images)
     first, second = data.loader().batch(0), data.selection_loader().batch(0)
     assert not torch.equal(first[0], second[0])
-
-
-class SaveAt(pl.Callback):
-    """Saves after one step, when all other callbacks have done theirs."""
-
-    def __init__(self, step, path):
-        self.step, self.path = step, path
-
-    def on_train_batch_end(self, trainer, *_):
-        if trainer.global_step == self.step:
-            assert not trainer.is_last_batch
-            trainer.save_checkpoint(self.path)
 
 
 STOPPED = ("darts2", "enas", "gdas", "robust_darts", "setn")

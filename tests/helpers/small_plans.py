@@ -60,11 +60,24 @@ def data_for(plan: Plan, seed: int = 0) -> ImageClassification:
     return data
 
 
-def quiet_trainer(*callbacks: pl.Callback, **options: Any) -> pl.Trainer:
+class SaveAt(pl.Callback):
+    """Saves in mid-epoch where the run's own checkpoints are saved: at the end of a batch, after all other callbacks;
+    all ranks do."""
+
+    def __init__(self, step: int, path: Path) -> None:
+        self.step, self.path = step, path
+
+    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
+        if trainer.global_step == self.step:
+            assert not trainer.is_last_batch
+            trainer.save_checkpoint(self.path)
+
+
+def quiet_trainer(*callbacks: pl.Callback, devices: int = 1, **options: Any) -> pl.Trainer:
     """Lightning's Trainer on a CPU that writes and prints nothing."""
     return pl.Trainer(
         accelerator="cpu",
-        devices=1,
+        devices=devices,
         logger=False,
         enable_checkpointing=False,
         enable_progress_bar=False,

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from nas_lightning.spaces import get_space
-from tests.helpers import process
+from tests.helpers import process, small_texts
 from tests.helpers.commands import ROOT, only_folder
 
 pytestmark = pytest.mark.slow
@@ -20,7 +20,7 @@ SPACE = get_space("rnn_ptb")
 def small(tmp_path_factory):
     """A text by characters, a folder, and what makes a training small."""
     folder = tmp_path_factory.mktemp("searches")
-    (folder / "mine.txt").write_text("".join("abcde"[i * i % 5] for i in range(900)))
+    small_texts.write(folder / "mine.txt", 900)
     said = [
         *("data=text", f"data.path={folder / 'mine.txt'}", "data.unit=characters", "data.chunk=7"),
         *(

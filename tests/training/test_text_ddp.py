@@ -7,7 +7,8 @@ import torch
 from lightning_fabric.plugins.environments.lightning import find_free_network_port
 
 from tests.helpers import process
-from tests.training.text_ddp_worker import STOP, WORLD, data_at, fit
+from tests.helpers.small_texts import data_at
+from tests.training.text_ddp_worker import STOP, WORLD, fit
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(860)]
 

@@ -7,7 +7,6 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-import pytorch_lightning as pl
 import torch
 from torch.nn import functional as F
 
@@ -15,36 +14,16 @@ from nas_lightning.data.text.files import TextFiles
 from nas_lightning.errors import UserError
 from nas_lightning.logging.facts import final_numbers
 from nas_lightning.modes.main import train
-from nas_lightning.plan import Plan
 from nas_lightning.runs.quality import PERPLEXITY
 from nas_lightning.scoring.score import score
 from nas_lightning.scoring.standalone import standalone_scores
 from nas_lightning.spaces import get_space
-from nas_lightning.training.module import StandaloneModule, SuperNetModule
+from nas_lightning.training.module import StandaloneModule
 from nas_lightning.training.progress import RunProgress
 from tests.helpers.commands import composed
-from tests.helpers.small_plans import quiet_trainer
+from tests.helpers.small_plans import SaveAt, quiet_trainer
+from tests.helpers.small_texts import DROPPING, PLAN, data_at, module_at, write
 
-PLAN = Plan().edited(
-    {
-        "mapping.channels": 6,
-        "mapping.layers": 1,
-        "protocol.batch_size": 4,
-        "protocol.learning_rate": 2.0,
-        "protocol.learning_rate_min": 0.0,
-        "protocol.schedule": "constant",
-        "protocol.momentum": 0.0,
-        "protocol.weight_decay": 1e-3,
-        "protocol.gradient_clip": 0.1,
-        "protocol.slowness": 0.5,
-        "protocol.epochs": 2,
-        "protocol.train_portion": 1.0,
-    }
-)
-DROPPING = PLAN.edited(
-    {f"mapping.{rate}_dropout": 0.3 for rate in ("word", "input", "cell", "hidden", "output")}
-    | {"mapping.global_dropout": 0.2}
-)
 SPACE = get_space("rnn_ptb")
 
 pytestmark = pytest.mark.slow
@@ -52,30 +31,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
-    file = tmp_path_factory.mktemp("text") / "mine.txt"
-    file.write_text("".join("abcde"[i * i % 5] for i in range(330)))
-    return file
-
-
-def data_at(path, plan=PLAN):
-    data = TextFiles(path=str(path), unit="characters", chunk=7, short_chunks=0.2)
-    data.batch_size = plan.protocol.batch_size
-    return data
-
-
-def module_at(path, plan=PLAN):
-    return SuperNetModule("rnn_ptb", plan, data_at(path).num_outputs, 1, 0, task=TextFiles)
-
-
-class SaveAt(pl.Callback):
-    """Saves where the run's own checkpoints are saved, at the end of a batch."""
-
-    def __init__(self, step, path):
-        self.step, self.path = step, path
-
-    def on_train_batch_end(self, trainer, *_):
-        if trainer.global_step == self.step:
-            trainer.save_checkpoint(self.path)
+    return write(tmp_path_factory.mktemp("text") / "mine.txt")
 
 
 def weights(module):

@@ -6,73 +6,29 @@ import os
 import sys
 from pathlib import Path
 
-import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments import LightningEnvironment
 
-from nas_lightning.data.text.files import TextFiles
-from nas_lightning.plan import Plan
 from nas_lightning.processes.strategy import SharedWeightsStrategy
 from nas_lightning.training.module import SuperNetModule
+from tests.helpers.small_plans import SaveAt, quiet_trainer
+from tests.helpers.small_texts import DROPPING, data_at, module_at, write
 
-WORLD, EPOCHS, STOP = 2, 2, 13
-PLAN = Plan().edited(
-    {
-        "mapping.channels": 6,
-        "mapping.layers": 1,
-        "mapping.global_dropout": 0.2,
-        **{f"mapping.{rate}_dropout": 0.3 for rate in ("word", "input", "cell", "hidden", "output")},
-        "protocol.batch_size": 4,
-        "protocol.learning_rate": 2.0,
-        "protocol.learning_rate_min": 0.0,
-        "protocol.schedule": "constant",
-        "protocol.momentum": 0.0,
-        "protocol.weight_decay": 1e-3,
-        "protocol.gradient_clip": 0.1,
-        "protocol.slowness": 0.5,
-        "protocol.epochs": EPOCHS,
-        "protocol.train_portion": 1.0,
-    }
-)
-"""Everything that a step on a text does."""
-
-
-def data_at(path: Path) -> TextFiles:
-    """A text of one's own by characters, in four streams, two a rank."""
-    if not path.exists():
-        path.write_text("".join("abcde"[i * i % 5] for i in range(330)))
-    data = TextFiles(path=str(path), unit="characters", chunk=7, short_chunks=0.2)
-    data.batch_size = PLAN.protocol.batch_size
-    return data
-
-
-class SaveAt(pl.Callback):
-    """Saves where the run's own checkpoints are saved, at the end of a batch; all ranks do."""
-
-    def __init__(self, step: int, path: Path) -> None:
-        self.step, self.path = step, path
-
-    def on_train_batch_end(self, trainer: pl.Trainer, *_: object) -> None:
-        if trainer.global_step == self.step:
-            trainer.save_checkpoint(self.path)
+WORLD, STOP = 2, 13
 
 
 def fit(text: Path, callbacks=(), ckpt_path=None, **trainer) -> SuperNetModule:
     """Train two epochs in 64 bits, from a checkpoint where one is given."""
-    data = data_at(text)
-    module = SuperNetModule("rnn_ptb", PLAN, data.num_outputs, 1, 0, task=TextFiles)
-    options = {
-        "accelerator": "cpu", "logger": False, "max_epochs": EPOCHS, "enable_checkpointing": False,
-        "enable_progress_bar": False, "enable_model_summary": False, "limit_val_batches": 0, "precision": "64-true",
-    }  # fmt: skip
-    lightning = pl.Trainer(**options, callbacks=list(callbacks), **trainer)
-    lightning.fit(module, datamodule=data, ckpt_path=ckpt_path, weights_only=True)
+    module = module_at(text, DROPPING)
+    lightning = quiet_trainer(*callbacks, max_epochs=DROPPING.protocol.epochs, precision="64-true", **trainer)
+    lightning.fit(module, datamodule=data_at(text), ckpt_path=ckpt_path, weights_only=True)
     return module
 
 
 def main(rank: int, port: int, folder: Path) -> None:
     os.environ |= {"LOCAL_RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     torch.set_num_threads(1)
+    write(folder / f"text {rank}.txt")
 
     def trained(name: str, **how) -> None:
         strategy = SharedWeightsStrategy(cluster_environment=LightningEnvironment())
