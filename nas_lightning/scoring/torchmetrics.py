@@ -59,7 +59,7 @@ class RankingMetric(Metric):
         if ids is None:
             start = sum(len(chunk) for chunk in self.ids)
             ids = torch.arange(start, start + len(predictions), device=predictions.device)
-        if predictions.ndim != 1 or predictions.shape != truth.shape or predictions.shape != ids.shape:
+        if predictions.shape != truth.shape or predictions.shape != ids.shape:
             raise ValueError(
                 f"predictions {tuple(predictions.shape)}, truth {tuple(truth.shape)} and ids {tuple(ids.shape)} "
                 "must be of one shape [b]"

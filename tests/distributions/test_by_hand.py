@@ -11,6 +11,8 @@ from callbacks.gdas import Gdas
 from callbacks.one_shot import OneShot
 from callbacks.pc_darts import PcDarts
 from callbacks.setn import Setn
+from nas_lightning.distributions.base import START_STREAM
+from nas_lightning.distributions.controller import Controller
 from nas_lightning.plan import PlanError
 from nas_lightning.spaces import get_space
 
@@ -41,9 +43,11 @@ def test_one_shot_drops_more_from_step_to_step(monkeypatch):
     for step in range(5):
         one_shot.paths(step)
     assert rates == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+    one_shot.module.total_steps = lambda: 2
+    one_shot.paths(1)
     one_shot.module.total_steps = lambda: 1
     one_shot.paths(0)
-    assert rates[-1] == 0
+    assert rates[-2:] == pytest.approx([0.4, 0])
 
 
 def test_edges_of_pc_darts_share_what_comes_into_a_node():
@@ -82,6 +86,13 @@ def enas():
     method.selection_batches = lambda n, first, size: range(n)
     method.accuracy = lambda arch, batches: 0.2 + 0.1 * batches[0]
     return method
+
+
+def test_a_controller_starts_from_the_first_key_of_a_stream_of_its_own():
+    method = enas()
+    torch.manual_seed(method.generator(0, START_STREAM).initial_seed())
+    for found, expected in zip(method.alphas, Controller(method.space.cardinalities).parameters(), strict=True):
+        assert torch.equal(found, expected)
 
 
 def test_a_step_of_the_controller_has_the_gradient_of_its_own_draws_alone():

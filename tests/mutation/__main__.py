@@ -70,6 +70,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("mutation.jsonl"))
     parser.add_argument("--again", action="store_true", help="plant survivors of earlier passes again, no others")
+    parser.add_argument("--tests", nargs="*", help="run these, slow ones too, in place of those that suites.py names")
     parser.add_argument("--summary", action="store_true", help="print the counts and start nothing")
     options = parser.parse_args()
     records = read(options.out)
@@ -92,14 +93,15 @@ def main() -> None:
             drawn = random.Random(f"{options.seed} {module}").sample(drawn, options.sample)
         todo = [m for m in drawn if m.key not in records or (options.again and m.key not in known_same)]
         if todo:
-            suites.setdefault((suite_of(module), options_of(module)), []).extend(todo)
-    for (files, _), todo in suites.items():
+            tests = (suite_of(module), options_of(module)) if options.tests is None else (tuple(options.tests), ())
+            suites.setdefault(tests, []).extend(todo)
+    for tests, todo in suites.items():
         print(f"{len(todo)} faults of {' '.join(dict.fromkeys(m.module for m in todo))}", flush=True)
         session = os.fork()
         if not session:
-            os._exit(run(todo, options.out))
+            os._exit(run(todo, options.out, *tests))
         if os.waitpid(session, 0)[1]:
-            sys.exit(f"the tests fail without a fault: {' '.join(files)}")
+            sys.exit(f"the tests fail without a fault: {' '.join(tests[0])}")
         records = read(options.out)
     summary(records)
 

@@ -24,7 +24,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from tests.mutation.mutants import Mutant, source_with
-from tests.mutation.suites import ROOT, options_of, suite_of
+from tests.mutation.suites import ROOT
 
 CPU_LIMIT = 5
 """A fault may take so many times the processor time of the tests without one, and 20 s: it hangs otherwise."""
@@ -210,8 +210,8 @@ def seeing(mutant: Mutant, tests: list[Seen]) -> list[int]:
 class Pass:
     """In place of pytest's own loop: for every fault the collected tests that run it."""
 
-    def __init__(self, faults: list[Mutant], out: Path) -> None:
-        self.faults, self.out, self.screen = faults, out, os.dup(1)
+    def __init__(self, faults: list[Mutant], out: Path, options: tuple[str, ...]) -> None:
+        self.faults, self.out, self.options, self.screen = faults, out, options, os.dup(1)
         self.is_sound = False
 
     def say(self, text: str) -> None:
@@ -254,7 +254,7 @@ class Pass:
             if not mutant.inside or (mutant.default and outcome == "passed"):
                 quick = [i for i, test in zip(items, found, strict=True) if i not in order and test.seconds < QUICK_S]
                 names = [item.nodeid for item in [*order, *quick]]
-                outcome, spent = child(limit + 60, functools.partial(anew, mutant, names))
+                outcome, spent = child(limit + 60, functools.partial(anew, mutant, names, self.options))
             record = {"key": mutant.key, "module": mutant.module, "outcome": outcome, "text": str(mutant)}
             with self.out.open("a") as file:
                 file.write(json.dumps(record) + "\n")
@@ -275,17 +275,17 @@ class Chosen:
         items[:] = [found[name] for name in self.names if name in found]
 
 
-def anew(mutant: Mutant, names: list[str]) -> int:
+def anew(mutant: Mutant, names: list[str], options: tuple[str, ...]) -> int:
     """These tests after importing this project again, with the fault."""
     for name in [n for n in sys.modules if n.split(".")[0] in ("nas_lightning", "callbacks", "tests")]:
         del sys.modules[name]
     sys.meta_path.insert(0, Planted(mutant, str(source_of(mutant.module))))
     files = dict.fromkeys(name.split("::")[0] for name in names)
-    return int(pytest.main([*OPTIONS, *options_of(mutant.module), *files], plugins=[Chosen(names)]))
+    return int(pytest.main([*OPTIONS, *options, *files], plugins=[Chosen(names)]))
 
 
-def run(faults: list[Mutant], out: Path) -> int:
-    """Faults of modules that have one suite; 0 where its tests pass without one. The outcomes are appended to `out`."""
-    loop, module = Pass(faults, out), faults[0].module
-    pytest.main([*OPTIONS, *options_of(module), *suite_of(module)], plugins=[loop])
+def run(faults: list[Mutant], out: Path, tests: tuple[str, ...], options: tuple[str, ...]) -> int:
+    """0 where the tests pass without a fault. The outcomes with each are appended to `out`."""
+    loop = Pass(faults, out, options)
+    pytest.main([*OPTIONS, *options, *tests], plugins=[loop])
     return 0 if loop.is_sound else 1

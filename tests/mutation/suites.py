@@ -65,15 +65,17 @@ SUITES = (
             STEPS[0],
         ),
     ),
+    Suite(("nas_lightning.scoring.zerocost.*",), under("predictors", "zerocost")),
+    Suite(
+        tuple(f"nas_lightning.scoring.{name}" for name in ("probe", "partial", "torchmetrics", "linear_probe",
+                                                           "class_separation")),
+        (*under("ranking", "probe", "partial", "torchmetrics"), "tests/test_linear_probe.py", "tests/scoring"),
+    ),
+    Suite(("nas_lightning.scoring.trained",), ("tests/test_content_counts.py", "tests/data/text/test_text_task.py")),
     Suite(
         ("nas_lightning.scoring.*",),
-        (
-            "tests/scoring", *under("ranking", "probe", "partial", "torchmetrics"), "tests/test_linear_probe.py",
-            *under("predictors", "zerocost", "predictor_noun", "learned"), *under("heuristics", "few_shot"),
-            *under("training", "snapshots", "supernet"), "tests/nets/test_shared_work.py", "tests/test_public.py",
-            "tests/test_content_counts.py", "tests/reliability/test_files_of_before.py",
-            "tests/data/text/test_text_task.py",
-        ),
+        ("tests/scoring", *under("training", "snapshots", "supernet"), *under("nets", "shared_work"),
+         *under("ranking", "probe"), "tests/test_public.py"),
     ),
     Suite(("nas_lightning.ranking.*",), ("tests/ranking", "tests/test_endings.py", *under("benchmarks", "benchmark"))),
     Suite(

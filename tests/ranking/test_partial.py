@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from nas_lightning.scoring import partial as module
-from nas_lightning.scoring.partial import CHUNK, PartialScores, score_in_chunks
+from nas_lightning.scoring.partial import CHUNK, PREFIX, PartialScores, own_chunks, score_in_chunks
 
 N = 5 * CHUNK + 3
 TRUE = np.random.default_rng(0).random((N, 2))
@@ -104,3 +104,40 @@ def test_a_file_of_another_width_is_not_used(tmp_path):
     assert narrow.resumed == 0
     assert "has 3 columns" in narrow.notes[0]
     assert PartialScores(tmp_path, 4, lambda: {"weights": "a"}, width=3).resumed == 2
+
+
+@pytest.mark.parametrize(
+    ("n", "world", "size"), [(163, 1, CHUNK), (163, 2, 20), (163, 9, 4), (163, 50, 1), (10_000, 2, CHUNK)]
+)
+def test_many_processes_take_chunks_of_a_quarter_of_their_share(n, world, size):
+    chunks = [own_chunks(n, rank, world) for rank in range(world)]
+    assert chunks[0][0] == list(range(size))
+    assert chunks[-1][0] == list(range((world - 1) * size, world * size))
+    assert sorted(i for own in chunks for chunk in own for i in chunk) == list(range(n))
+
+
+@pytest.mark.parametrize(
+    ("index", "values", "says"),
+    [
+        ([[0, 1]], np.ones((1, 2)), "do not fit"),
+        ([0.0, 1.0], np.ones((2, 2)), "do not fit"),
+        ([-1, 1], np.ones((2, 2)), "do not fit"),
+        ([0, 1], np.ones((2, 2), int), "do not fit"),
+        ([0, 1], np.ones(2), "do not fit"),
+        ([0, 1, 2], np.ones((2, 2)), "do not fit"),
+        ([0, 1], np.full((2, 2), np.nan), "do not fit"),
+        ([0, 1], np.full((2, 2), np.inf), "do not fit"),
+        ([0, 4], np.ones((2, 2)), "larger set"),
+        ([0, 3], np.full((2, 2), -np.inf), None),
+        ([], np.ones((0, 2)), None),
+    ],
+)
+def test_arrays_that_are_no_scores_of_this_set_are_not_used(tmp_path, index, values, says):
+    path = tmp_path / f"{PREFIX}.rank0.npz"
+    np.savez(path, key=np.array('{"weights": "a"}'), index=np.array(index, None if index else int), values=values)
+    found = PartialScores(tmp_path, 4, lambda: {"weights": "a"})
+    if says is None:
+        assert (found.notes, found.resumed) == ([], len(index))
+    else:
+        assert says in found.notes[0]
+        assert found.resumed == 0

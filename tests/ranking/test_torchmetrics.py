@@ -52,6 +52,38 @@ def test_classes_are_thin_over_the_functions(metric, function):
         assert math.isnan(float(metric.compute()))
 
 
+@pytest.mark.parametrize(
+    ("metric", "function"),
+    [
+        (wrapped.SparseKendallTau(), lambda x, y, i: metrics.sparse_kendall_tau(x, y, i, 0.001)),
+        (wrapped.BinnedKendallTau(), lambda x, y, i: metrics.binned_kendall_tau(x, y, 0.001)),
+        (wrapped.KendallTauInTop(), lambda x, y, i: metrics.kendall_tau_in_top(x, y, 10)),
+        (wrapped.PrecisionAtTop(), lambda x, y, i: metrics.precision_at_top(x, y, i, 10)),
+        (wrapped.FinalSearchPerformance(), lambda x, y, i: metrics.final_search_performance(x, y, i, 10).mean),
+        (wrapped.TopKPercentile(), lambda x, y, i: metrics.top_k_percentiles(x, y, i, 10).median),
+        (wrapped.ProbabilityBeatsRandom(TABLE), lambda x, y, i: beats_random(x, y, i, 10, 10)),
+    ],
+    ids=lambda v: type(v).__name__,
+)
+def test_what_is_not_said_is_a_tenth_or_ten(metric, function):
+    rng = np.random.default_rng(1)
+    y = 0.9 + 0.01 * rng.random(90)
+    x = y + 0.01 * rng.normal(size=90)
+    metric.update(torch.tensor(x), torch.tensor(y))
+    assert float(metric.compute()) == function(x, y, np.arange(90))
+
+
+def test_only_gaps_ranks_and_regrets_are_better_when_lower():
+    kinds = [
+        kind for kind in vars(wrapped).values() if isinstance(kind, type) and issubclass(kind, wrapped.RankingMetric)
+    ]
+    assert {kind.__name__ for kind in kinds if not kind.higher_is_better} == {
+        "OptimizationGap",
+        "BestRankAtK",
+        "RegretAtK",
+    }
+
+
 def test_ids_travel_with_their_rows():
     y, ids = torch.tensor([0.1, 0.5, 0.9]), torch.tensor([2, 0, 1])
     metric = wrapped.FinalSearchPerformance(1)

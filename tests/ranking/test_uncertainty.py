@@ -206,3 +206,38 @@ def test_an_interval_without_replicates_or_estimate_has_no_bounds():
 def test_replicates_of_nothing_are_as_many_as_are_asked_for():
     assert affordable_replicates(0) == 1000
     assert affordable_replicates(0, 10**7) == 3_000_000
+
+
+def test_the_two_levels_of_the_hierarchical_bootstrap_by_a_plain_loop():
+    rng = np.random.default_rng(5)
+    truth, seeds, replicates = rng.normal(size=12), 3, 40
+    a, b = truth + rng.normal(size=(seeds, 12)), truth + 2 * rng.normal(size=(seeds, 12))
+    found = hierarchical_bootstrap(a, truth, b, replicates=replicates, level=0.8, seed=7)
+    rows, drawn = resample_counts(12, replicates, 7), resample_counts(seeds, replicates, 8)
+    # Student's t with 2 degrees of freedom has its 90 % point at 1.885618, the normal at 1.281552.
+    stretch, values = math.sqrt(3 / 2) * 1.8856180831641267 / 1.2815515655446004, []
+    for row, draw in zip(rows, drawn, strict=True):
+        index = np.repeat(np.arange(12), row)
+        taus = [
+            kendall_tau(x[index], truth[index]) - kendall_tau(z[index], truth[index]) for x, z in zip(a, b, strict=True)
+        ]
+        centre = sum(taus) / seeds
+        values.append(centre + stretch * sum(n * (tau - centre) for n, tau in zip(draw, taus, strict=True)) / seeds)
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(values, [0.1, 0.9])))
+    below, above = sum(v <= 0 for v in values), sum(v >= 0 for v in values)
+    assert found.p == pytest.approx(2 * (1 + min(below, above)) / (replicates + 1))
+    assert (found.level, found.n_seeds, found.n_architectures) == (0.8, 3, 12)
+
+
+def test_one_seed_covers_architectures_alone_and_one_architecture_nothing():
+    rng = np.random.default_rng(6)
+    truth = rng.normal(size=12)
+    scores = truth + rng.normal(size=12)
+    found = hierarchical_bootstrap(scores, truth, replicates=30, seed=2)
+    values = tau_of_counts(scores, truth, resample_counts(12, 30, 2))
+    assert (found.low, found.high) == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])))
+    assert found.n_seeds == 1
+    single = hierarchical_bootstrap([[1.0]], [2.0])
+    assert np.isnan([single.estimate, single.low, single.high, single.p]).all()
+    two = hierarchical_bootstrap([[1.0, 2.0]], [2.0, 3.0], replicates=10)
+    assert (two.estimate, two.n_architectures) == (1.0, 2)
