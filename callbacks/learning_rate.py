@@ -22,8 +22,8 @@ class LearningRate(Heuristic):
     With several paths per step, params is their mean. Rates that are meant for networks that read images say so in
     `inputs`, and do not apply to recurrent ones, which learn at some hundred times as much.
 
-    Source: Yu, Ranftl, Salzmann (arXiv 2110.01154), hyper-parameters; PA&DA and CLOSE for rates
-    that depend on the path's complexity.
+    Source: Yu, Ranftl, Salzmann (arXiv 2110.01154), hyper-parameters; a rate by the path's size after Jeon et al.
+    (arXiv 2503.10740), whose own form of it is extra=dynas.
     Fires: at every training step (schedule read from the plan). Cost: none.
     Does not: scale with the batch size or the number of GPUs.
     Applies to: all spaces.

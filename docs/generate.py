@@ -18,7 +18,7 @@ from nas_lightning.runs.packaged import conf_folder
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from nas_lightning.config.fields import About, documented, heuristics  # noqa: E402
+from nas_lightning.config.fields import About, documented, extras, heuristics  # noqa: E402
 from nas_lightning.config.schema import TrainConfig  # noqa: E402
 from nas_lightning.config.search_schema import OBJECTIVES, SearchConfig  # noqa: E402
 
@@ -33,7 +33,9 @@ def outputs() -> dict[Path, str]:
     about = heuristics(conf_folder())
     docs = ROOT / "docs"
     found = {docs / "images" / "heuristics" / f"{a.factor}.svg": drawing(a) for a in about}
-    found[docs / "HEURISTICS.md"] = page(about, (docs / "ISOLATED.md").read_text(encoding="utf-8"))
+    found[docs / "HEURISTICS.md"] = page(
+        about, extras(conf_folder()), (docs / "ISOLATED.md").read_text(encoding="utf-8")
+    )
     found[docs / "reference" / "configuration.md"] = configuration()
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     before, _, rest = readme.partition(BEGIN)
@@ -74,7 +76,7 @@ def plain(text: str) -> str:
     return text.replace("``", "`").replace("|", "\\|")
 
 
-def page(about: list[About], study: str) -> str:
+def page(about: list[About], beyond: list[About], study: str) -> str:
     """docs/HEURISTICS.md."""
     lines = [
         "# The 14 heuristics",
@@ -100,6 +102,17 @@ def page(about: list[About], study: str) -> str:
             f"| **In our study** | {verdicts(a.factor, study)} |",
             "",
         ]
+    lines += [
+        "# Beyond the 14",
+        "",
+        "`extra=<name>` adds one, `'extra=[…,…]'` several; all are off by default.",
+        "What they brought where they were tried: [the ranking study](RANKING_STUDY.md).",
+        "",
+    ]
+    for a in beyond:
+        lines += [f"## {a.factor}", "", f"{plain(a.line)} {plain(a.sentence) if ':' in a.title else ''}".rstrip(), ""]
+        lines += ["| | |", "|---|---|", *(f"| **{name}** | {plain(text)} |" for name, text in a.parts.items())]
+        lines += [f"| **Fields** | {', '.join(f'`{name}`' for name in a.settings)} |", ""]
     return "\n".join(lines)
 
 

@@ -124,30 +124,43 @@ PARTS = ("Mechanism", "Source", "Fires", "Cost", "Does not", "Applies to")
 
 def heuristics(conf: Path) -> list[About]:
     """The heuristics of a folder ``conf/heuristics``, by their numbers."""
-    found = [_about(folder) for folder in sorted((conf / "heuristics").iterdir()) if folder.is_dir()]
+    found = []
+    for folder in sorted((conf / "heuristics").iterdir()):
+        if folder.is_dir():
+            choices = sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "default")
+            found.append(_about(folder.name, folder / "default.yaml", tuple(choices)))
     return sorted(found, key=lambda about: about.number)
 
 
-def _about(folder: Path) -> About:
-    target = yaml.safe_load((folder / "default.yaml").read_text())["_target_"]
+def extras(conf: Path) -> list[About]:
+    """The heuristics beyond the 14, of a folder ``conf/extra``, by their names."""
+    return [_about(path.stem, path, ()) for path in sorted((conf / "extra").glob("*.yaml"))]
+
+
+def _about(factor: str, setting: Path, choices: tuple[str, ...]) -> About:
+    target = yaml.safe_load(setting.read_text(encoding="utf-8"))["_target_"]
     module, _, name = target.rpartition(".")
     spec = find_spec(heuristic_target(module))
     assert spec is not None
     assert spec.origin is not None
     tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
     node = next(n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == name)
-    number, _, title = (ast.get_docstring(tree) or "").partition(",")
+    title = ast.get_docstring(tree) or ""
+    number = 0
+    if title.startswith("Heuristic "):
+        place, _, title = title.partition(",")
+        number = int(place.removeprefix("Heuristic "))
     made = next(n for n in node.body if isinstance(n, ast.FunctionDef) and n.name == "__init__")
     first, picture, parts = _read(ast.get_docstring(node) or "")
     return About(
-        folder.name,
-        int(number.removeprefix("Heuristic ")),
+        factor,
+        number,
         title.strip().rstrip("."),
         sentence=first,
         picture=picture,
         parts=parts,
         settings=tuple(argument.arg for argument in made.args.args[1:] + made.args.kwonlyargs),
-        choices=tuple(sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "default")),
+        choices=choices,
     )
 
 

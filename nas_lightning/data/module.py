@@ -58,28 +58,44 @@ class KeyedLoader(StepLoader):
         self.augment, self.normalize = augment, normalize
         self.rank, self.streams = rank, streams
         self._order: tuple[int, Tensor] = (-1, torch.empty(0))
+        self.order_source: Callable[[int], Tensor | None] | None = None
+        """What decides an epoch's images in place of a permutation (None: not this epoch); a callback may set it."""
 
     def __len__(self) -> int:
         return len(self.data) // self.batch_size
 
     def order(self, epoch: int) -> Tensor:
-        """The permutation of the training images in epoch `epoch`, on their device.
+        """The training images in the order of epoch `epoch`, on their device.
 
         Args:
             epoch: from 0.
 
         Returns:
-            A permutation of the items, int64 [N].
+            Indices of the items, int64 [N]: a permutation, but where an `order_source` says otherwise.
         """
         if self._order[0] != epoch:
-            permutation = np.random.default_rng((self.seed, epoch, self.streams[0])).permutation(len(self.data))
-            self._order = epoch, torch.from_numpy(permutation).to(self.data.labels.device)
+            order = None if self.order_source is None else self.order_source(epoch)
+            if order is None:
+                permutation = np.random.default_rng((self.seed, epoch, self.streams[0])).permutation(len(self.data))
+                order = torch.from_numpy(permutation)
+            self._order = epoch, order.to(self.data.labels.device)
         return self._order[1]
+
+    def indices(self, step: int) -> Tensor:
+        """Which training images make up the batch of global step `step`, over all ranks.
+
+        Args:
+            step: of the training, from 0.
+
+        Returns:
+            Indices of the items, int64 [B].
+        """
+        epoch, position = divmod(step, len(self))
+        return self.order(epoch)[position * self.batch_size : (position + 1) * self.batch_size]
 
     def batch(self, step: int) -> tuple[Tensor, Tensor]:
         """Images float32 [B / world, C, H, W] and labels int64 [B / world] of global step `step`."""
-        epoch, position = divmod(step, len(self))
-        index = self.order(epoch)[position * self.batch_size : (position + 1) * self.batch_size]
+        index = self.indices(step)
         generator = torch.Generator(index.device)
         generator.manual_seed((self.seed * 1_000_003 + step) * 16 + self.streams[1])
         images = self.augment(self.data.images[index], generator)

@@ -82,6 +82,10 @@ class NetworkModule(pl.LightningModule):
         self._data: dict[str, str] | None = None  # what it is trained on, once a checkpoint has asked
         self.terms: list[Callable[[Tensor, Tensor, int], Tensor]] = []
         """More losses of a step, of (images, labels, step), which callbacks add; the same paths on every rank."""
+        self.rate_factors: list[Callable[[int, StepPaths], float]] = []
+        """More factors of a step's learning rate, of (step, its paths), which callbacks add."""
+        self.observers: list[Callable[[Tensor, Tensor, int], None]] = []
+        """What looks at a path's outputs, of (outputs, labels, step), which callbacks add."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "_current_fx_name":  # Lightning writes it around every hook; a module looks for parameters first
@@ -143,6 +147,8 @@ class NetworkModule(pl.LightningModule):
         paths = self.paths(step)
         optimizer: Any = self.optimizers()
         rate = self.scheduled_rate(step) * self.rate_factor(paths)
+        for factor in self.rate_factors:
+            rate *= factor(step, paths)
         if isinstance(data := getattr(self.trainer, "datamodule", None), Task):
             rate *= data.rate_factor(images)
         for group in optimizer.param_groups:
@@ -159,6 +165,8 @@ class NetworkModule(pl.LightningModule):
             if protocol.distillation and targets is labels:  # the first path, the largest, teaches the others
                 targets, smoothing = self.task.teach(logits), 0.0
             self._losses.append(loss.detach())
+            for see in self.observers:
+                see(logits.detach(), labels, step)
             if protocol.slowness:
                 loss = loss + protocol.slowness * self.slowness()
             self.manual_backward(loss if paths.weight == 1.0 else loss * paths.weight)
@@ -297,7 +305,7 @@ class SuperNetModule(NetworkModule):
         super().__init__(space, plan, num_classes, in_channels, seed=seed, init_seed=init_seed, task=task)
         self.sampler = PathSampler(space, plan, seed)
         self.path_source: Callable[[int], StepPaths] | None = None
-        """What decides the paths of a step in place of the sampler: a learned distribution sets it."""
+        """What decides the paths of a step in place of the sampler: a learned distribution, or importance sampling."""
         self._mean_parameters = self.mean_parameters() if plan.protocol.complexity_aware else 1.0
 
     def paths(self, step: int) -> StepPaths:

@@ -21,16 +21,24 @@ from tests.helpers.commands import CONF
 from tests.helpers.small_plans import build, small_plan, trained
 
 LEARNED = {"Darts", "DartsPt", "Drnas", "Enas", "Gdas", "OneShot", "PcDarts", "Setn"}
-CHANGES_DRAWS = {"BatchSize", "DynamicChannel", "PathTournament", "Sampling", "TrainPortion", *LEARNED}
+CHANGES_DRAWS = {
+    "BatchSize",
+    "DynamicChannel",
+    "ImportanceSampling",
+    "PathTournament",
+    "Sampling",
+    "TrainPortion",
+    *LEARNED,
+}
 """Other batches, or other paths: with any other heuristic two runs see the same ones."""
 SHARES_WEIGHTS = {
-    "Dropout", "DynamicChannel", "FewShot", "LandmarkLoss", "OFAKernel", "OpPlacement", "PathTournament", "Sampling",
-    "SharingCurriculum", "WSBN", *LEARNED,
+    "Dropout", "Dynas", "DynamicChannel", "FewShot", "ImportanceSampling", "LandmarkLoss", "OFAKernel", "OpPlacement",
+    "PathTournament", "RankingDistillation", "Sampling", "SharingCurriculum", "WSBN", *LEARNED,
 }  # fmt: skip
 """A network of its own weights has no use for them."""
 
 
-EXTRA_PASSES = {"LandmarkLoss": 2, **dict.fromkeys(LEARNED - {"Enas", "OneShot"}, 1)}
+EXTRA_PASSES = {"LandmarkLoss": 2, "RankingDistillation": 2, **dict.fromkeys(LEARNED - {"Enas", "OneShot"}, 1)}
 """A pair of landmarks; the step of α on images of its own (ENAS's controller has steps between the epochs)."""
 
 

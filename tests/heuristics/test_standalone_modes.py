@@ -58,6 +58,9 @@ def test_a_table_is_trained_with_its_heuristics(tmp_path):
         "extra=path_tournament",
         "extra=sharing_curriculum",
         "extra=few_shot",
+        "extra=dynas",
+        "extra=importance_sampling",
+        "extra=ranking_distillation",
     ],
 )
 def test_what_acts_on_shared_weights_alone_is_refused(mode, override):

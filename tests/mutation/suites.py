@@ -61,7 +61,7 @@ SUITES = (
         ("callbacks.*",),
         (
             *under("heuristics", "flags", "isolation", "landmark_loss", "extra", "few_shot", "dropout_and_norm",
-                   "path_tournament"),
+                   "path_tournament", "dynas", "importance_sampling", "ranking_distillation"),
             STEPS[0],
         ),
     ),
