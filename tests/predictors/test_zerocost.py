@@ -263,3 +263,75 @@ def test_settings_out_of_range_are_refused(settings, says):
 def test_repeats_average_networks_of_other_seeds():
     several = make_predictor({"_target_": "synflow", "repeats": 3})
     assert checked_scores(several, context([CELL]))[0] != checked_scores(make_predictor("synflow"), context([CELL]))[0]
+
+
+def test_repeats_are_networks_of_the_seeds_that_follow():
+    found = checked_scores(make_predictor({"_target_": "snip", "repeats": 2}), context([CELL], seed=5))[0]
+    plan, alone = Plan(mapping=SMALL, protocol=Protocol(initialization="kaiming_uniform")), []
+    for repeat in range(2):
+        torch.manual_seed(5_000_015 + repeat)
+        alone.append(of("snip", build_network(SPACE, plan, 4, 3, CELL).eval(), *images()))
+    assert found == pytest.approx(sum(alone) / 2, rel=1e-6)
+
+
+def test_images_are_the_first_of_the_context_and_none_where_none_are_used():
+    (x, y), (u, v) = images(3), images(4)
+    two = Context(SPACE, [CELL], SMALL, num_outputs=4, image_size=8, batches=[(x, y), (u, v), (None, None)])
+    for size, parts in ((2, 1), (3, 1), (4, 2), (7, 2)):
+        inputs, targets = make_predictor({"_target_": "naswot", "batch_size": size}).batch(two)
+        assert torch.equal(inputs, torch.cat([x, u][:parts])[:size])
+        assert torch.equal(targets, torch.cat([y, v][:parts])[:size])
+    with pytest.raises(PredictorError, match="at least 2 images"):
+        make_predictor("naswot").batch(Context(SPACE, [CELL], SMALL, batches=[images(1)]))
+    inputs, targets = make_predictor("synflow").batch(Context(SPACE, [CELL], SMALL, in_channels=2, image_size=5))
+    assert (inputs.shape, targets.tolist(), inputs.any().item()) == ((1, 2, 5, 5), [0], False)
+
+
+def test_zen_of_one_convolution_by_hand():
+    """log of the mean |f(x + 0.01 e) − f(x)| of what is pooled, plus ½ log of the mean variance before batch norm."""
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(2, 3, 1, 1, generator=torch.Generator().manual_seed(1)).double())
+
+        def forward(self, x, arch=None):
+            y = F.batch_norm(F.conv2d(x, self.weight), None, None, training=True, eps=1e-14)
+            return F.adaptive_avg_pool2d(y, 1)
+
+    net, generator = Net(), torch.Generator().manual_seed(0)
+    x, e = (torch.randn(64, 3, 4, 4, generator=generator).double() for _ in range(2))
+    maps = [torch.einsum("ck,bkhw->bchw", net.weight.detach()[:, :, 0, 0], i) for i in (x, x + 0.01 * e)]
+    normed = [(m - m.mean((0, 2, 3), keepdim=True)) / m.std((0, 2, 3), keepdim=True, correction=0) for m in maps]
+    variance = maps[0].var((0, 2, 3)).mean()
+    expected = math.log((normed[1] - normed[0]).abs().mean()) + 0.5 * math.log(variance)
+    assert of("zen", net, torch.zeros(1, 3, 4, 4).double(), None) == pytest.approx(expected, rel=1e-9)
+
+
+def test_weights_of_zen_are_standard_normal_and_vectors_stay():
+    net = network()
+    vectors = [p.detach().clone() for p in net.parameters() if p.ndim == 1]
+    torch.manual_seed(0)
+    make_predictor("zen").initialize(net)
+    matrices = torch.cat([p.detach().flatten() for p in net.parameters() if p.ndim > 1])
+    assert len(matrices) > 500
+    assert float(matrices.std()) == pytest.approx(1, abs=0.1)
+    assert all(map(torch.equal, vectors, (p.detach() for p in net.parameters() if p.ndim == 1)))
+
+
+def test_fisher_sums_over_places_before_it_squares():
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(1, 2, 1, bias=False).double()
+
+        def forward(self, x, arch=None):
+            return self.conv(x).square().mean((2, 3))
+
+    net, y = Net(), torch.tensor([0, 1, 1])
+    x = torch.randn(3, 1, 2, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    a = (x * net.conv.weight.detach().flatten()[None, :, None, None]).requires_grad_()
+    logits = a.square().mean((2, 3))
+    (g,) = torch.autograd.grad(-logits.log_softmax(1)[range(3), y].mean(), a)
+    expected = sum(float((a.detach()[:, c] * g[:, c]).sum((1, 2)).square().mean()) / 2 for c in range(2))
+    assert of("fisher", net, x, y) == pytest.approx(expected, rel=1e-9)
