@@ -37,6 +37,7 @@ def under(folder: str, *names: str) -> tuple[str, ...]:
 
 
 LEARNED = ("darts", "darts_pt", "drnas", "enas", "gdas", "one_shot", "pc_darts", "setn")
+SEARCH = "nas_lightning.search.algorithms"
 STEPS = under("training", "step_by_hand", "schedule", "module", "keys_and_intervals", "paths")
 SEARCHES = under("search", "steps_by_hand", "algorithms", "halving", "pareto_and_density", "engine", "trial_and_budget")
 SUITES = (
@@ -65,7 +66,7 @@ SUITES = (
             STEPS[0],
         ),
     ),
-    Suite(("nas_lightning.scoring.zerocost.*",), under("predictors", "zerocost")),
+    Suite(("nas_lightning.scoring.zerocost.*",), under("predictors", "zerocost"), "not other_spaces and not a_path"),
     Suite(
         tuple(f"nas_lightning.scoring.{name}" for name in ("probe", "partial", "torchmetrics", "linear_probe",
                                                            "class_separation")),
@@ -74,22 +75,19 @@ SUITES = (
     Suite(("nas_lightning.scoring.trained",), ("tests/test_content_counts.py", "tests/data/text/test_text_task.py")),
     Suite(
         ("nas_lightning.scoring.*",),
-        ("tests/scoring", *under("training", "snapshots", "supernet"), *under("nets", "shared_work"),
-         *under("ranking", "probe"), "tests/test_public.py"),
+        ("tests/scoring", *under("training", "snapshots"), *under("nets", "shared_work"), *under("ranking", "probe")),
     ),
     Suite(("nas_lightning.ranking.*",), ("tests/ranking", "tests/test_endings.py", *under("benchmarks", "benchmark"))),
+    Suite((f"{SEARCH}.bop_elites*", f"{SEARCH}.qdhb"), under("search", "niche_algorithms", "steps_by_hand")),
+    Suite((f"{SEARCH}.pnas", f"{SEARCH}.popnas"), under("search", "progressive")),
+    Suite((f"{SEARCH}.curve_extrapolation",), under("search", "curves_by_hand")),
     Suite(
-        tuple(
-            f"nas_lightning.search.algorithms.{name}"
-            for name in ("predictor_guided", "acenas", "anasod", "bananas", "npenas", "bop_elites*", "qdhb", "p*nas",
-                         "curve_extrapolation")
-        ),
-        (*under("search", "steps_by_hand", "predictor_search", "niche_algorithms", "progressive",
-                "curve_extrapolation"),),
-        chosen="not linear_table and not fewer_than and not endless",
+        tuple(f"{SEARCH}.{name}" for name in ("predictor_guided", "acenas", "anasod", "bananas", "npenas")),
+        under("search", "steps_by_hand", "predictor_search"),
+        chosen="not linear_table and not fewer_than",
         slow=True,
     ),
-    Suite(("nas_lightning.search.algorithms.*",), SEARCHES),
+    Suite((f"{SEARCH}.*",), SEARCHES),
     Suite(
         tuple(f"nas_lightning.nets.{name}" for name in ("highways", "interpreter", "rnn_ptb", "nasbench_nlp",
                                                         "language_model")),

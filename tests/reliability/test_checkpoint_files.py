@@ -75,16 +75,16 @@ class Bomb:
         return os.mkdir, (self.path,)
 
 
-def test_a_record_whose_own_header_is_damaged_is_refused(tmp_path):
-    """The archive's directory is intact, so that its list of records reads well; reading the first one fails."""
+def test_what_is_verified_is_damaged_in_its_directory_or_in_a_records_own_header(tmp_path):
     path = tmp_path / "a.ckpt"
     write_checkpoint(path, content())
-    data = bytearray(path.read_bytes())
-    assert data[:4] == b"PK\x03\x04"
-    data[:4] = b"PK\x09\x09"
-    path.write_bytes(data)
-    with pytest.raises(DamagedCheckpointError, match="is damaged"):
-        verify(path)
+    verify(path)
+    good = path.read_bytes()
+    assert good[:4] == b"PK\x03\x04"
+    for damaged in (good[:-30], b"PK\x09\x09" + good[4:]):
+        path.write_bytes(damaged)
+        with pytest.raises(DamagedCheckpointError, match="is damaged"):
+            verify(path)
 
 
 def test_a_pickle_bomb_does_not_go_off(tmp_path):
