@@ -1,5 +1,7 @@
 """PA&DA: draws of operations and of images in proportion to their gradients' norms."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -140,3 +142,26 @@ def test_nothing_to_draw_and_texts_are_refused():
         ImportanceSampling(paths=False, data=False)
     with pytest.raises(NotApplicableError, match="it draws images, and these networks read tokens"):
         fold(PLAN, "rnn_ptb", [ImportanceSampling(data=True)])
+
+
+def test_two_ranks_know_the_errors_of_the_whole_batch():
+    loader, logits = data_for(PLAN).loader(), torch.randn(32, 10, generator=torch.Generator().manual_seed(0))
+    labels = loader.data.labels[loader.indices(0)]
+    found = []
+    for ranks in (1, 2):
+        heuristic, observers = ImportanceSampling(data=True), []
+        shards = [slice(rank, None, ranks) for rank in range(ranks)]
+        errors = (logits.softmax(1) - F.one_hot(labels, 10)).norm(dim=1).double()
+
+        def gather(own, errors=errors, shards=shards):
+            torch.testing.assert_close(own, errors[shards[0]])
+            return torch.stack([errors[shard] for shard in shards])
+
+        module = SimpleNamespace(
+            task=type(data_for(PLAN)), device="cpu", seed=0, observers=observers, all_gather=gather
+        )
+        heuristic.on_train_start(SimpleNamespace(train_dataloader=loader, world_size=ranks), module)
+        observers[0](logits[shards[0]], labels[shards[0]], 0)
+        found.append(heuristic._images)
+    assert torch.equal(*found)
+    assert (found[0] >= 0).sum() == 32
