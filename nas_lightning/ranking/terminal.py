@@ -55,8 +55,11 @@ def render_table(
     ):
         if wide or name not in ("Spearman", "n"):
             table.add_column(name, justify="right", no_wrap=True)
+    columns = (evaluation or {}).get("predictors", {})
     for name, record in summary["metrics"].items():
-        table.add_row(_predictor_name(name, owner), *_cells(record, wide, quality), style="bold")
+        # A predictor whose column bears its own name looks at no super-net.
+        said = name.replace("_", " ") if columns.get(name) == name else _predictor_name(name, owner)
+        table.add_row(said, *_cells(record, wide, quality), style="bold")
     table.add_section()
     for name, record in summary["baselines"].items():
         table.add_row(name.replace("_", " "), *_cells(record, wide, quality))

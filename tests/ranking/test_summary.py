@@ -105,6 +105,18 @@ def test_bad_input_is_refused(run):
         summarize({"accuracy": np.full(60, np.nan)}, truth, archs)
 
 
+def test_a_predictor_without_weights_is_no_super_nets(run):
+    scores, truth, archs, _, _ = run
+    found = summarize({**scores, "zero_cost": scores["accuracy"]}, truth, archs)
+    columns = {"accuracy": "supernet_accuracy", "zero_cost": "zero_cost"}
+    console = Console(file=io.StringIO(), width=120)
+    render_table(found, console, evaluation={**EVALUATION, "predictors": columns})
+    names = [line.split("  ")[0].strip() for line in console.file.getvalue().splitlines()]
+    assert "super-net accuracy" in names
+    assert "zero cost" in names
+    assert "super-net zero cost" not in names
+
+
 @pytest.mark.parametrize("width", [80, 120])
 def test_table_in_the_terminal_is_complete_and_fits(run, width):
     scores, truth, archs, baselines, seeds = run
