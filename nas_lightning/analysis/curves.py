@@ -45,7 +45,7 @@ class CurveSurrogate:
     _residuals: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)), repr=False)
 
     def fit(self, features: np.ndarray, curves: np.ndarray) -> CurveSurrogate:
-        """Learn from features float [n, d] and finite curves float [n, epochs]. Raises ValueError for other input."""
+        """Learn from features float [n, d] and finite curves float [n, epochs]. Raises UserError for other input."""
         curves = np.asarray(curves, np.float64)
         if curves.ndim != 2 or len(curves) != len(features) or not np.isfinite(curves).all():
             raise UserError("a curve surrogate needs one whole, finite curve for every row of features")

@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read_curves(path: Path, column: str) -> np.ndarray:
-    """The whole, finite curves of a Parquet file, float64 [n, epochs]. Raises ValueError for anything else."""
+    """The whole, finite curves of a Parquet file, float64 [n, epochs]. Raises UserError for anything else."""
     data = read_parquet(path)
     if column not in data.column_names:
         raise UserError(

@@ -59,7 +59,7 @@ def exact_random_regret(values: np.ndarray, draws: int, replace: bool = True) ->
 
 
 def named(text: str) -> tuple[str, dict[str, Any]]:
-    """``bohb:min_bandwidth=0.3:eta=3`` as a name and its settings. Raises ValueError for anything else."""
+    """``bohb:min_bandwidth=0.3:eta=3`` as a name and its settings. Raises UserError for anything else."""
     name, *rest = text.split(":")
     settings: dict[str, Any] = {}
     for part in rest:

@@ -179,7 +179,7 @@ def footprint(
         lags: steps of the autocorrelation.
 
     Raises:
-        ValueError: a fitness that does not fit the graph, is not finite, or is one number everywhere.
+        UserError: a fitness that does not fit the graph, is not finite, or is one number everywhere.
     """
     fitness = np.asarray(fitness, np.float64)
     if fitness.shape != (len(graph),) or not np.isfinite(fitness).all():

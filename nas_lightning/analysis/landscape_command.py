@@ -17,6 +17,7 @@ from nas_lightning.analysis.landscape import Footprint, footprint
 from nas_lightning.analysis.landscape_figure import landscape_chart, score_chart
 from nas_lightning.analysis.neighbourhood import Neighbourhood, neighbourhood
 from nas_lightning.analysis.output import print_rows, show, write_record, write_rows
+from nas_lightning.analysis.sampled import EstimatedFootprint, estimated_footprint
 from nas_lightning.analysis.scores import correlogram, distance_correlation, over_classes
 from nas_lightning.analysis.walks import ascend, optima_by_repeats, random_walks, walk_autocorrelation
 from nas_lightning.benchmarks import Benchmark, BenchmarkError
@@ -40,7 +41,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=at_least(1), help="fitness after so many epochs (default: the longest)")
     parser.add_argument("--scores", type=Path, help="a ranking.parquet: its scores beside the table's truth")
     parser.add_argument("--score", nargs="*", help="columns of --scores (default: all accuracies and cross-entropies)")
-    parser.add_argument("--estimate", action="store_true", help="walk estimates with intervals beside the exact values")
+    parser.add_argument(
+        "--estimate", action="store_true", help="walk estimates with intervals beside exact values (samples: always)"
+    )
     parser.add_argument("--walks", type=at_least(1), default=30)
     parser.add_argument("--steps", type=at_least(2), default=100)
     parser.add_argument("--ascents", type=at_least(16), default=320, help="in groups of 16, for the number of optima")
@@ -54,30 +57,42 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
             raise UserError("--scores needs the one table that holds the truth: give one --benchmark and one --dataset")
         compare_scores(arguments, tables[0], out)
         return
-    footprints, records, rows = {}, {}, []
+    footprints: dict[str, Footprint | EstimatedFootprint] = {}
+    records, rows = {}, []
     graphs: dict[tuple[Path, int], Neighbourhood] = {}
     for table in tables:
         name = table.name.removesuffix(".parquet").removesuffix(".arrow") + f" {table.dataset or ''}".rstrip()
-        graph = graphs.get((table.path, len(table)))
-        if graph is None:
-            graph = graphs[table.path, len(table)] = neighbourhood(table, tracker(f"neighbours of {name}"))
-        found = measure(table, graph, arguments.metric, arguments.epochs)
-        footprints[name] = found
-        row: dict[str, Any] = {"table": name, **found.as_dict()}
-        if not graph.complete:
-            show(f"{name}: not every neighbour is in the table, so its optima and basins are those of the table alone.")
-        if arguments.estimate:
-            row |= estimates(table, arguments)
+        if len(table) in (table.domain.size, table.domain.unique_size):
+            graph = graphs.get((table.path, len(table)))
+            if graph is None:
+                graph = graphs[table.path, len(table)] = neighbourhood(table, tracker(f"neighbours of {name}"))
+            found = measure(table, graph, arguments.metric, arguments.epochs)
+            row: dict[str, Any] = {"table": name, **found.as_dict()}
+            if arguments.estimate:
+                row |= estimates(table, arguments)
+            records[name] = row | {
+                "neighbours": graph.definition,
+                "complete": graph.complete,
+                "maxima": [int(i) for i in found.maxima[:1000]],
+                "largest_basins": {str(k): v for k, v in list(found.basin_shares.items())[:50]},
+            }
+            footprints[name] = found
+        else:
+            show(
+                f"{name}: a sample of {table.domain.name}. Mean, deviation and persistence are estimated from its "
+                "rows, the rest from walks on a regression that ranks rows it has not seen with the tau at the bottom."
+            )
+            estimated = sampled(table, arguments)
+            row = {"table": name, **estimated.as_dict()}
+            records[name] = row | {"complete": False, "seed": arguments.seed}
+            footprints[name] = estimated
         rows.append(row)
-        records[name] = row | {
-            "neighbours": graph.definition,
-            "complete": graph.complete,
-            "maxima": [int(i) for i in found.maxima[:1000]],
-            "autocorrelation": found.autocorrelation.tolist(),
-            "persistence_epochs": list(found.epochs),
-            "persistence_positive": found.positive.tolist(),
-            "persistence_negative": found.negative.tolist(),
-            "largest_basins": {str(k): v for k, v in list(found.basin_shares.items())[:50]},
+        # What the figure draws is the same for both kinds.
+        records[name] |= {
+            "autocorrelation": footprints[name].autocorrelation.tolist(),
+            "persistence_epochs": list(footprints[name].epochs),
+            "persistence_positive": footprints[name].positive.tolist(),
+            "persistence_negative": footprints[name].negative.tolist(),
         }
     names = list(dict.fromkeys(name for row in rows for name in row))
     rows = [{name: row.get(name) for name in names} for row in rows]
@@ -102,33 +117,71 @@ def opened(names: Sequence[str], datasets: Sequence[str | None], space: str | No
 
 
 def measure(table: Benchmark, graph: Neighbourhood, metric: str | None = None, epochs: int | None = None) -> Footprint:
-    """The footprint of one table's metric, with persistence over all epochs that some metric of it is known at.
+    """The footprint of one table's metric, with persistence over the epochs that some metric of it is known at.
 
     The persistence follows validation accuracies where the table has them at two budgets or more, as a search sees
     them, else the metric itself. Raises BenchmarkError where a row has no number.
     """
-    metric = table.default_metric if metric is None else metric
-    fitness = table.metric_values(metric, epochs)
+    fitness, stages = fitness_of(table, metric, epochs)
     if np.isnan(fitness).any():
-        raise BenchmarkError(f"{table.name} has no {metric} for {int(np.isnan(fitness).sum())} of its rows")
-    followed = next((m for m in ("validation_accuracy", metric) if len(table.epochs(m)) > 1), None)
-    stages = {e: table.metric_values(followed, e) for e in table.epochs(followed)} if followed else None
+        raise BenchmarkError(
+            f"{table.name} has no {metric or table.default_metric} for {int(np.isnan(fitness).sum())} of its rows"
+        )
     return footprint(graph, fitness, stages)
 
 
+def fitness_of(
+    table: Benchmark, metric: str | None, epochs: int | None
+) -> tuple[np.ndarray, dict[int, np.ndarray] | None]:
+    """Fitness of every row, float64 [n], NaN where it has none, and by epochs where some metric is known at several."""
+    metric = table.default_metric if metric is None else metric
+    fitness = table.metric_values(metric, epochs)
+    followed = next((m for m in ("validation_accuracy", metric) if len(table.epochs(m)) > 1), None)
+    stages = {e: table.metric_values(followed, e) for e in spread(table.epochs(followed))} if followed else None
+    return fitness, stages
+
+
+def spread(epochs: Sequence[int]) -> list[int]:
+    """Epochs that a persistence looks at: all of a few; of a curve those next to 1/27, 1/9, 1/3 and all of the longest,
+    as the paper's 4, 12, 36 and 108 are.
+
+    >>> spread([12, 200]), spread(range(1, 601))
+    ([12, 200], [22, 67, 200, 600])
+    """
+    if len(epochs) <= 4:
+        return list(epochs)
+    wanted = [max(epochs) / part for part in (27, 9, 3, 1)]
+    return sorted({min(epochs, key=lambda epoch: abs(epoch - one)) for one in wanted})
+
+
+def sampled(table: Benchmark, arguments: argparse.Namespace) -> EstimatedFootprint:
+    """Estimates of the footprint of a space of which the table holds a sample, by its rows that have numbers."""
+    fitness, stages = fitness_of(table, arguments.metric, arguments.epochs)
+    known: np.ndarray = np.isfinite(np.stack([fitness, *(stages or {}).values()])).all(axis=0)
+    return estimated_footprint(
+        table.domain,
+        [arch for arch, whole in zip(table.architectures(), known, strict=True) if whole],
+        fitness[known],
+        np.random.default_rng(arguments.seed),
+        by_epoch={epoch: stage[known] for epoch, stage in stages.items()} if stages else None,
+        walks=arguments.walks,
+        steps=arguments.steps,
+        ascents=arguments.ascents,
+        track=tracker("ascents"),
+    )
+
+
 def estimates(table: Benchmark, arguments: argparse.Namespace) -> dict[str, float]:
-    """What walks and ascents would have said, with 95 % intervals."""
+    """What walks and ascents on a table of the whole space would have said, with 95 % intervals."""
     rng, space = np.random.default_rng(arguments.seed), table.domain
     values = table.metric_values(arguments.metric, arguments.epochs)
 
-    def fitness(arch: Any) -> float:
-        row = table.row(arch)
-        if row < 0:
-            raise BenchmarkError(f"{table.name} lacks {arch}: walks need a table that covers its space")
-        return float(values[row])
+    def fitness(archs: Sequence[Any]) -> np.ndarray:
+        return values[table.rows(archs)]
 
     rho = walk_autocorrelation(random_walks(space, fitness, rng, walks=arguments.walks, steps=arguments.steps), rng)
-    ends = [space.key(ascend(space, fitness, space.sample(rng))) for _ in tracker("ascents")(range(arguments.ascents))]
+    starts = (space.sample(rng) for _ in tracker("ascents")(range(arguments.ascents)))
+    ends = [space.key(ascend(space, fitness, start)[0]) for start in starts]
     optima = optima_by_repeats(ends, 16)
     return {
         f"{name}_{part}": value
@@ -183,7 +236,7 @@ def compare_scores(arguments: argparse.Namespace, table: Benchmark, out: Path) -
 
 
 def score_names(columns: Sequence[str], wanted: Sequence[str] | None, path: Path) -> list[str]:
-    """The chosen score columns. Raises ValueError listing what there is."""
+    """The chosen score columns. Raises UserError listing what there is."""
     none = re.compile(r"architecture|key|params|macs|standalone_.*")
     known = [name for name in columns if not none.fullmatch(name)]
     if wanted and (missing := [name for name in wanted if name not in known]):

@@ -9,12 +9,13 @@ import altair as alt
 
 from nas_lightning.analysis.figure import colour, styled
 from nas_lightning.analysis.landscape import Footprint
+from nas_lightning.analysis.sampled import EstimatedFootprint
 from nas_lightning.analysis.scores import Correlogram
 
 _SIZE = {"width": 300, "height": 210}
 
 
-def landscape_chart(footprints: Mapping[str, Footprint]) -> Any:
+def landscape_chart(footprints: Mapping[str, Footprint | EstimatedFootprint]) -> Any:
     """Three panels: how fast a random walk forgets, how large basins are, and what early epochs promise."""
     names = list(footprints)
     walks = [

@@ -44,7 +44,12 @@ def print_rows(title: str, rows: Sequence[Mapping[str, Any]], transposed: bool =
     else:
         for i, name in enumerate(names):
             first = i == 0
-            table.add_column(name.replace("_", " "), justify="left" if first else "right", no_wrap=not first)
+            least = (
+                min(30, max(len(str(row[name])) for row in rows)) if first else None
+            )  # names stay on a narrow terminal
+            table.add_column(
+                name.replace("_", " "), justify="left" if first else "right", no_wrap=not first, min_width=least
+            )
         for row in rows:
             table.add_row(*(number(value) for value in row.values()))
     console.print(table)

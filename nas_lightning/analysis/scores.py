@@ -52,7 +52,7 @@ def correlogram(
         ranks: correlate ranks, so that scores of different scales compare (accuracies have a long lower tail).
 
     Raises:
-        ValueError: more than 4,000 architectures (all pairs are made), or no pair at some distance.
+        UserError: more than 4,000 architectures (all pairs are made), or no pair at some distance.
     """
     n = len(genomes)
     if n > 4000:

@@ -15,7 +15,8 @@ import numpy as np
 
 from nas_lightning.spaces.base import Space
 
-Fitness = Callable[[Any], float]
+Fitness = Callable[[Sequence[Any]], np.ndarray]
+"""Fitness of many architectures at once, float64 [n]."""
 
 
 @dataclass(frozen=True)
@@ -31,36 +32,37 @@ def random_walks(
     space: Space[Any], fitness: Fitness, rng: np.random.Generator, walks: int = 30, steps: int = 100
 ) -> np.ndarray:
     """Fitness along random walks, float64 [walks, steps]; each starts at a draw of the space."""
-    out = np.empty((walks, steps))
-    for walk in out:
+    visited = []
+    for _ in range(walks):
         here = space.sample(rng)
-        for i in range(steps):
-            walk[i] = fitness(here)
+        for _ in range(steps):
+            visited.append(here)
             here = space.mutate(here, rng)
-    return out
+    return np.asarray(fitness(visited), np.float64).reshape(walks, steps)
+
+
+def correlation_along(walks: np.ndarray, lag: int = 1) -> float:
+    """ρ(lag) of walks [walks, steps] with mean and variance of all of them."""
+    centred = walks - walks.mean()
+    return float((centred[:, lag:] * centred[:, :-lag]).mean() / (centred**2).mean())
 
 
 def walk_autocorrelation(walks: np.ndarray, rng: np.random.Generator, resamples: int = 1000) -> Estimate:
-    """ρ(1) of walks [walks, steps] with mean and variance of all of them; the interval resamples whole walks."""
-
-    def rho(sample: np.ndarray) -> float:
-        centred = sample - sample.mean()
-        return float((centred[:, 1:] * centred[:, :-1]).mean() / (centred**2).mean())
-
-    draws = [rho(walks[rng.integers(len(walks), size=len(walks))]) for _ in range(resamples)]
-    return Estimate(rho(walks), *map(float, np.quantile(draws, (0.025, 0.975))))
+    """ρ(1) of walks [walks, steps]; the interval resamples whole walks."""
+    draws = [correlation_along(walks[rng.integers(len(walks), size=len(walks))]) for _ in range(resamples)]
+    return Estimate(correlation_along(walks), *map(float, np.quantile(draws, (0.025, 0.975))))
 
 
-def ascend(space: Space[Any], fitness: Fitness, start: Any) -> Any:
-    """The local optimum that best-improvement ascent from `start` ends at."""
-    here, value = start, fitness(start)
+def ascend(space: Space[Any], fitness: Fitness, start: Any) -> tuple[Any, int]:
+    """The local optimum that best-improvement ascent from `start` ends at, and the number of its steps."""
+    here, value, steps = start, float(fitness([start])[0]), 0
     while True:
         around = space.neighbours(here)
-        values = [fitness(other) for other in around]
+        values = fitness(around)
         best = int(np.argmax(values))
         if not values[best] > value:
-            return here
-        here, value = around[best], values[best]
+            return here, steps
+        here, value, steps = around[best], float(values[best]), steps + 1
 
 
 def optima_by_repeats(optima: Sequence[Any], group: int) -> Estimate:

@@ -87,7 +87,7 @@ class Benchmark:
             BenchmarkError: a missing, damaged or other table.
         """
         path, table, header = locate(name_or_path, root)
-        if space is not None and header["space"] != get_space(space).name:
+        if space is not None and not get_space(space).reads_tables_of(header["space"]):
             raise BenchmarkError(
                 f"{path} is a table of {header['space']}, not of {get_space(space).name}; "
                 "choose a table of the space, or the space of the table"

@@ -40,7 +40,8 @@ class PlanSchema:
 @dataclass
 class SpaceSchema:
     name: str = MISSING
-    """nasbench101, nasbench201, darts_nds, nasbench_macro, rnn_ptb, nasbench_nlp, or the name of one's own space."""
+    """nasbench101, nasbench201, nasbench201_dense, darts_nds, nasbench_macro, rnn_ptb, nasbench_nlp, or the name of
+    one's own space."""
     _target_: str | None = None
     """Dotted path of the space's class; null looks the name up."""
 

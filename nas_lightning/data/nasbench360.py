@@ -58,21 +58,25 @@ class _Arrays(TensorTask):
         return (train - mean) / deviation, (test - mean) / deviation
 
     def _channel(self, x: np.ndarray, name: str) -> Tensor:
-        """[N, H, W] or [N, 1, H, W] as float32 [N, 1, H, W], the last row and column repeated until both sides are
-        multiples of four: networks halve them twice."""
+        """[N, H, W] or [N, 1, H, W] as float32 [N, 1, H, W]."""
         if x.ndim == 4 and x.shape[1] == 1:
             x = x[:, 0]
         if x.ndim != 3:
             raise DataError(f"{name}.npy of {self.root} has the shape {x.shape}; expected [N, H, W] or [N, 1, H, W]")
-        found = torch.from_numpy(x.astype(np.float32))[:, None]
-        right, below = -x.shape[2] % 4, -x.shape[1] % 4
-        return F.pad(found, (0, right, 0, below), mode="replicate")
+        return torch.from_numpy(x.astype(np.float32))[:, None]
 
     @property
     def image_size(self) -> int:
         """The side of a square with as many points, which is what costs grow with."""
         height, width = self._part("test").images.shape[-2:]
         return round((height * width) ** 0.5)
+
+
+def _padded(inputs: Tensor) -> Tensor:
+    """[N, 1, H, W] with the last row and column repeated until both sides are multiples of four: networks halve them
+    twice."""
+    right, below = -inputs.shape[-1] % 4, -inputs.shape[-2] % 4
+    return F.pad(inputs, (0, right, 0, below), mode="replicate")
 
 
 class NinaPro(_Arrays):
@@ -85,7 +89,7 @@ class NinaPro(_Arrays):
     takes_label_smoothing = True
 
     def read(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        train, test = self._inputs()
+        train, test = (_padded(inputs) for inputs in self._inputs())
         targets, others = self._classes("y_train"), self._classes("y_test")
         if (largest := max(int(targets.max()), int(others.max()))) >= len(targets):  # one output more than that
             raise DataError(
@@ -117,41 +121,40 @@ class NinaPro(_Arrays):
 
 
 class DarcyFlow(_Arrays):
-    """Dense regression of fields [85, 85], which the network gives as one output a point.
+    """Dense regression: from a coefficient on H x W points to the pressure there, by a network that keeps the field's
+    size (``space=nasbench201_dense``).
 
-    The networks here pool before their last layer: its width is the rank of what they can say of a field. NAS-Bench-360
-    trained networks that keep the resolution; their numbers are not to be reached this way.
+    An input has three channels, the coefficient and the two coordinates from 0 to 1. Targets are divided by the root
+    mean square of the training fields, which a relative error does not see. (NAS-Bench-360 standardises every point.)
     """
 
     name = "darcy_flow"
     quality = Quality("one_minus_relative_l2")
     loss_name = "relative_l2"
+    inputs = "fields"
 
     def read(self) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-        train, test = self._inputs()
-        fields = [self._fields("y_train"), self._fields("y_test")]
-        if fields[0].shape[1:] != fields[1].shape[1:]:
-            a, b = fields[0].shape[1], fields[1].shape[1]
-            raise DataError(f"y_train.npy of {self.root} has fields of {a} points and y_test.npy of {b}; give one size")
-        return (train, fields[0]), (test, fields[1])
-
-    def _fields(self, name: str) -> Tensor:
-        """[N, …] as float32 [N, points]."""
-        y = array(self.root, name)
-        if y.ndim < 2:
-            raise DataError(f"{name}.npy of {self.root} has the shape {y.shape}; give one field for each input")
-        return torch.from_numpy(y.astype(np.float32)).flatten(1)
+        train, test = (_with_coordinates(inputs) for inputs in self._inputs())
+        fields = [self._channel(array(self.root, name), name) for name in ("y_train", "y_test")]
+        for name, inputs, targets in zip(("train", "test"), (train, test), fields, strict=True):
+            if inputs.shape[2:] != targets.shape[2:]:
+                a, b = (" x ".join(map(str, part.shape[2:])) for part in (inputs, targets))
+                raise DataError(
+                    f"x_{name}.npy of {self.root} has fields of {a} points and y_{name}.npy of {b}; give one size"
+                )
+        scale = fields[0].square().mean().sqrt().clamp_min(1e-12)
+        return (train, fields[0] / scale), (test, fields[1] / scale)
 
     @property
     def num_outputs(self) -> int:
-        """Points of a field."""
-        self.setup()
-        return int(self._part("test").labels.shape[1])
+        """Numbers a point."""
+        return 1
 
     @staticmethod
     def _relative(outputs: Tensor, targets: Tensor) -> Tensor:
-        """Relative L2 error of every field, [B]."""
-        return (outputs.float() - targets).norm(dim=1) / targets.norm(dim=1).clamp_min(1e-12)
+        """Relative L2 error of every field, [B]; both [B, 1, H, W]."""
+        difference = (outputs.float() - targets).flatten(1)
+        return difference.norm(dim=1) / targets.flatten(1).norm(dim=1).clamp_min(1e-12)
 
     @staticmethod
     def loss(outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
@@ -161,3 +164,11 @@ class DarcyFlow(_Arrays):
     def sums(outputs: Tensor, targets: Tensor) -> Tensor:
         error = DarcyFlow._relative(outputs, targets).double().sum()
         return torch.stack([len(targets) - error, -error])
+
+
+def _with_coordinates(inputs: Tensor) -> Tensor:
+    """[N, 1, H, W] with the coordinates of the rows and of the columns, each from 0 to 1, as further channels."""
+    n, _, height, width = inputs.shape
+    rows = torch.linspace(0, 1, height).view(1, 1, -1, 1).expand(n, 1, height, width)
+    columns = torch.linspace(0, 1, width).view(1, 1, 1, -1).expand(n, 1, height, width)
+    return torch.cat([inputs, rows, columns], dim=1)

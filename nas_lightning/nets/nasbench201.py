@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache, partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -237,6 +237,8 @@ class NB201Network(Network):
     """NAS-Bench-201, see the module's docstring."""
 
     shares_relu = True
+    between_stages: ClassVar[type[nn.Module]] = ReductionBlock
+    """Called with (channels in, channels out, affine, track)."""
 
     def __init__(
         self, mapping: Mapping, num_classes: int, in_channels: int = 3, track: bool = False, arch: Any = None
@@ -250,7 +252,7 @@ class NB201Network(Network):
         self.reductions = nn.ModuleList()
         for stage in range(3):
             if stage:
-                self.reductions.append(ReductionBlock(width, 2 * width, mapping.affine_outside, track))
+                self.reductions.append(self.between_stages(width, 2 * width, mapping.affine_outside, track))
                 width *= 2
             self.cells.extend(Cell(width, mapping, track, arch) for _ in range(mapping.layers))
         self.last_norm = BatchNorm(width, mapping.affine_outside, track)
@@ -278,7 +280,11 @@ class NB201Network(Network):
                 x = self.reductions[index // self.mapping.layers - 1](x)
             y = cell.relaxed(x, path) if path else cell(x, operations, prefix if index == 0 else None)  # type: ignore[operator]
             x = self.drop_path(y, index, len(self.cells))
-        return global_average(F.relu(self.last_norm(x)))
+        return self.pool(F.relu(self.last_norm(x)))
+
+    def pool(self, x: Tensor) -> Tensor:
+        """The last maps [B, D, H, W] -> what the classifier reads."""
+        return global_average(x)
 
     def behaviour(self, arch: Any) -> Any:
         if self.mapping.partial_channels > 1:  # what no operation reads still passes by

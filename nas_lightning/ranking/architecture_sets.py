@@ -115,7 +115,7 @@ def architecture_set(name: str | Path, space: Space[Any], benchmark: Table | Non
             that leaves none, and a table of another space.
         ArchitectureError: a malformed line in a file, with its number.
     """
-    if benchmark is not None and benchmark.space != space.name:
+    if benchmark is not None and not space.reads_tables_of(benchmark.space):
         raise UserError(
             f"the table holds architectures of {benchmark.space}, not of {space.name}; choose a table of the space"
         )

@@ -381,7 +381,7 @@ def main(arguments: Sequence[str]) -> int:
         files = [read_score_file(Path(file)) for file in given.files]
         scores = common_scores(files, space, given.lower_is_better)
         table = Benchmark.open(given.benchmark, dataset=given.dataset, root=given.root)
-        if table.space != space.name:
+        if not space.reads_tables_of(table.space):
             raise UserError(f"{given.benchmark} is a table of {table.space}, not of {space.name}; name another")
         digest = digest_of(table, given.files)
         result = write_report(Path(given.out), scores, table, digest=digest, title=given.title, top_k=given.top_k)

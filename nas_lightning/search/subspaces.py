@@ -30,6 +30,9 @@ class SubSpace(Space[Any]):
             if hasattr(whole, fact):
                 setattr(self, fact, getattr(whole, fact))
 
+    def reads_tables_of(self, name: str) -> bool:
+        return self.whole.reads_tables_of(name)
+
     def parse(self, text: str) -> Any:
         return self.whole.parse(text)
 

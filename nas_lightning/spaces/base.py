@@ -431,6 +431,19 @@ class Space(ABC, Generic[A]):
 
     # -- what the space's network has
 
+    def reads_tables_of(self, name: str) -> bool:
+        """Whether tables of the space `name` hold this one's architectures: its own tables, and those of a space that
+        it derives from without other architectures.
+
+        Args:
+            name: of a space.
+
+        Returns:
+            True for its own name.
+        """
+        kinds = (kind for kind in type(self).__mro__ if getattr(kind, "name", None) == name)
+        return any(getattr(kind, "architecture_type", None) is self.architecture_type for kind in kinds)
+
     def network_class(self) -> Any:
         """The class that `network` names.
 

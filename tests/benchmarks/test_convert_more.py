@@ -11,6 +11,7 @@ import pytest
 from nas_lightning.benchmarks import Benchmark, BenchmarkError
 from nas_lightning.benchmarks.convert.command import convert
 from nas_lightning.benchmarks.convert.hw_nas_bench import METRICS
+from nas_lightning.benchmarks.convert.nasbench301 import genotype
 from nas_lightning.benchmarks.convert.naslib import architecture_of
 from nas_lightning.spaces import ArchitectureError, get_space
 
@@ -148,6 +149,30 @@ def test_the_collected_suite_agrees_with_the_tables(shared, tmp_path):
     darts = Benchmark.open(convert("suite_zero", source, tmp_path / "301.arrow", space="darts_nds"))
     counted, _ = DARTS.costs(darts.architectures()[:50], channels=32, layers=8, num_classes=10)
     assert np.abs(counted / 1e6 - darts.values("naslib_params")[:50]).max() < 0.02  # the order of the operations
+
+
+def test_a_configuration_of_nasbench301s_own_training_code():
+    """Auto-PyTorch's test of its DARTS network holds one; edges count node by node, those into node 2 first."""
+    prefix = "NetworkSelectorDatasetInfo:darts:"
+    inputs = {"normal": ("0_1", "0_1", "2_3"), "reduce": ("0_1", "0_2", "1_3")}
+    edges = {
+        "normal": {
+            0: "max_pool_3x3", 1: "sep_conv_5x5", 2: "avg_pool_3x3", 3: "avg_pool_3x3", 5: "avg_pool_3x3",
+            6: "avg_pool_3x3", 11: "dil_conv_3x3", 12: "skip_connect",
+        },
+        "reduce": {
+            0: "dil_conv_5x5", 1: "sep_conv_3x3", 2: "max_pool_3x3", 3: "max_pool_3x3", 5: "dil_conv_5x5",
+            7: "avg_pool_3x3", 10: "max_pool_3x3", 12: "dil_conv_3x3",
+        },
+    }  # fmt: skip
+    config = {f"{prefix}edge_{cell}_{edge}": op for cell, ops in edges.items() for edge, op in ops.items()}
+    for cell, texts in inputs.items():
+        config |= {f"{prefix}inputs_node_{cell}_{node}": text for node, text in enumerate(texts, start=3)}
+    normal, reduce = cells_of(genotype(config))
+    assert [(op, source) for op, source in normal][-2:] == [("dil_conv_3x3", 2), ("skip_connect", 3)]
+    assert [source for _, source in normal] == [0, 1, 0, 1, 0, 1, 2, 3]
+    assert [source for _, source in reduce] == [0, 1, 0, 1, 0, 2, 1, 3]
+    assert [op for op, _ in reduce] == list(edges["reduce"].values())
 
 
 def test_nasbench301_records(tmp_path, archs):

@@ -1,9 +1,11 @@
 """NAS-Bench-360's signals and fields: made-up arrays of the official shapes, read, and a super-net trained on each."""
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 
+from nas_lightning.benchmarks import Benchmark
 from nas_lightning.data.find import make_task
 from nas_lightning.data.images import DataError
 from nas_lightning.data.nasbench360 import DarcyFlow, NinaPro
@@ -57,15 +59,25 @@ def test_signals(tmp_path):
 
 
 def test_fields(tmp_path):
-    task = task_of(write(tmp_path, "darcy_flow"), "darcy_flow")
-    assert (task.num_outputs, task.in_channels, task.image_size) == (85 * 85, 1, 88)
+    folder = write(tmp_path, "darcy_flow")
+    task = task_of(folder, "darcy_flow")
+    assert (task.num_outputs, task.in_channels, task.image_size) == (1, 3, 85)
     inputs, targets = task.loader().batch(0)
-    assert inputs.shape == (16, 1, 88, 88)
-    assert inputs[..., 87].equal(inputs[..., 84])  # repeated, so that it halves twice
+    assert inputs.shape == (16, 3, 85, 85)
+    assert targets.shape == (16, 1, 85, 85)
+    assert inputs[0, 1, [0, 42, 84], 7].tolist() == inputs[3, 2, 7, [0, 42, 84]].tolist() == [0, 0.5, 1]  # coordinates
     quality, minus_error = DarcyFlow.sums(0.9 * targets, targets)
     assert quality / 16 == pytest.approx(0.9, abs=1e-5)  # as NAS-Bench-360's table has it
     assert minus_error / 16 == pytest.approx(-0.1, abs=1e-5)
     assert DarcyFlow.loss(torch.zeros_like(targets), targets) == pytest.approx(1)
+    # One scale for all fields, which cancels in the error: of two fields, one is wrong by a half, one not at all.
+    raw = torch.from_numpy(np.load(folder / "y_train.npy")).float()
+    train = torch.cat([y for split in ("train", "validation") for _, y in task.evaluation_batches(16, split=split)])
+    assert train.square().mean() == pytest.approx(1, abs=1e-5)
+    ratio = train[0, 0] / (1 / raw.square().mean().sqrt())
+    assert any(torch.allclose(ratio, field, atol=1e-6) for field in raw)
+    guess = torch.cat([targets[:1], 0.5 * targets[1:2]])
+    assert DarcyFlow.loss(guess, targets[:2]) == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize(
@@ -85,21 +97,91 @@ def test_other_arrays_are_one_sentence(tmp_path, change, said):
         task_of(folder, "ninapro").setup()
 
 
+SMALL = [
+    "plan.mapping.channels=2",
+    "plan.mapping.layers=1",
+    "plan.protocol.epochs=1",
+    "plan.protocol.batch_size=16",
+    "plan.protocol.learning_rate=0.01",
+    "plan.protocol.train_portion=0.5",
+]
+SPACES = {"ninapro": "nasbench201", "darcy_flow": "nasbench201_dense"}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A super-net's run folder, by task; each is trained once."""
+    folder, done = tmp_path_factory.mktemp("nasbench360"), {}
+
+    def run(name):
+        if name not in done:
+            words = [f"space={SPACES[name]}", f"data={name}", f"data.root={folder / name}"]
+            write(folder / name, name, items=48)
+            words += ["benchmark=none", "trainer=cpu", *SMALL, f"runs={folder / 'runs'}"]
+            result = command(*words, "evaluation.architectures=random6_seed0", "evaluation.batch_size=16")
+            assert result.returncode == 0, result.stdout + result.stderr
+            done[name] = words, next((folder / "runs").glob(f"*{name}*/ranking.parquet")).parent
+        return done[name]
+
+    return run
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", TARGETS)
-def test_a_super_net_trains_on_it(tmp_path, name):
-    write(tmp_path / "data", name)
-    small = [
-        "plan.mapping.channels=2",
-        "plan.mapping.layers=1",
-        "plan.protocol.epochs=1",
-        "plan.protocol.batch_size=16",
+@pytest.mark.parametrize(("name", "score"), [("ninapro", "accuracy"), ("darcy_flow", "one_minus_relative_l2")])
+def test_a_super_net_trains_on_it_and_ranks(trained, name, score):
+    _, run = trained(name)
+    ranking = pq.read_table(run / "ranking.parquet")
+    values = ranking[f"supernet_{score}"].to_numpy()
+    assert len(set(values.tolist())) > 1
+    loss = "relative_l2" if name == "darcy_flow" else "cross_entropy"
+    other = ranking[f"supernet_negative_{loss}"].to_numpy()
+    assert np.isfinite(other).all()
+    if name == "darcy_flow":
+        assert np.allclose(values, 1 + other, atol=1e-6)  # ranked by what is learned
+
+
+@pytest.mark.slow
+def test_a_super_net_of_fields_is_evaluated_anew_and_has_a_table(trained, tmp_path):
+    words, run = trained("darcy_flow")
+    again = command(
+        *(word for word in words if word not in SMALL),
+        "mode=evaluate",
+        f"checkpoint={run}",
+        "evaluation.architectures=random6_seed0",
+        "evaluation.batch_size=16",
+        f"runs={tmp_path}",
+    )
+    assert again.returncode == 0, again.stdout + again.stderr
+    (ranking,) = tmp_path.rglob("ranking.parquet")
+    scores = [
+        pq.read_table(path)["supernet_one_minus_relative_l2"].to_pylist() for path in (run / "ranking.parquet", ranking)
     ]
-    words = [f"data={name}", f"data.root={tmp_path / 'data'}", "benchmark=none", "trainer=cpu", *small]
-    words += ["evaluation.architectures=random6_seed0", "evaluation.batch_size=16", f"runs={tmp_path / 'runs'}"]
-    done = command(*words)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert list((tmp_path / "runs").rglob("ranking.parquet"))
+    assert scores[0] == scores[1]
+    made = command(
+        *words,
+        "mode=table",
+        "table.architectures=3",
+        "table.seeds=2",
+        "table.workers=1",
+        f"table.out={tmp_path / 'made.parquet'}",
+        f"runs={tmp_path}",
+    )
+    assert made.returncode == 0, made.stdout + made.stderr
+    table = Benchmark.open(tmp_path / "made.parquet", space="nasbench201_dense")
+    assert len(table) == 3
+    assert np.isfinite(table.accuracies(table.architectures())).all()
+
+
+@pytest.mark.slow
+def test_space_and_task_of_fields_need_each_other(tmp_path):
+    write(tmp_path, "darcy_flow", items=32)
+    for words, said in (
+        (["space=nasbench201", "data=darcy_flow"], "or space=nasbench201_dense for these fields"),
+        (["space=nasbench201_dense", "data=digits"], "say data=darcy_flow"),
+    ):
+        refused = command(*words, f"data.root={tmp_path}", "benchmark=none", "trainer=cpu", f"runs={tmp_path / 'runs'}")
+        assert refused.returncode == 2
+        assert said in refused.stderr
 
 
 @pytest.mark.parametrize(
@@ -109,7 +191,7 @@ def test_a_super_net_trains_on_it(tmp_path, name):
         (NinaPro, {"x_test": np.zeros((6, 1, 20, 16))}, "bring them to one"),
         (NinaPro, {"x_train": np.full((12, 1, 52, 16), 1e300)}, "no array of finite numbers"),
         (NinaPro, {"x_train": np.array(3.0)}, "no array of finite numbers"),
-        (DarcyFlow, {"y_train": np.zeros(12)}, "give one field for each input"),
+        (DarcyFlow, {"y_train": np.zeros(12)}, r"expected \[N, H, W\]"),
         (DarcyFlow, {"y_test": np.ones((6, 7, 7))}, "give one size"),
     ],
 )
@@ -118,7 +200,7 @@ def test_odd_arrays_are_one_sentence(tmp_path, kind, changes, said):
     value = {"x_train": np.random.default_rng(0).normal(size=(12, *side)), "x_test": np.ones((6, *side))}
     value |= {"y_train": np.arange(12) % 3, "y_test": np.arange(6) % 3}
     if kind is DarcyFlow:
-        value |= {"y_train": np.ones((12, 5, 5)), "y_test": np.ones((6, 5, 5))}
+        value |= {"y_train": np.ones((12, 20, 20)), "y_test": np.ones((6, 20, 20))}
     for name, array in {**value, **changes}.items():
         np.save(tmp_path / f"{name}.npy", array)
     with pytest.raises(DataError, match=said) as refusal:

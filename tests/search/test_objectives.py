@@ -145,6 +145,33 @@ def test_a_search_by_real_training_ends_with_the_top_k_trained(tmp_path):
     assert not (folder / "standalone").exists()
 
 
+def test_curve_extrapolation_stops_real_training_early(tmp_path):
+    """Whole trainings first; then every curve is asked for in three points, and what promises little ends there."""
+    config = replace(CONFIG, plan=replace(CONFIG.plan, protocol=replace(CONFIG.plan.protocol, epochs=5)))
+    objective = training_objective(config, TrainingObjectiveSchema(min_epochs=1, batch_size=40), "epochs")
+    objective.open_folder(tmp_path)
+    settings = {"inner": "random_search", "stop": 0.6, "points": 3, "startup": 6, "keep": 0.2}
+    algorithm = make_algorithm("curve_extrapolation", objective.space, objective.fidelities, 0, settings)
+    records = Search(algorithm, objective, Budget("epochs", 48)).run()
+    curves = {}
+    for record in records:
+        curves.setdefault(record.trial.tag[0], []).append(record)
+    reached = [[record.trial.fidelity for record in asked] for asked in curves.values()]
+    assert reached[:6] == [[1, 2, 3, 5]] * 6
+    stopped = [number for number, levels in zip(curves, reached, strict=True) if levels == [1, 2, 3]]
+    assert len(stopped) > 2
+    for number, asked in curves.items():
+        arch, last = asked[0].trial.architecture, asked[-1].trial.fidelity
+        assert sum(record.measurement.cost for record in asked) == last  # what was trained is not paid again
+        folder = tmp_path / "anew" / str(number)
+        anew = training_objective(config, TrainingObjectiveSchema(min_epochs=1, batch_size=40), "epochs")
+        if number in (0, stopped[0]):  # a curve of steps is that of one training
+            anew.open_folder(folder)
+            assert anew.evaluate([Trial(arch, last)])[0].value == asked[-1].measurement.value
+    trained = sorted(path.stem for path in (tmp_path / "standalone").rglob("epoch=*.ckpt"))
+    assert trained.count("epoch=5") == sum(levels[-1] == 5 for levels in reached)
+
+
 def test_training_refuses_what_it_cannot_do(tmp_path):
     with pytest.raises(SearchError, match="min_epochs=4 is out of range"):
         training(tmp_path, min_epochs=4)
