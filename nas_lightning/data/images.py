@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from mmap import mmap
 
 import torch
 from torch import Tensor
 
 from nas_lightning.errors import UserError, did_you_mean
 
-RESIZE_CHUNK = 5_000
-"""Images averaged at once, so that the float copy stays small (CIFAR-10: 61 MB)."""
+CHUNK_BYTES = 1 << 20
+"""Of images looked at, copied or averaged at once: no copy of a whole set lies beside it, whatever an image's side."""
+
+
+def parts(items: Tensor) -> Iterator[Tensor]:
+    """Slices of whole rows in their order, of about `CHUNK_BYTES` each."""
+    row = max(1, items[:1].numel() * items.element_size())
+    yield from items.split(max(1, CHUNK_BYTES // row))
 
 
 class DataError(UserError):
@@ -20,16 +28,37 @@ class DataError(UserError):
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Labelled images: uint8 [N, H, W, C] in memory (so that a gathered batch is channels-last), labels int64 [N]."""
+    """Labelled images: uint8 [N, H, W, C] in memory (so that a gathered batch is channels-last), labels int64 [N].
+
+    `mapped` is the file that lies under `images`, where they are mapped and not loaded.
+    """
 
     images: Tensor
     labels: Tensor
+    mapped: mmap | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def subset(self, index: Tensor) -> ImageSet:
-        return ImageSet(self.images[index], self.labels[index])
+        """Copies of the rows `index`, in that order. Of a mapped file they are read from front to back, and what was
+        read is given back to the system, so that file and copy never lie in memory together."""
+        if self.mapped is None:
+            return ImageSet(self.images[index], self.labels[index])
+        chosen, place = index.sort()
+        images = self.images.new_empty((len(index), *self.images.shape[1:]))
+        rows = max(1, CHUNK_BYTES // max(1, self.images[:1].numel()))
+        for at in range(0, len(index), rows):
+            images[place[at : at + rows]] = self.images[chosen[at : at + rows]]
+            self.release()
+        return ImageSet(images, self.labels[index])
+
+    def release(self) -> None:
+        """Pages of the mapped file that were read leave this process's memory; they are read again when asked for."""
+        if self.mapped is not None and hasattr(self.mapped, "madvise"):  # not on Windows
+            import mmap as module
+
+            self.mapped.madvise(module.MADV_DONTNEED)
 
     def to(self, device: torch.device | str) -> ImageSet:
         return ImageSet(self.images.to(device), self.labels.to(device))
@@ -46,7 +75,7 @@ class ImageSet:
             )
         small = [
             torch.nn.functional.avg_pool2d(part.permute(0, 3, 1, 2).float(), side // size).round().to(torch.uint8)
-            for part in self.images.split(RESIZE_CHUNK)
+            for part in parts(self.images)
         ]
         return ImageSet(torch.cat(small).permute(0, 2, 3, 1).contiguous(), self.labels)
 

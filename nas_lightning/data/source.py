@@ -10,10 +10,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from nas_lightning.data.images import DataError, ImageSet
-
-CHUNK = 4_096
-"""Images converted at once where all are looked at, so that no float copy of the whole exists."""
+from nas_lightning.data.images import DataError, ImageSet, parts
 
 
 class Source(ABC):
@@ -70,8 +67,8 @@ def content_sha256(tensors: Iterable[Tensor]) -> str:
     found = hashlib.sha256()
     for tensor in tensors:
         found.update(f"{tensor.dtype} {tuple(tensor.shape)} ".encode())
-        for part in tensor.split(CHUNK) if tensor.ndim else (tensor,):
-            found.update(part.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().tobytes())
+        for part in parts(tensor) if tensor.ndim else (tensor,):
+            found.update(part.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()
 
 
@@ -88,7 +85,7 @@ def measured(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """
     channels, n = images.shape[-1], images.shape[0] * images.shape[1] * images.shape[2]
     total, squares = torch.zeros(channels, dtype=torch.int64), torch.zeros(channels, dtype=torch.int64)
-    for part in images.split(CHUNK):
+    for part in parts(images):
         flat = part.reshape(-1, channels).to(torch.int64)
         total += flat.sum(0)
         squares += (flat * flat).sum(0)

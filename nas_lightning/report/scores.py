@@ -14,7 +14,7 @@ import json
 import math
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import combinations
@@ -63,8 +63,14 @@ class Scores:
     remarks: list[str]
 
 
-def common_scores(files: Sequence[ScoreFile], space: Space[Any], lower_is_better: bool = False) -> Scores:
-    """The predictors of all files on the architectures that every one of them scores.
+def common_scores(
+    files: Sequence[ScoreFile],
+    space: Space[Any],
+    lower_is_better: bool = False,
+    parse: Callable[[str], Any] | None = None,
+) -> Scores:
+    """The predictors of all files on the architectures that every one of them scores. `parse` reads their texts, by
+    default as the space does; a table's reads its keys, too (NAS-Bench-101's module hashes).
 
     Raises UserError for what is no architecture of the space, for one that is scored twice, and where fewer than two
     are common to all.
@@ -77,8 +83,8 @@ def common_scores(files: Sequence[ScoreFile], space: Space[Any], lower_is_better
         names = []
         for i, text in enumerate(file.architectures, start=1):
             try:
-                arch = space.parse(text)
-            except ArchitectureError as error:
+                arch = (parse or space.parse)(text)
+            except (ArchitectureError, BenchmarkError) as error:
                 raise UserError(
                     f"{file.path}: row {i} is no architecture of {space.name}: {str(error)[:180]}"
                 ) from None
@@ -379,10 +385,10 @@ def main(arguments: Sequence[str]) -> int:
             raise UserError(f"--top-k {given.top_k} is out of range; give at least 1")
         space = get_space(given.space)
         files = [read_score_file(Path(file)) for file in given.files]
-        scores = common_scores(files, space, given.lower_is_better)
         table = Benchmark.open(given.benchmark, dataset=given.dataset, root=given.root)
         if not space.reads_tables_of(table.space):
             raise UserError(f"{given.benchmark} is a table of {table.space}, not of {space.name}; name another")
+        scores = common_scores(files, space, given.lower_is_better, parse=table.read)
         digest = digest_of(table, given.files)
         result = write_report(Path(given.out), scores, table, digest=digest, title=given.title, top_k=given.top_k)
     except OSError as error:

@@ -79,6 +79,20 @@ def test_decoded_images_come_from_the_cache(tmp_path, monkeypatch):
     assert not list((tmp_path / "cache" / "images").glob(".building*"))
 
 
+def test_parquet_files_and_arrays_come_from_the_cache_too(tmp_path, monkeypatch):
+    np.savez(tmp_path / "a.npz", **arrays())
+    files = {PARQUET: hub(tmp_path / "hub"), NPZ: tmp_path / "a.npz"}
+    first = {target: source(path, target).read()[0] for target, path in files.items()}
+    monkeypatch.setattr("nas_lightning.data.sources.parquet.to_array", lambda *_, **__: pytest.fail("decoded again"))
+    monkeypatch.setattr("nas_lightning.data.sources.npz.read_arrays", lambda *_: pytest.fail("read again"))
+    for target, path in files.items():
+        assert torch.equal(source(path, target).read()[0].images, first[target].images)
+    monkeypatch.undo()
+    monkeypatch.setenv("NAS_LIGHTNING_CACHE", str(tmp_path / "cache"))
+    np.savez(tmp_path / "a.npz", **arrays(x_train=np.zeros((20, 8, 8, 3), np.uint8)))
+    assert not source(tmp_path / "a.npz", NPZ).read()[0].images.any()  # changed in place
+
+
 def test_train_and_test_folders_sizes_and_colours(tmp_path):
     folder(tmp_path / "x" / "train", n=3, size=(30, 20))
     folder(tmp_path / "x" / "val", n=2, size=(17, 40))
@@ -220,8 +234,12 @@ def test_any_set_of_torchvision_is_read_and_nothing_is_fetched_unasked(tmp_path,
             return self.n
 
         def __getitem__(self, i):
+            if self.n == 12 and i == broken:
+                raise OSError("truncated")
+            opened.append(i)
             return picture(i, (28, 28), "L"), i % 2
 
+    broken, opened = None, []
     section = {
         "name": "torchvision",
         "_target_": VISION,
@@ -235,6 +253,12 @@ def test_any_set_of_torchvision_is_read_and_nothing_is_fetched_unasked(tmp_path,
     data = make_task(section, 2, 0.5, 0)
     data.setup()
     assert (data.name, data.num_outputs, data.in_channels, data.image_size) == ("fashionmnist", 2, 1, 28)
+    read = len(opened)
+    assert data.content_sha256() == data.source.content_sha256()
+    assert len(opened) == read  # once a process: torchvision does not say which files a set is made of
+    broken = 3
+    with pytest.raises(DataError, match=r"fashionmnist, image 3 cannot be read \(OSError\)"):
+        make_task(section, 2, 0.5, 0).setup()
     with pytest.raises(DataError, match="choose FashionMNIST"):
         make_task({**section, "settings": {"dataset": "FashionMnist"}}, 2, 0.5, 0)
 

@@ -67,7 +67,7 @@ def test_axes_name_the_quality():
     panels = ranking_panels(
         truth, truth, ["a", "b", "c"], title="", label=score_label(ERROR.name, ERROR), quality=ERROR
     )
-    drawn = panels[0].chart.to_json() if hasattr(panels[0], "chart") else str(vars(panels[0]))
+    drawn = str(panels[0].chart.to_dict()) if hasattr(panels[0], "chart") else str(vars(panels[0]))
     assert "Stand-alone negative squared error (mm²)" in drawn
     assert panels[0].data["rows"]["y"] == [-0.5, -0.4, -0.3]  # not times 100
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from nas_lightning.data.cache import Item, decoded, fingerprint
+from nas_lightning.data.cache import Images, Item, decoded, fingerprint
 from nas_lightning.data.decode import fitted, suffixes, to_array
 from nas_lightning.data.images import DataError, ImageSet
 from nas_lightning.data.source import Source
@@ -59,11 +59,13 @@ class Folder(Source):
     def _read(self) -> tuple[tuple[ImageSet, ImageSet], str]:
         files, parts = self._parts()
         self.num_classes = 1 + max(item.label for item in parts[0])
+        settings = (self.size, self.grey, self.test_portion, self.test_seed)
+        return decoded(fingerprint(files, self.path, settings), partial(self._images, parts))
+
+    def _images(self, parts: list[list[Item]]) -> Images:
         side, channels = fitted(self.size, self.grey, ((item.name, item.content) for part in parts for item in part))
-        settings = (side, channels, self.test_portion, self.test_seed)
-        key = fingerprint(files, self.path, settings)
-        decode = partial(to_array, side=side, channels=channels)
-        return decoded(key, parts, (side, side, channels), decode)
+        train, test = parts
+        return Images((train, test), (side, side, channels), partial(to_array, side=side, channels=channels))
 
     def _parts(self) -> tuple[list[Path], list[list[Item]]]:
         if not self.path.is_dir():

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 
+from nas_lightning.data.cache import Images, Item, decoded, fingerprint
 from nas_lightning.data.images import DataError, ImageSet
 from nas_lightning.data.source import Source
 from nas_lightning.runs.arrays import read_arrays
@@ -36,8 +37,17 @@ class Npz(Source):
         self.path, self.name, self.flip = Path(path).expanduser(), name, flip
 
     def read(self) -> tuple[ImageSet, ImageSet]:
+        return self._read()[0]
+
+    def content_sha256(self) -> str:
+        return self._read()[1]
+
+    def _read(self) -> tuple[tuple[ImageSet, ImageSet], str]:
         if not self.path.is_file():
             raise DataError(f"data.path={self.path} is no file; give an .npz of images and labels")
+        return decoded(fingerprint([self.path], self.path.parent, ("npz",)), self._images)
+
+    def _images(self) -> Images:
         try:
             found = dict(zip(NAMES, read_arrays(self.path, NAMES.values()), strict=True))
         except LookupError as error:
@@ -47,9 +57,13 @@ class Npz(Source):
         train, test = (
             self._part(split, found[f"{split}_images"], found[f"{split}_labels"]) for split in ("train", "test")
         )
-        return train, test
+        if train.images.shape[1:] != test.images.shape[1:]:
+            a, b = train.images.shape[1:], test.images.shape[1:]
+            raise DataError(f"{self.path}: train images are {a} and test images {b}; bring them to one size")
+        height, width, channels = train.images.shape[1:]
+        return Images((train, test), (height, width, channels), lambda image: image)
 
-    def _part(self, split: str, images: np.ndarray, labels: np.ndarray) -> ImageSet:
+    def _part(self, split: str, images: np.ndarray, labels: np.ndarray) -> Rows:
         if images.dtype != np.uint8:
             raise DataError(f"{self.path}: {split} images are {images.dtype}; give uint8, 0 to 255")
         if images.ndim == 3:
@@ -68,4 +82,24 @@ class Npz(Source):
             )
         if labels.dtype.kind not in "iu":
             raise DataError(f"{self.path}: {split} labels are {labels.dtype}; give whole numbers from 0")
-        return ImageSet(torch.from_numpy(np.ascontiguousarray(images)), torch.from_numpy(labels.astype(np.int64)))
+        return Rows(split, images, labels.astype(np.int64))
+
+
+class Rows:
+    """The images of one array, by their numbers.
+
+    Args:
+        split: what they are called.
+        images: uint8 [N, H, W, C].
+        labels: int64 [N].
+    """
+
+    def __init__(self, split: str, images: np.ndarray, labels: np.ndarray) -> None:
+        self.split, self.images, self.labels = split, images, labels
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __iter__(self) -> Iterator[Item]:
+        for i, (image, label) in enumerate(zip(self.images, self.labels, strict=True)):
+            yield Item(f"{self.split} image {i}", image, int(label))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-
+from nas_lightning.data.cache import Images, Item, decoded, key_of
 from nas_lightning.data.decode import fitted, to_array
 from nas_lightning.data.images import DataError, ImageSet
 from nas_lightning.data.source import Source
@@ -51,14 +50,26 @@ class Torchvision(Source):
         self.kind: Any = getattr(datasets, dataset)
         self.name = name if name and name != "torchvision" else dataset.lower()
         self.root, self.download, self.size, self.grey, self.flip = root, download, size, grey, flip
+        self._key: str | None = None
 
     def read(self) -> tuple[ImageSet, ImageSet]:
-        parts = [self._opened(part) for part in _parts_of(self.kind) or ()]
+        return self._read()[0]
+
+    def content_sha256(self) -> str:
+        return self._read()[1]
+
+    def _read(self) -> tuple[tuple[ImageSet, ImageSet], str]:
+        # No key: torchvision does not say which files a set is read from, so that a change of them would not be seen.
+        images, content = decoded(self._key, self._images)
+        self._key = key_of(content)
+        return images, content
+
+    def _images(self) -> Images:
+        train, test = (Pictures(self.name, partial(self._opened, part)) for part in _parts_of(self.kind) or ())
         side, channels = fitted(
-            self.size, self.grey, ((f"{self.name}, image {i}", part[i][0]) for part in parts for i in range(len(part)))
+            self.size, self.grey, ((item.name, item.content) for part in (train, test) for item in part)
         )
-        train, test = (self._tensor(part, partial(to_array, side=side, channels=channels)) for part in parts)
-        return train, test
+        return Images((train, test), (side, side, channels), partial(to_array, side=side, channels=channels))
 
     def _opened(self, part: dict[str, Any]) -> Any:
         try:
@@ -70,21 +81,35 @@ class Torchvision(Source):
                 "or point data.root elsewhere"
             ) from None
 
-    def _tensor(self, part: Any, decode: Any) -> ImageSet:
-        images: torch.Tensor | None = None
-        labels = torch.empty(len(part), dtype=torch.int64)
-        for i in range(len(part)):
-            picture, label = part[i]
+
+class Pictures:
+    """One part of a set, opened when it is gone through, so that not both lie in memory at once.
+
+    Args:
+        name: what the set is called.
+        opened: gives the part.
+    """
+
+    def __init__(self, name: str, opened: Callable[[], Any]) -> None:
+        self.name, self.opened = name, opened
+        self._length: int | None = None
+
+    def __len__(self) -> int:
+        if self._length is None:
+            self._length = len(self.opened())
+        return self._length
+
+    def __iter__(self) -> Iterator[Item]:
+        part = self.opened()
+        self._length = len(part)
+        for i in range(self._length):
             try:
-                array: np.ndarray = decode(picture)
-            except DataError as error:
-                raise DataError(f"{self.name}, image {i} {error}") from None
+                picture, label = part[i]
+            except Exception as error:  # of the set's own code: every kind that Pillow, scipy and pickle raise
+                raise DataError(f"{self.name}, image {i} cannot be read ({type(error).__name__})") from None
             if not isinstance(label, int):
-                raise DataError(f"{self.kind.__name__} has no classes (its targets are {type(label).__name__})")
-            images = torch.empty((len(part), *array.shape), dtype=torch.uint8) if images is None else images
-            images[i], labels[i] = torch.from_numpy(array), label
-        assert images is not None
-        return ImageSet(images, labels)
+                raise DataError(f"{type(part).__name__} has no classes (its targets are {type(label).__name__})")
+            yield Item(f"{self.name}, image {i}", picture, label)
 
 
 def _parts_of(kind: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
