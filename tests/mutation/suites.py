@@ -47,12 +47,17 @@ SUITES = (
         slow=True,
     ),
     Suite(
+        tuple(f"nas_lightning.training.{name}" for name in ("module", "paths", "schedule")),
+        (*STEPS, *under("training", "snapshots"), *under("heuristics", "path_tournament")),
+    ),
+    Suite(
+        ("nas_lightning.training.checkpoint*",),
+        (*under("reliability", "checkpoint_files"), *under("training", "surroundings", "keys_and_intervals")),
+    ),
+    Suite(
         ("nas_lightning.training.*",),
-        (
-            *STEPS, *under("training", "divergence", "surroundings", "supernet", "snapshots"),
-            *under("heuristics", "path_tournament", "extra"), *under("reliability", "checkpoint_files", "refusals"),
-            "tests/test_public.py", "tests/test_run_names.py",
-        ),
+        (*under("training", "divergence", "surroundings"), "tests/test_run_names.py", "tests/test_public.py",
+         *under("reliability", "refusals")),
     ),
     Suite(
         (*(f"callbacks.{name}" for name in LEARNED), "nas_lightning.distributions.*"),

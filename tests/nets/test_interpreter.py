@@ -215,6 +215,22 @@ def test_highways_from_one_state_are_one_product_and_nothing_else_is():
     assert (kinds.count(Linear), kinds.count(Apply)) == (3, 4)
 
 
+@pytest.mark.parametrize(
+    "between",
+    [
+        (("activation_tanh", (1,)), ("activation_tanh", (2,)), ("blend", (3, 4, 0))),
+        (("linear", (0,)), ("activation_sigm", (1,)), ("elementwise_sum", (2, 3)), ("blend", (4, 5, 0))),
+    ],
+    ids=["the gate is no sigmoid", "the value has two inputs"],
+)
+def test_blends_that_only_look_like_highways_are_computed_node_by_node(between):
+    recipe = Recipe((("linear", (X, previous(0))), ("linear", (0,)), ("linear", (0,)), *between), (2 + len(between),))
+    x, states = inputs_of(recipe)
+    weights = Weights(WIDTH, 4)
+    found, _ = compiled(recipe).run(x, states, weights)
+    torch.testing.assert_close(found, by_hand(recipe, x, states, weights)[0], rtol=0, atol=1e-13)
+
+
 def network(arch, layers=2, **edits):
     torch.manual_seed(0)
     plan = Plan().edited(

@@ -135,6 +135,12 @@ def test_the_front_is_kept_the_best_first_and_equal_ones_both():
     assert algorithm.keep(keys, 2, True) == [keys[1], keys[2]]
 
 
+def test_predictions_that_agree_in_nine_decimals_are_equal():
+    for difference, kept in ((4e-10, [1, 0]), (6e-10, [1])):
+        algorithm, keys = foretold([9, 9 + difference], [3, 3], ALL[:2], exploration=0)
+        assert sorted(algorithm.keep(keys, 10, True)) == sorted(keys[i] for i in kept)
+
+
 def test_rare_operations_are_explored_before_the_last_level():
     front, rare, plain = (0, 0, 0, 0), (2, 0, 0, 0), (0, 0, 1, 1)
     counts = make_objective().space.operation_counts
@@ -144,6 +150,12 @@ def test_rare_operations_are_explored_before_the_last_level():
     assert algorithm.keep(keys, 10, False) == [keys[0], keys[2]]
     algorithm.asked.clear()
     assert algorithm.keep(keys, 10, True) == [keys[0]]
+
+
+def test_an_operation_is_rare_below_a_fifth_of_the_mean_one(monkeypatch):
+    algorithm = popnas()
+    monkeypatch.setattr(algorithm, "_counts", lambda key: np.array({"a": [50, 3, 4, 0, 0], "b": [0, 0, 0, 3, 40]}[key]))
+    assert algorithm._rare(["a", "b"]).tolist() == [False, True, False, True, False]  # 100 in all: below 4
 
 
 def test_popnas_learns_from_what_it_is_told(counted):

@@ -289,3 +289,16 @@ DEFAULTS = {
 @pytest.mark.parametrize("name", packaged_algorithms())
 def test_the_defaults_of(name):
     assert {key: parameter.default for key, parameter in settings_of(name).items()} == DEFAULTS[name]
+
+
+def test_nsga2_breeds_a_known_child_again_twenty_times_at_most(monkeypatch):
+    algorithm, bred = made("nsga2", population=4), []
+    algorithm._parents, algorithm._known = [((0,) * 4, np.zeros(2))], {"known"}
+    monkeypatch.setattr(algorithm, "_breed", lambda: bred.append(0) or "known")
+    assert algorithm.ask().architecture == "known"
+    assert len(bred) == 20
+    monkeypatch.setattr(algorithm, "_breed", lambda: bred.append(0) or ("new" if len(bred) == 23 else "known"))
+    assert (algorithm.ask().architecture, len(bred)) == ("new", 23)
+    algorithm.ask()
+    assert algorithm.ask() is not None
+    assert algorithm.ask() is None, "four are asked of a generation"
