@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import importlib
 import importlib.abc
 import importlib.util
 import json
@@ -14,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -28,6 +29,8 @@ from tests.mutation.suites import ROOT
 
 CPU_LIMIT = 5
 """A fault may take so many times the processor time of the tests without one, and 20 s: it hangs otherwise."""
+CONTROL = 5
+"""So many tests run a module that is planted without a fault."""
 QUICK_S = 0.05
 """Of tests that seem not to run a module at all, these too see its constants and defaults, by reading them."""
 OPTIONS = ("-o", "addopts=", "--import-mode=importlib", "-q", "-x", "-p", "no:cacheprovider",
@@ -81,19 +84,21 @@ def functions_of(names: Mapping[str, Any], module: str) -> Iterator[tuple[str, F
                 break
 
 
-def plant(mutant: Mutant) -> None:
-    """Give the functions of the imported module the code that they have with the fault."""
-    faulty = ModuleType(mutant.module)
-    faulty.__dict__["__file__"] = str(source_of(mutant.module))
-    real = sys.modules[mutant.module]
-    sys.modules[mutant.module] = faulty  # dataclasses look their module up
+def plant(mutant: Mutant | str) -> None:
+    """Give the functions of the imported module the code that they have with the fault; those of a name stay as is."""
+    module = mutant if isinstance(mutant, str) else mutant.module
+    source = source_of(module).read_text()
+    faulty = ModuleType(module)
+    faulty.__dict__["__file__"] = str(source_of(module))
+    real = importlib.import_module(module)  # algorithms and predictors are imported where they are named first
+    sys.modules[module] = faulty  # dataclasses look their module up
     try:
-        source = source_with(mutant, source_of(mutant.module).read_text())
-        exec(compile(source, mutant.module, "exec"), faulty.__dict__)
+        source = source if isinstance(mutant, str) else source_with(mutant, source)
+        exec(compile(source, module, "exec"), faulty.__dict__)
     finally:
-        sys.modules[mutant.module] = real
-    wanted = dict(functions_of(vars(faulty), mutant.module))
-    for name, function in functions_of(vars(real), mutant.module):
+        sys.modules[module] = real
+    wanted = dict(functions_of(vars(faulty), module))
+    for name, function in functions_of(vars(real), module):
         if name in wanted:
             function.__code__ = wanted[name].__code__
             give_defaults(function, wanted[name])
@@ -219,6 +224,8 @@ class Pass:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         items = session.items
+        for mutant in self.faults:
+            importlib.import_module(mutant.module)
 
         def trace(file: Path) -> int:
             tracer = Trace({str(source_of(mutant.module)) for mutant in self.faults})
@@ -230,58 +237,87 @@ class Pass:
             file.write_text(json.dumps([asdict(test) for test in found]))
             return int(not all(test.passed for test in found))
 
-        def tests(mutant: Mutant, order: list[pytest.Item]) -> int:
-            plant(mutant)
+        def tests(mutant: Mutant | str, order: list[pytest.Item], told: Path) -> int:
+            try:
+                plant(mutant)
+            except Exception as error:  # a default or a constant that the module itself refuses
+                told.write_text(f"import: {type(error).__name__}")
+                return 1
             for item, following in zip(order, [*order[1:], None], strict=True):
                 if any(report.failed for report in runtestprotocol(item, log=False, nextitem=following)):
+                    told.write_text(item.nodeid)
                     return 1
             return 0
 
         with tempfile.TemporaryDirectory() as folder:
-            traced = Path(folder) / "traced.json"
-            outcome, seconds = child(3600, functools.partial(trace, traced))
+            told = Path(folder) / "told"
+            outcome, seconds = child(3600, functools.partial(trace, told))
             self.is_sound = outcome == "passed" and bool(items)
             if not self.is_sound:
                 return True
-            found = [Seen(**test) for test in json.loads(traced.read_text())]
-        self.say(f"  {len(items)} tests, {seconds:.1f} s of processor time")
-        for mutant in self.faults:
-            started, outcome, spent = time.time(), "passed", 0.0
-            order = [items[number] for number in seeing(mutant, found)]
-            limit = CPU_LIMIT * sum(found[number].seconds for number in seeing(mutant, found)) + 20
-            if mutant.inside:
-                outcome, spent = child(limit, functools.partial(tests, mutant, order))
-            if not mutant.inside or (mutant.default and outcome == "passed"):
-                quick = [i for i, test in zip(items, found, strict=True) if i not in order and test.seconds < QUICK_S]
-                names = [item.nodeid for item in [*order, *quick]]
-                outcome, spent = child(limit + 60, functools.partial(anew, mutant, names, self.options))
-            record = {"key": mutant.key, "module": mutant.module, "outcome": outcome, "text": str(mutant)}
-            with self.out.open("a") as file:
-                file.write(json.dumps(record) + "\n")
-            mark = "SURVIVED" if outcome == "passed" else outcome
-            self.say(f"  {mark:8} {spent:5.1f} s cpu {time.time() - started:5.1f} s, {len(order)} tests  {mutant}")
+            found = [Seen(**test) for test in json.loads(told.read_text())]
+            self.say(f"  {len(items)} tests, {seconds:.1f} s of processor time")
+            for module in dict.fromkeys(mutant.module for mutant in self.faults):  # planted as it is, nothing may fail
+                first = min((m for m in self.faults if m.module == module), key=lambda m: -len(seeing(m, found)))
+                order = [items[number] for number in seeing(first, found)[:CONTROL]]
+                self.is_sound &= child(3600, functools.partial(tests, module, order, told))[0] == "passed"
+                if not self.is_sound:
+                    self.say(f"  {module} as it is, planted: {told.read_text()} fails")
+                    return True
+            for mutant in self.faults:
+                self.one(mutant, items, found, tests, told)
         return True
+
+    def one(
+        self, mutant: Mutant, items: list[pytest.Item], found: list[Seen], tests: Callable[..., int], told: Path
+    ) -> None:
+        """Plant one fault, and write down what came of it."""
+        started, outcome, spent = time.time(), "passed", 0.0
+        numbers = seeing(mutant, found)
+        order, limit = [items[n] for n in numbers], CPU_LIMIT * sum(found[n].seconds for n in numbers) + 20
+        told.write_text("")
+        if mutant.inside:
+            outcome, spent = child(limit, functools.partial(tests, mutant, order, told))
+        if not mutant.inside or (mutant.default and outcome == "passed"):
+            quick = [i for i, test in zip(items, found, strict=True) if i not in order and test.seconds < QUICK_S]
+            names = [item.nodeid for item in [*order, *quick]]
+            outcome, spent = child(limit + 60, functools.partial(anew, mutant, names, self.options, told=told))
+        by = told.read_text()
+        record = {"key": mutant.key, "module": mutant.module, "outcome": outcome, "text": str(mutant), "by": by}
+        with self.out.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+        mark, by = "SURVIVED" if outcome == "passed" else outcome, by.rpartition("::")[2]
+        self.say(f"  {mark:8} {spent:5.1f} s cpu {time.time() - started:5.1f} s, {len(order)} tests  {mutant}  {by}")
 
 
 class Chosen:
-    """Of what is collected these tests alone, in this order."""
+    """Of what is collected these tests alone, in this order; names the one that fails."""
 
-    def __init__(self, names: list[str]) -> None:
-        self.names = names
+    def __init__(self, names: list[str], told: Path) -> None:
+        self.names, self.told = names, told
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         found = {item.nodeid: item for item in items}
         items[:] = [found[name] for name in self.names if name in found]
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.told.write_text(report.nodeid)
 
-def anew(mutant: Mutant, names: list[str], options: tuple[str, ...]) -> int:
-    """These tests after importing this project again, with the fault."""
+
+def anew(mutant: Mutant, names: list[str], options: tuple[str, ...], told: Path) -> int:
+    """These tests after importing this project again, with the fault; no tests see nothing."""
     for name in [n for n in sys.modules if n.split(".")[0] in ("nas_lightning", "callbacks", "tests")]:
         del sys.modules[name]
     sys.meta_path.insert(0, Planted(mutant, str(source_of(mutant.module))))
+    told.write_text("import")  # of the tests' own files, unless a test gets as far as to fail
     files = dict.fromkeys(name.split("::")[0] for name in names)
-    return int(pytest.main([*OPTIONS, *options, *files], plugins=[Chosen(names)]))
+    code = int(pytest.main([*OPTIONS, *options, *files], plugins=[Chosen(names, told)])) if names else 5
+    if code in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+        told.write_text("")
+        return 0
+    return code
 
 
 def run(faults: list[Mutant], out: Path, tests: tuple[str, ...], options: tuple[str, ...]) -> int:
