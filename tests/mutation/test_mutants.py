@@ -1,6 +1,7 @@
 """The mutation pass itself: what it plants, and that a planted fault is noticed."""
 
 import ast
+import importlib
 import subprocess
 import sys
 
@@ -8,6 +9,7 @@ import pytest
 
 from tests.mutation.__main__ import EQUIVALENT, ROOT, equivalent, source_of
 from tests.mutation.mutants import mutants, source_with
+from tests.mutation.planting import plant
 from tests.mutation.suites import MODULES, ROOMS, SUITES, suite, suite_of
 
 SOURCE = '''
@@ -51,6 +53,20 @@ def test_each_fault_is_one_change_of_the_original():
         changed = [(a, b) for a, b in zip(original.splitlines(), faulty.splitlines(), strict=True) if a != b]
         assert len(changed) == 1
     assert len({m.key for m in mutants("f", SOURCE)}) == len(mutants("f", SOURCE))
+
+
+def test_a_fault_is_planted_into_a_module_that_nobody_has_imported_and_taken_out_again(monkeypatch):
+    """Algorithms are imported where they are named first: what was not there could not be broken, and seemed seen."""
+    name = "nas_lightning.search.algorithms.hyperband"
+    package = importlib.import_module(name.rpartition(".")[0])
+    monkeypatch.setattr(package, "hyperband", importlib.import_module(name))
+    monkeypatch.delitem(sys.modules, name)
+    (mutant,) = [m for m in mutants(name, source_of(name).read_text()) if m.before == "eta ** s"]
+    found = []
+    for planted in (name, mutant, name):
+        plant(planted)
+        found.append(sys.modules[name].hyperband_bracket(2, 4, 3))
+    assert found == [(15, 5, 1), (10, 3, 1), (15, 5, 1)]
 
 
 @pytest.mark.parametrize("room", ROOMS)
