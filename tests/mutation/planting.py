@@ -144,7 +144,7 @@ def child(seconds: float, work: Any) -> tuple[str, float]:
 
 @dataclass
 class Seen:
-    """What one test ran without a fault: lines by the module's file, and how long it took."""
+    """What one test ran without a fault: lines by the module's file, and the processor time that it took."""
 
     lines: dict[str, list[int]]
     seconds: float
@@ -176,7 +176,7 @@ class Trace:
         """What every test ran; what a file's fixtures ran counts for its later tests."""
         prepared: dict[str, set[tuple[str, int]]] = {}
         for item, following in zip(items, [*items[1:], None], strict=True):
-            self.lines, self.before, started = set(), set(), time.perf_counter()
+            self.lines, self.before, started = set(), set(), time.process_time()
             self.on(self)
             reports = runtestprotocol(item, log=False, nextitem=following)
             self.on(None)
@@ -186,7 +186,7 @@ class Trace:
             for path, line in self.lines | shared:
                 lines.setdefault(path, []).append(line)
             passed = not any(report.failed for report in reports)
-            yield Seen(lines, time.perf_counter() - started, passed)
+            yield Seen(lines, time.process_time() - started, passed)
 
 
 def function_of(mutant: Mutant) -> range:
@@ -274,13 +274,14 @@ class Pass:
         """Plant one fault, and write down what came of it."""
         started, outcome, spent = time.time(), "passed", 0.0
         numbers = seeing(mutant, found)
+        if mutant.default or not mutant.inside:
+            numbers += [n for n, test in enumerate(found) if n not in numbers and test.seconds < QUICK_S]
         order, limit = [items[n] for n in numbers], CPU_LIMIT * sum(found[n].seconds for n in numbers) + 20
         told.write_text("")
         if mutant.inside:
             outcome, spent = child(limit, functools.partial(tests, mutant, order, told))
         if not mutant.inside or (mutant.default and outcome == "passed"):
-            quick = [i for i, test in zip(items, found, strict=True) if i not in order and test.seconds < QUICK_S]
-            names = [item.nodeid for item in [*order, *quick]]
+            names = [item.nodeid for item in order]
             outcome, spent = child(limit + 60, functools.partial(anew, mutant, names, self.options, told=told))
         by = told.read_text()
         record = {"key": mutant.key, "module": mutant.module, "outcome": outcome, "text": str(mutant), "by": by}

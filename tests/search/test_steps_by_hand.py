@@ -302,3 +302,34 @@ def test_nsga2_breeds_a_known_child_again_twenty_times_at_most(monkeypatch):
     algorithm.ask()
     assert algorithm.ask() is not None
     assert algorithm.ask() is None, "four are asked of a generation"
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "wrong"),
+    [
+        ("acenas", [{"rounds": 1, "top_share": 0.0}, {"top_share": 1.0}],
+         [{"rounds": 0}, {"top_share": -0.01}, {"top_share": 1.01}]),
+        ("asng", [{"samples": 2, "alpha": 0.01, "initial_step": 0.01}],
+         [{"samples": 1}, {"alpha": 0.0}, {"initial_step": 0.0}]),
+        ("bohb", [{"random_fraction": 0.0, "good_share": 0.01, "candidates": 1},
+                  {"random_fraction": 1.0, "good_share": 0.99, "min_bandwidth": 0.01, "bandwidth_factor": 0.01}],
+         [{"random_fraction": -0.01}, {"random_fraction": 1.01}, {"good_share": 0.0}, {"good_share": 1.0},
+          {"candidates": 0}, {"min_bandwidth": 0.0}, {"bandwidth_factor": 0.0}]),
+        ("nsga2", [{"population": 2, "crossover": 0.0}, {"crossover": 1.0}],
+         [{"population": 1}, {"crossover": -0.01}, {"crossover": 1.01}, {"minimise": ()}]),
+        ("pairwise_evolution", [{"population": 2}], [{"population": 1}]),
+        ("predictor_guided", [{"mutants": 0, "parents": 1}], [{"mutants": -1}, {"parents": 0}]),
+        ("random_search_ws", [{"keep": 1, "set_size": 1, "sets": 1}],
+         [{"keep": 0}, {"keep": 3, "set_size": 2}, {"sets": 0}]),
+        ("regularized_evolution", [{"population": 1, "sample": 1}], [{"population": 0}, {"sample": 0}]),
+        ("reinforce", [{"learning_rate": 0.01, "baseline_momentum": 0.0}, {"baseline_momentum": 0.99}],
+         [{"learning_rate": 0.0}, {"baseline_momentum": -0.01}, {"baseline_momentum": 1.0}]),
+    ],
+)  # fmt: skip
+def test_settings_at_and_beyond_their_bounds(name, right, wrong):
+    fidelities = make_objective().fidelities
+    for settings in right:
+        made(name, fidelities, **settings)
+    for settings in wrong:
+        with pytest.raises(SearchError, match=f"{name} needs"):
+            made(name, fidelities, **settings)
