@@ -88,9 +88,7 @@ SUITES = (
     Suite((f"{SEARCH}.curve_extrapolation",), under("search", "curves_by_hand")),
     Suite(
         tuple(f"{SEARCH}.{name}" for name in ("predictor_guided", "acenas", "anasod", "bananas", "npenas")),
-        under("search", "steps_by_hand", "predictor_search"),
-        chosen="not linear_table and not fewer_than",
-        slow=True,
+        under("search", "guided_by_hand", "steps_by_hand"),
     ),
     Suite((f"{SEARCH}.*",), SEARCHES),
     Suite(
