@@ -29,6 +29,8 @@ from tests.mutation.suites import ROOT
 
 CPU_LIMIT = 5
 """A fault may take so many times the processor time of the tests without one, and 20 s: it hangs otherwise."""
+BROKEN = 99
+"""Exit code of a child that raised outside of a test: nothing was seen then."""
 CONTROL = 5
 """So many tests run a module that is planted without a fault."""
 QUICK_S = 0.05
@@ -125,7 +127,7 @@ def child(seconds: float, work: Any) -> tuple[str, float]:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     pid = os.fork()
     if not pid:
-        code = 1
+        code = BROKEN
         try:
             quiet = os.open(os.devnull, os.O_WRONLY)
             os.dup2(quiet, 1)
@@ -139,6 +141,8 @@ def child(seconds: float, work: Any) -> tuple[str, float]:
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     if os.WIFSIGNALED(status):
         return ("hung" if os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL) else "failed"), spent
+    if os.WEXITSTATUS(status) == BROKEN:
+        raise RuntimeError("what runs the tests has failed itself")
     return ("passed" if os.WEXITSTATUS(status) == 0 else "failed"), spent
 
 
@@ -243,7 +247,8 @@ class Pass:
             except Exception as error:  # a default or a constant that the module itself refuses
                 told.write_text(f"import: {type(error).__name__}")
                 return 1
-            for item, following in zip(order, [*order[1:], None], strict=True):
+            for number, item in enumerate(order):
+                following = order[number + 1] if number + 1 < len(order) else None
                 if any(report.failed for report in runtestprotocol(item, log=False, nextitem=following)):
                     told.write_text(item.nodeid)
                     return 1

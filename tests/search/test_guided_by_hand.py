@@ -107,3 +107,47 @@ def test_bananas_looks_at_new_mutants_of_its_best(monkeypatch):
     assert parents == {algorithm._candidates[8], algorithm._candidates[9]}
     monkeypatch.setattr(algorithm.space, "mutate", lambda parent, rng: algorithm._candidates[9])
     assert len(algorithm.open_candidates()) == len(ALL) - 4, "no new mutant: whatever is open"
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "expected"),
+    [
+        ("acenas", {"portion": 6, "pool": 50, "ranker": "ridge", "encoding": ("one_hot",)},
+         {"initial": 6, "batch": 6, "pool": 50, "ranker": "ridge", "encoding": ("one_hot",), "deviation": False}),
+        ("anasod", {"initial": 6, "batch": 3, "pool": 50},
+         {"initial": 6, "batch": 3, "pool": 50, "ranker": "gaussian_process", "encoding": ("operations",),
+          "deviation": True}),
+        ("bananas", {"initial": 6, "batch": 3, "mutants": 20, "parents": 4, "encoding": ("one_hot",)},
+         {"initial": 6, "batch": 3, "pool": 6, "ranker": "mlp", "encoding": ("one_hot",), "deviation": True,
+          "mutants": 20, "parents": 4}),
+        ("npenas", {"initial": 6, "batch": 3, "mutants": 20, "parents": 4, "encoding": ("one_hot",), "ranker": "ridge"},
+         {"initial": 6, "batch": 3, "pool": 6, "ranker": "ridge", "encoding": ("one_hot",), "deviation": False,
+          "mutants": 20, "parents": 4}),
+        ("predictor_guided", {"initial": 6, "batch": 3, "pool": 50, "mutants": 20, "parents": 4},
+         {"initial": 6, "batch": 3, "pool": 50, "ranker": "gaussian_process", "encoding": (), "deviation": True,
+          "mutants": 20, "parents": 4}),
+        ("predictor_guided", {"acquisition": "mean"}, {"deviation": False}),
+    ],
+)  # fmt: skip
+def test_settings_arrive(name, settings, expected):
+    algorithm = made(name, **settings)
+    assert {key: getattr(algorithm, key) for key in expected} == expected
+    trial = algorithm.ask()
+    assert (trial.architecture in ALL, trial.fidelity) == (True, algorithm.fidelities.full)
+
+
+def test_bananas_draws_afresh_where_all_neighbours_have_been_measured(monkeypatch):
+    algorithm = made("bananas", initial=4, batch=3)
+    algorithm._prepare()
+    for key, arch in zip(algorithm._keys, algorithm._candidates, strict=True):
+        algorithm._told.append((key, arch, 0.5))
+        algorithm._asked.add(key)
+    monkeypatch.setattr(algorithm.space, "mutate", lambda parent, rng: parent)
+    assert algorithm.open_candidates().tolist() == [4, 5, 6]
+
+
+def test_a_guided_search_grows_mutants_of_its_best_before_it_looks(monkeypatch):
+    algorithm, asked = made("predictor_guided", mutants=7, parents=2), []
+    monkeypatch.setattr(algorithm, "mutate_the_best", lambda *given: asked.append(given))
+    monkeypatch.setattr("nas_lightning.search.predictor_search.PredictorSearch.next_round", lambda self: asked)
+    assert algorithm.next_round() == [(2, 7)]
