@@ -53,6 +53,7 @@ def test_levels_are_spread_evenly_up_to_the_stop_and_end_with_the_whole():
     assert made().levels == (1, 2, 3, 4, 5, 6, 7, 8, 40)
     assert made(stop=0.4).levels == (1, 3, 4, 6, 8, 9, 11, 13, 14, 16, 40)  # ten of sixteen, rounded to even
     assert made(Fidelities("epochs", (12,))).levels == (12,)
+    assert made(Fidelities("epochs", (1, 2, 3, 4)), stop=0.75).levels == (1, 2, 3, 4)
 
 
 def test_an_architecture_goes_on_if_it_is_among_the_better_half_so_far():
@@ -134,3 +135,7 @@ def test_what_is_not_set_is_as_the_page_says():
     algorithm = make_algorithm("curve_extrapolation", SPACE, LONG, 0)
     assert (algorithm.keep, algorithm.method, algorithm.startup) == (0.5, "svr", 10)
     assert type(algorithm.inner).__name__ == "RegularizedEvolution"
+    for one in (algorithm, algorithm.inner):
+        assert one.space is SPACE
+        assert isinstance(one.rng, np.random.Generator)
+    assert (algorithm.fidelities.full, algorithm.inner.fidelities.levels) == (40, (40,))

@@ -1,14 +1,16 @@
 """Single steps of search algorithms, worked out beside them."""
 
 import math
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from nas_lightning.search.algorithm import make_algorithm, packaged_algorithms, settings_of
 from nas_lightning.search.algorithms.dehb import _Population
+from nas_lightning.search.algorithms.reinforce import Reinforce
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
-from tests.helpers.toy_space import GENES, ToySpace, make_objective, toy_value
+from tests.helpers.toy_space import ALL, GENES, ToySpace, make_objective, toy_value
 
 FULL = Fidelities("epochs", (9,))
 
@@ -333,3 +335,97 @@ def test_settings_at_and_beyond_their_bounds(name, right, wrong):
     for settings in wrong:
         with pytest.raises(SearchError, match=f"{name} needs"):
             made(name, fidelities, **settings)
+
+
+def told(algorithm, value):
+    trial = algorithm.ask()
+    algorithm.tell(trial, Measurement(value, 1.0))
+    return trial
+
+
+def test_evolution_mutates_once_its_first_population_is_complete(monkeypatch):
+    monkeypatch.setattr(ToySpace, "mutate", lambda self, arch, rng: ("mutant of", arch))
+    for given in (0, 2):
+        algorithm = made("regularized_evolution", population=4, sample=20)
+        for number in range(given):
+            algorithm.learn(Trial((0, 0, 0, number), 9), Measurement(0.1 * number, 1.0))
+        first = [told(algorithm, 0.5 + 0.1 * number).architecture for number in range(4 - given)]
+        assert all(arch in ALL for arch in first)
+        assert algorithm.ask().architecture == ("mutant of", first[-1]), "of twenty draws one is the best"
+
+
+def test_pairwise_evolution_needs_no_more_than_a_pair():
+    algorithm = made("pairwise_evolution", population=2)
+    for value in (0.2, 0.1):
+        told(algorithm, value)
+    assert algorithm.ask().architecture in ToySpace().neighbours(algorithm._living[0][1])
+    assert [value for value, _ in algorithm._living] == [0.2]
+
+
+def test_random_search_draws_encodings_unless_classes_are_asked_for(monkeypatch):
+    monkeypatch.setattr(ToySpace, "sample_unique", lambda self, rng: "a class")
+    monkeypatch.setattr(ToySpace, "sample", lambda self, rng: "an encoding")
+    assert made("random_search").ask().architecture == "an encoding"
+    assert made("random_search", unique=True).ask().architecture == "a class"
+
+
+def test_trials_of_a_set_are_numbered_and_its_best_are_evaluated_in_full():
+    algorithm = made("random_search_ws", make_objective().fidelities, set_size=3, keep=2, sets=2)
+    for number in range(2):
+        screened = [told(algorithm, value) for value in (0.1, 0.9, 0.9)]
+        finalists = [told(algorithm, 0.5) for _ in range(2)]
+        assert [t.tag for t in screened + finalists] == [
+            *((number, 0, slot) for slot in range(3)), *((number, 1, slot) for slot in range(2)),
+        ]  # fmt: skip
+        assert [t.architecture for t in finalists] == [t.architecture for t in screened[1:]]
+        assert {t.fidelity for t in finalists} == {9}
+    assert algorithm.ask() is None
+
+
+def test_local_search_that_takes_the_best_waits_for_every_neighbour():
+    algorithm = made("local_search", accept="best")
+    start = told(algorithm, 0.5).architecture
+    neighbours = [algorithm.ask() for _ in ToySpace().neighbours(start)]
+    assert algorithm.ask() is None
+    algorithm.tell(neighbours[0], Measurement(0.6, 1.0))
+    assert algorithm._here == start
+    for trial in neighbours[2:]:
+        algorithm.tell(trial, Measurement(0.4, 1.0))
+    assert algorithm._here == start
+    algorithm.tell(neighbours[1], Measurement(0.7, 1.0))
+    assert algorithm._here == neighbours[1].architecture
+
+
+def test_optuna_knows_which_genes_are_ordered(monkeypatch):
+    optuna = pytest.importorskip("optuna")
+    monkeypatch.setattr(ToySpace, "ordered_genes", (True, False, False, True), raising=False)
+    kinds = made("optuna")._genes
+    assert kinds["gene0"] == kinds["gene3"] == optuna.distributions.IntDistribution(0, 2)
+    assert kinds["gene1"] == kinds["gene2"] == optuna.distributions.CategoricalDistribution((0, 1, 2))
+
+
+def test_successive_halving_keeps_a_third_of_what_it_starts_with():
+    fidelities = make_objective().fidelities
+    assert made("successive_halving", fidelities).plan_bracket(0) == ((9, 3, 1), (1, 3, 9))
+    assert made("successive_halving", fidelities, configurations=20).plan_bracket(5) == ((20, 6, 2), (1, 3, 9))
+    assert made("successive_halving", fidelities, configurations=1).plan_bracket(0) == ((1, 1, 1), (1, 3, 9))
+    with pytest.raises(SearchError, match="at least one configuration, got 0"):
+        made("successive_halving", fidelities, configurations=0)
+
+
+def test_bohb_models_from_as_many_points_as_are_asked_for():
+    fidelities = make_objective().fidelities
+    assert made("bohb", fidelities).min_points == GENES + 1
+    assert made("bohb", fidelities, min_points=1).min_points == 1
+    with pytest.raises(SearchError, match="min_points=0"):
+        made("bohb", fidelities, min_points=0)
+
+
+def test_reinforce_starts_almost_uniform_and_knows_no_choice_that_is_none():
+    space = SimpleNamespace(cardinalities=(3, 2))
+    rng = SimpleNamespace(standard_normal=lambda shape: np.arange(6.0).reshape(shape))
+    algorithm = Reinforce(space, rng, FULL)
+    np.testing.assert_allclose(algorithm.logits, [[0, 0.001, 0.002], [0.003, 0.004, -np.inf]])
+    odds = math.exp(0.001)
+    np.testing.assert_allclose(algorithm.policy[1], [1 / (1 + odds), odds / (1 + odds), 0])
+    np.testing.assert_allclose(algorithm.policy[0] / algorithm.policy[0, 0], [1, odds, odds**2])

@@ -51,10 +51,12 @@ class BOHB(Hyperband):
             raise SearchError("bohb needs random_fraction in [0, 1], good_share between 0 and 1, and candidates >= 1")
         if not min_bandwidth > 0 or not bandwidth_factor > 0:
             raise SearchError("bohb needs min_bandwidth and bandwidth_factor above 0")
+        if min_points is not None and min_points < 1:
+            raise SearchError(f"bohb needs at least one point for a density, got min_points={min_points}")
         self.random_fraction, self.candidates, self.good_share = random_fraction, candidates, good_share
         self.min_bandwidth, self.bandwidth_factor = min_bandwidth, bandwidth_factor
         self._ordered = getattr(space, "ordered_genes", None)
-        self.min_points = min_points or len(space.cardinalities) + 1
+        self.min_points = len(space.cardinalities) + 1 if min_points is None else min_points
         self._genomes: dict[int, list[np.ndarray]] = {}  # by fidelity
         self._values: dict[int, list[float]] = {}
         self._model: tuple[GenomeDensity, GenomeDensity] | None = None

@@ -32,7 +32,7 @@ class SuccessiveHalving(BracketSearch):
     ):
         super().__init__(space, rng, fidelities)
         self.rungs = fidelities.rungs(eta)
-        n = configurations or eta ** (len(self.rungs) - 1)
+        n = eta ** (len(self.rungs) - 1) if configurations is None else configurations
         if n < 1:
             raise SearchError(f"successive_halving needs at least one configuration, got {configurations}")
         self.sizes = halving_sizes(n, eta, len(self.rungs))
