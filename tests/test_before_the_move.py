@@ -9,15 +9,14 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 
-from nas_lightning.config.schema import register, typed
-from nas_lightning.config.search_schema import register as register_search
+from nas_lightning.config.schema import typed
 from nas_lightning.modes.job import compose as compose_job
 from nas_lightning.modes.main import train
 from nas_lightning.modes.search import describe_search
 from nas_lightning.runs.reading import COMPLETE, find_runs
 from nas_lightning.training.module import load_network
+from tests.helpers.composing import composed_by
 
 ROOT = Path(__file__).parents[1]
 OLD = ROOT / "tests" / "fixtures" / "before_the_move"
@@ -32,10 +31,7 @@ def overrides_of(folder: Path, runs: Path) -> tuple[str, list[str]]:
 
 
 def composed(script: str, overrides: list[str]):
-    register()
-    register_search()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return compose(script, overrides)
+    return composed_by(script, tuple(overrides))
 
 
 def test_every_run_folder_is_read_as_complete():

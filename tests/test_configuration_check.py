@@ -4,23 +4,19 @@ import copy
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 
 from nas_lightning.config.check import LARGEST_SEED, RANGES, check_configuration
 from nas_lightning.config.schema import register
-from nas_lightning.config.search_schema import register as register_search
 from nas_lightning.errors import UserError
 from tests.helpers.commands import command
+from tests.helpers.composing import composed_by
 
 ROOT = Path(__file__).parents[1]
 
 
 def composed(script, *overrides):
-    register()
-    register_search()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        return compose(script, list(overrides))
+    return composed_by(script, overrides)
 
 
 @pytest.mark.parametrize("script", ["train", "search"])

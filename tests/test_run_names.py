@@ -14,7 +14,8 @@ from nas_lightning.modes.job import compose, typed_plan
 from nas_lightning.plan import Plan
 from nas_lightning.runs import labels
 from nas_lightning.training.progress import RunProgress
-from tests.helpers.commands import CONF, composed, once
+from tests.helpers.commands import CONF, composed
+from tests.helpers.composing import registered
 
 
 def folder(tmp_path, *overrides):
@@ -54,7 +55,7 @@ def test_folders_say_what_was_changed(tmp_path, typed, said):
     ],
 )
 def test_folders_say_which_fields_of_the_plan_were_typed(tmp_path, typed, said):
-    once()
+    registered()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         chosen = ["trainer=cpu", "recipe=nasbench201_quick", f"runs={tmp_path}", *typed]
         cfg = hydra_compose("train", chosen, return_hydra_config=True)

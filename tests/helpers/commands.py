@@ -1,17 +1,13 @@
 """The configuration of a job as the command line composes it, and train.py in a process of its own."""
 
-import functools
 import subprocess
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 
-from nas_lightning.config.schema import register
 from tests.helpers import process
+from tests.helpers.composing import CONF, ROOT, composed_by
 
-ROOT = Path(__file__).parents[2]
-CONF = ROOT / "conf"
 TINY = [
     "plan.protocol.epochs=2",
     "plan.protocol.train_portion=0.3",
@@ -22,15 +18,9 @@ TINY = [
 ]
 
 
-once = functools.cache(register)
-"""The schemas are the same for all compositions of a process."""
-
-
 def composed(*overrides: str, conf: Path = CONF) -> DictConfig:
     """The configuration of one job on a CPU."""
-    once()
-    with initialize_config_dir(str(conf), version_base="1.3"):
-        return compose("train", ["trainer=cpu", "trainer.progress_bar=false", *overrides])
+    return composed_by("train", ("trainer=cpu", "trainer.progress_bar=false", *overrides), conf)
 
 
 def job(folder: Path, *overrides: str) -> DictConfig:

@@ -1,18 +1,14 @@
 """Published searches as one choice: every file composes, and says what it reproduces."""
 
 import pytest
-from hydra import compose, initialize_config_dir
 
-from nas_lightning.config.search_schema import register
-from tests.helpers.commands import CONF
+from tests.helpers.composing import CONF, composed_by
 
 RECIPES = sorted(p.stem for p in (CONF / "search_recipe").glob("*.yaml"))
 
 
 def composed(*overrides):
-    register()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("search", list(overrides))
+    return composed_by("search", overrides)
 
 
 def test_the_default_recipe_changes_nothing():
