@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from nas_lightning.analysis.hyperparameters_command import exact_random_regret, named, regrets
+from nas_lightning.predictors.rankers.mlp import MLP
 from nas_lightning.search.algorithm import make_algorithm, packaged_algorithms
 from nas_lightning.search.benchmark_objective import benchmark_objective
 from nas_lightning.search.budget import Budget
@@ -126,7 +127,8 @@ OWN = {"nsga2": MEASURED, "popnas": MEASURED, "bop_elites": NICHES, "bop_elites_
 @pytest.mark.slow
 @pytest.mark.parametrize("table", ["protein", "perceptrons", "curves"])
 @pytest.mark.parametrize("name", packaged_algorithms())
-def test_every_algorithm_runs(request, table, name):
+def test_every_algorithm_runs(request, monkeypatch, table, name):
+    monkeypatch.setitem(MLP.__init__.__kwdefaults__, "epochs", 10)  # BANANAS's networks, of 150
     objective = request.getfixturevalue(table)
     own = OWN.get(name, {}) if table != "curves" else {}
     if name in OWN and table == "curves":

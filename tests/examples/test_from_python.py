@@ -1,5 +1,8 @@
 """The script and the notebooks of examples/ run from their first line to their last, and what they show is stored."""
 
+import ast
+import inspect
+import re
 import runpy
 import sys
 from pathlib import Path
@@ -7,7 +10,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
+import nas_lightning
 from tests.helpers import process
+from tests.helpers.nightly import rest_nightly
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NOTEBOOKS = sorted(path.name for path in EXAMPLES.glob("*.ipynb"))
@@ -42,11 +47,32 @@ for cell in nbformat.read(sys.argv[1], as_version=4).cells:
         shell.run_cell(cell.source).raise_error()
         print("== cell")
 """
-"""A notebook's cells as a kernel runs them, in a process that need not import PyTorch again."""
+"""A notebook's cells as a kernel runs them, in a process that need not import PyTorch again.
+
+The first one at every change; what the others use of the library, the script and tests/examples/test_own_*.py do, too.
+"""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_asks_for_what_there_is(name):
+    """Every ``nas.…`` that is read exists, and every call of one can be bound: what a change of an interface breaks."""
+    cells = [cell.source for cell in nbformat.read(EXAMPLES / name, as_version=4).cells if cell.cell_type == "code"]
+    tree, called = ast.parse("\n".join(cells)), 0
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "nas":
+            assert node.attr in nas_lightning.__all__, node.attr
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and re.fullmatch(r"nas\.\w+", ast.unparse(node.func)):
+            given = [a for a in node.args if not isinstance(a, ast.Starred)]
+            signature = inspect.signature(getattr(nas_lightning, node.func.attr))
+            signature.bind_partial(*given, **{k.arg: None for k in node.keywords if k.arg})
+            called += 1
+    assert called >= 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", rest_nightly([(name,) for name in NOTEBOOKS], lambda name: name == NOTEBOOKS[0]))
 def test_a_notebook_runs(name):
     done = process.run(["-c", CELLS, EXAMPLES / name], cwd=EXAMPLES)
     assert done.returncode == 0, done.stdout[-500:] + done.stderr[-1500:]

@@ -7,6 +7,7 @@ which order the files are given to the workers.
 
 from __future__ import annotations
 
+import functools
 import multiprocessing
 import os
 import subprocess
@@ -69,13 +70,18 @@ def is_heavy(function: Any, seen: set[int] | None = None, starters: tuple[Any, .
 
 def mark(items: list[pytest.Item]) -> None:
     """Give every test the marker `command` where it is heavy, and `quick` where nothing keeps it out."""
+
+    @functools.cache  # parametrized tests share their function, and many tests their fixtures
+    def heavy(function: Any, starters: tuple[Any, ...]) -> bool:
+        return is_heavy(function, starters=starters)
+
     for item in items:
         functions = [getattr(item, "function", None)]
         for definitions in getattr(getattr(item, "_fixtureinfo", None), "name2fixturedefs", {}).values():
             functions += [definition.func for definition in definitions]
-        if any(map(is_heavy, functions)):
+        if any(heavy(function, PROCESSES) for function in functions):
             item.add_marker("command")
-        composes = any(is_heavy(function, starters=COMPOSES) for function in functions)
+        composes = any(heavy(function, COMPOSES) for function in functions)
         if not composes and not any(item.get_closest_marker(name) for name in LEFT_OUT):
             item.add_marker("quick")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from nas_lightning.predictors.rankers.mlp import MLP
 from nas_lightning.search.algorithm import make_algorithm, packaged_algorithms
 from nas_lightning.search.budget import Budget
 from nas_lightning.search.engine import Search, _wrong_event
@@ -30,6 +31,12 @@ SETTINGS = {
 }
 KINDS = ("regularized_evolution", "hyperband", "bohb", "reinforce")
 """A population, brackets, brackets with a model, and what waits for its whole batch."""
+
+
+@pytest.fixture(autouse=True)
+def quickly_fitted(monkeypatch):
+    """BANANAS's networks pass over their labels fifteen times less: what is tested here is when they are asked."""
+    monkeypatch.setitem(MLP.__init__.__kwdefaults__, "epochs", 10)
 
 
 class Counting:
