@@ -33,6 +33,7 @@ FILES = (
     "nas_lightning/search/algorithm.py",
     "nas_lightning/search/function.py",
     "nas_lightning/benchmarks/benchmark.py",
+    "nas_lightning/benchmarks/measurements.py",
     "nas_lightning/benchmarks/writer.py",
     "nas_lightning/data/module.py",
     "nas_lightning/errors.py",
