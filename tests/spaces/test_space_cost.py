@@ -4,7 +4,8 @@ import pytest
 from nas_lightning.spaces import SPACES, NB101Architecture, NB201Architecture, get_space
 from nas_lightning.spaces.nasbench101 import vertex_widths
 from nas_lightning.spaces.nasbench101_costs import nasbench101_cost, nasbench101_widths
-from nas_lightning.spaces.nasbench201 import EDGES, nasbench201_cost
+from nas_lightning.spaces.nasbench201 import EDGES
+from nas_lightning.spaces.nasbench201_costs import nasbench201_cost
 
 V2 = (
     "Genotype(normal=[('sep_conv_3x3', 0), ('sep_conv_3x3', 1), ('sep_conv_3x3', 0), ('sep_conv_3x3', 1), "
