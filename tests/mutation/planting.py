@@ -31,6 +31,7 @@ CPU_LIMIT = 5
 """A fault may take so many times the processor time of the tests without one, and 20 s: it hangs otherwise."""
 BROKEN = 99
 """Exit code of a child that raised outside of a test: nothing was seen then."""
+UNPLANTED = 98
 CONTROL = 5
 """So many tests run a module that is planted without a fault."""
 QUICK_S = 0.05
@@ -86,6 +87,10 @@ def functions_of(names: Mapping[str, Any], module: str) -> Iterator[tuple[str, F
                 break
 
 
+class Unplantable(Exception):
+    """The function with the fault does not fit into the one that is imported: it has to be imported anew."""
+
+
 def plant(mutant: Mutant | str) -> None:
     """Give the functions of the imported module the code that they have with the fault; those of a name stay as is."""
     module = mutant if isinstance(mutant, str) else mutant.module
@@ -102,7 +107,10 @@ def plant(mutant: Mutant | str) -> None:
     wanted = dict(functions_of(vars(faulty), module))
     for name, function in functions_of(vars(real), module):
         if name in wanted:
-            function.__code__ = wanted[name].__code__
+            try:
+                function.__code__ = wanted[name].__code__
+            except ValueError:  # without its call of super() a method closes over nothing
+                raise Unplantable from None
             give_defaults(function, wanted[name])
     for value in vars(real).values():  # what a cache knows was computed without the fault
         if hasattr(value, "cache_clear"):
@@ -123,7 +131,7 @@ def give_defaults(function: FunctionType, faulty: FunctionType) -> None:
 
 
 def child(seconds: float, work: Any) -> tuple[str, float]:
-    """(passed, failed or hung; processor seconds) of `work`, which gives an exit code, in a process of its own."""
+    """(passed, failed, hung or unplanted; processor seconds) of `work`, an exit code, in a process of its own."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     pid = os.fork()
     if not pid:
@@ -141,6 +149,8 @@ def child(seconds: float, work: Any) -> tuple[str, float]:
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     if os.WIFSIGNALED(status):
         return ("hung" if os.WTERMSIG(status) in (signal.SIGXCPU, signal.SIGKILL) else "failed"), spent
+    if os.WEXITSTATUS(status) == UNPLANTED:
+        return "unplanted", spent
     if os.WEXITSTATUS(status) == BROKEN:
         raise RuntimeError("what runs the tests has failed itself")
     return ("passed" if os.WEXITSTATUS(status) == 0 else "failed"), spent
@@ -244,6 +254,8 @@ class Pass:
         def tests(mutant: Mutant | str, order: list[pytest.Item], told: Path) -> int:
             try:
                 plant(mutant)
+            except Unplantable:
+                return UNPLANTED
             except Exception as error:  # a default or a constant that the module itself refuses
                 told.write_text(f"import: {type(error).__name__}")
                 return 1
@@ -285,7 +297,7 @@ class Pass:
         told.write_text("")
         if mutant.inside:
             outcome, spent = child(limit, functools.partial(tests, mutant, order, told))
-        if not mutant.inside or (mutant.default and outcome == "passed"):
+        if not mutant.inside or outcome == "unplanted" or (mutant.default and outcome == "passed"):
             names = [item.nodeid for item in order]
             outcome, spent = child(limit + 60, functools.partial(anew, mutant, names, self.options, told=told))
         by = told.read_text()

@@ -105,6 +105,17 @@ def test_the_listed_members_of_a_class_are_those_of_the_whole_space():
     assert found == {0, 1, 2}
 
 
+def test_pnas_predicts_only_where_something_is_left_out(monkeypatch):
+    algorithm, asked = make_algorithm("pnas", SPACE, Fidelities("epochs", (12,)), 0), []
+    monkeypatch.setattr(algorithm, "values", list)
+    monkeypatch.setattr(algorithm, "first", lambda keys, n: keys[:n])
+    monkeypatch.setattr(algorithm, "predicted", lambda keys, told: asked.append(len(keys)) or np.arange(len(keys)))
+    assert sorted(algorithm.keep(list("abc"), 3, False)) == list("abc")
+    assert not asked
+    assert algorithm.keep(list("abcd"), 3, False) == list("dcb")
+    assert {algorithm.keep(list("abc"), 3, False)[0] for _ in range(30)} == set("abc")
+
+
 def popnas(**settings):
     objective = make_objective(requested=("params",))
     return make_algorithm("popnas", objective.space, objective.fidelities, 0, settings)
