@@ -1,4 +1,5 @@
 import hashlib
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -121,6 +122,9 @@ def test_top_of_the_table(table):
         architecture_set("top10pct", SPACE)
     with pytest.raises(ValueError, match="percentage"):
         architecture_set("top0pct", SPACE, table)
+    assert len(architecture_set("top100pct", SPACE, table)) == 120
+    with pytest.raises(ValueError, match="up to 100"):
+        architecture_set("top100.5pct", SPACE, table)
 
 
 def test_too_many_architectures_name_the_largest_possible_set(table):
@@ -215,10 +219,14 @@ def test_large_tables_are_drawn_from_without_computing_all_keys(monkeypatch, tab
     assert len(architecture_set("random100_seed2", SPACE, table)) == 100, "above a quarter of the table"
 
 
-@pytest.mark.slow
-def test_raw_draws_that_miss_the_table_are_refused():
-    space = get_space("nasbench101")
-    rng = np.random.default_rng(0)
-    small = MemoryTable(space, [space.sample_unique(rng) for _ in range(3)])
-    with pytest.raises(ValueError, match=r"only \d+ turned up in 20,400 draws"):
-        architecture_set("random2raw_seed0", space, small)
+def test_raw_draws_of_a_large_space_are_as_many_as_are_asked_for_or_none():
+    """20,000 draws and 200 more for every architecture that is asked for, without copies."""
+    drawn = iter([5, 7, 5, 8, 9] + [5] * 20_400 + [6])
+    space = SimpleNamespace(name="large", size=10**9, cardinalities=(10,) * 9, sample=lambda rng: next(drawn), key=str)
+    table = SimpleNamespace(has=lambda arch: arch != 7)
+    assert architecture_sets._random_raw("two", 2, 0, space, None) == [5, 7]
+    assert architecture_sets._random_raw("two", 2, 0, space, table) == [5, 8]
+    assert architecture_sets._random_raw("one", 1, 0, space, table) == [9]
+    with pytest.raises(ValueError, match="only 1 turned up in 20,400 draws from large"):
+        architecture_sets._random_raw("two", 2, 0, space, table)
+    assert next(drawn) == 6

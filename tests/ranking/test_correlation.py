@@ -200,6 +200,17 @@ def test_an_order_that_ids_do_not_settle_is_refused():
         checks.order_by_prediction(predictions, np.array([7, 7, 7]), truth)
 
 
+def test_accuracies_are_fractions_unless_another_unit_is_said():
+    percent, scores = [91.0, 92.0, 93.0], [1, 3, 2]
+    for function in (accuracy_bins, lambda truth, **how: binned_kendall_tau(scores, truth, **how)):
+        with pytest.raises(ValueError, match="divide percentages by 100"):
+            function(percent)
+    assert accuracy_bins(percent, 1.5, fractions=False).tolist() == [0, 1, 2]
+    assert accuracy_bins([0.0, 1.0], 0.5).tolist() == [0, 1]
+    assert binned_kendall_tau(scores, percent, 0.5, fractions=False) == pytest.approx(1 / 3)
+    assert sparse_kendall_tau(scores, percent, [0, 1, 2], 0.5, fractions=False) == pytest.approx(1 / 3)
+
+
 def test_bins_are_dense():
     assert accuracy_bins([0.95, 0.10, 0.955, 0.30], 0.01).tolist() == [2, 0, 2, 1]
 

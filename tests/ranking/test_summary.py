@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from nas_lightning.ranking import metrics
+from nas_lightning.ranking import metrics, summary
 from nas_lightning.ranking.baselines import Baseline
 from nas_lightning.ranking.summary import epoch_metrics, jsonable, ranking_record, render_table, summarize
 
@@ -165,3 +165,25 @@ def test_epoch_metrics_are_flat_numbers_equal_to_the_record(run):
 def test_jsonable_takes_every_number_and_replaces_what_json_lacks():
     value = {1: np.float32(0.5), "b": (np.bool_(True), np.int8(3), -math.inf), "c": np.array([1.0, np.nan]), "d": None}
     assert jsonable(value) == {"1": 0.5, "b": [True, 3, None], "c": [1.0, None], "d": None}
+
+
+def test_two_seeds_of_two_architectures_are_the_least_of_which_there_is_a_ceiling():
+    two = np.array([[0.1, 0.2], [0.3, 0.4]])
+    found = summary._noise(two, 0, "accuracy")
+    assert (found["tau"], found["seeds"], found["n"], found["metric"]) == (1.0, 2, 2, "accuracy")
+    assert "metric" not in summary._noise(two, 0, None)
+    for wrong in (None, two[:, :1], two[:, 0]):
+        assert summary._noise(wrong, 0, None) == {"not_available": "the table keeps no accuracies of single seeds"}
+    two[0, 0] = np.nan
+    assert summary._noise(two, 0, None) == {"not_available": "fewer than 2 architectures have all seeds"}
+
+
+def test_the_mean_of_the_shared_weights_is_told_where_it_was_scored(run):
+    scores, truth, archs, _, _ = run
+    texts = []
+    for chosen in (scores, {"negative_cross_entropy": scores["negative_cross_entropy"]}):
+        console = Console(file=io.StringIO(), width=120)
+        render_table(summarize(chosen, truth, archs), console)
+        texts.append(" ".join(console.file.getvalue().split()))
+    assert f"with shared weights {100 * scores['accuracy'].mean():.1f}" in texts[0]
+    assert "with shared weights" not in texts[1]

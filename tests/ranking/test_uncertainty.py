@@ -241,3 +241,16 @@ def test_one_seed_covers_architectures_alone_and_one_architecture_nothing():
     assert np.isnan([single.estimate, single.low, single.high, single.p]).all()
     two = hierarchical_bootstrap([[1.0, 2.0]], [2.0, 3.0], replicates=10)
     assert (two.estimate, two.n_architectures) == (1.0, 2)
+
+
+def test_a_difference_of_replicates_by_hand():
+    found = comparison._difference(0.3, np.array([0.0, 1.0, np.nan, 2.0, -1.0]), 0.5, seeds=5, n=7)
+    assert (found.low, found.high, found.p) == (-0.25, 1.25, 1.0)  # two at or below 0, three at or above: 2 · 3 / 5
+    found = comparison._difference(0.3, np.arange(1.0, 10.0), 0.5, seeds=5, n=7)
+    assert (found.low, found.high, found.p) == (3.0, 7.0, 0.2)
+    assert (found.estimate, found.level, found.n_seeds, found.n_architectures) == (0.3, 0.5, 5, 7)
+    for estimate, values in ((0.3, [np.nan]), (math.nan, [0.1])):
+        none = comparison._difference(estimate, np.array(values), 0.5, seeds=5, n=7)
+        assert np.isnan([none.low, none.high, none.p]).all()
+        np.testing.assert_equal(none.estimate, estimate)
+        assert (none.level, none.n_seeds, none.n_architectures) == (0.5, 5, 7)
