@@ -56,7 +56,9 @@ def test_bootstrap_of_any_statistic():
     interval = bootstrap(lambda index: float(values[index].mean()), 400)
     standard_error = values.std() / 20
     assert interval.high - interval.low == pytest.approx(2 * 1.96 * standard_error, rel=0.1)
-    assert math.isnan(bootstrap(lambda index: 0.0, 0).low)
+    none = bootstrap(lambda index: 0.0, 0)
+    assert math.isnan(none.low)
+    assert none.replicates == 0
     with pytest.raises(ValueError, match="no probability"):
         bootstrap_kendall_tau([1, 2, 3], [1, 2, 3], level=95)
 
