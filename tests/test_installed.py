@@ -97,6 +97,24 @@ def test_the_commands_work_from_a_folder_with_conf_and_callbacks_of_its_own(inst
     assert "digits_nasbench201" in ran(installed[1] / "nas-bench", folder, "list")
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("command", "typed", "completed"),
+    [
+        ("nas-train", "heuristics/samp", "heuristics/sampling="),
+        ("nas-train", "heuristics/sampling=fair", "heuristics/sampling=fairnas"),
+        ("nas-train", "plan.protocol.learning_ra", "plan.protocol.learning_rate="),
+        ("nas-search", "algorithm=regular", "algorithm=regularized_evolution"),
+    ],
+)
+def test_the_shell_completes_groups_choices_and_fields(installed, folder, command, typed, completed):
+    bash = {"PATH": "/usr/bin:/bin", "COMP_LINE": f"{command} {typed}"}
+    done = subprocess.run(
+        [str(installed[1] / command), "-sc", "query=bash"], cwd=folder, capture_output=True, text=True, env=bash
+    )
+    assert completed in done.stdout.split()
+
+
 def test_in_a_checkout_files_lie_beside_the_package_and_in_a_wheel_inside_it(tmp_path):
     assert conf_folder() == ROOT / "conf"
     assert heuristic_target("callbacks.batch_norm.BatchNorm") == "callbacks.batch_norm.BatchNorm"

@@ -102,7 +102,9 @@ def get_source(name: str, target: str | None = None, **settings: Any) -> Source:
 def name_of(section: Mapping[str, Any]) -> str:
     """The data set's name, as tables call it: the section's where its class takes one, else the class's own."""
     found = data_class(section["name"], section.get("_target_"))
-    return section["name"] if "name" in settings_of(found) or not hasattr(found, "name") else found.name
+    if "name" not in settings_of(found) and hasattr(found, "name"):
+        return str(found.name)
+    return found.named(section["name"], section.get("settings") or {}) if issubclass(found, Source) else section["name"]
 
 
 def task_class(section: Mapping[str, Any]) -> type[Task]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
 import torch
@@ -33,6 +33,19 @@ class Source(ABC):
     """Whether an image mirrored left to right is still of its class."""
     known_by_name: ClassVar[bool] = False
     """Whether the name says what the content is, as of official files whose sums are checked."""
+
+    @classmethod
+    def named(cls, given: str, settings: Mapping[str, Any]) -> str:
+        """The data set's name for a configuration, before anything is built: what results and folders call it.
+
+        Args:
+            given: the configuration's ``data.name``.
+            settings: the class's own settings there.
+
+        Returns:
+            What an instance of them has as its `name`.
+        """
+        return given
 
     @abstractmethod
     def read(self) -> tuple[ImageSet, ImageSet]:

@@ -164,29 +164,30 @@ def _panel(condition: Condition, axis: str, of: Callable[[Run], float]) -> Panel
     }
     data = {"rows": columns, "labels": labels, "levels": {"y": finite([level], 4) if level is not None else []}}
     note = f"Dashed: parameter count {number(level)}." if level is not None else ""
-    return Panel(condition.label, _chart(axis, log, tuple(domain)), data, note=note)
+    return Panel(condition.label, _chart(axis, log, tuple(domain), len(points) > _NAMED), data, note=note)
 
 
 @cache
-def _chart(axis: str, log: bool, ys: tuple[float, float]) -> Any:
+def _chart(axis: str, log: bool, ys: tuple[float, float], many: bool) -> Any:
     import altair as alt
 
+    faint = 0.1 if many else 0.3
     x_scale = alt.Scale(type="log", nice=False, padding=14) if log else alt.Scale(zero=False, nice=False, padding=14)
     y_scale = alt.Scale(domain=list(ys), nice=False, zero=False)
     x = alt.X("x:Q", title=axis, scale=x_scale, axis=alt.Axis(labelExpr=SHORT_NUMBERS, tickCount=5))
     y = alt.Y("y:Q", title="Kendall tau", scale=y_scale)
     base = alt.Chart(alt.NamedData("rows"))
     tone = alt.condition("datum.baseline", alt.value(INK), alt.value(BLUE))
-    wide = base.mark_rule(opacity=0.3).encode(x=alt.X("x_low:Q", scale=x_scale), x2="x_high:Q", y=y, color=tone)
-    high = base.mark_rule(opacity=0.3).encode(x=x, y=alt.Y("y_low:Q", scale=y_scale), y2="y_high:Q", color=tone)
-    points = base.mark_circle(size=48, opacity=0.85).encode(
+    wide = base.mark_rule(opacity=faint).encode(x=alt.X("x_low:Q", scale=x_scale), x2="x_high:Q", y=y, color=tone)
+    high = base.mark_rule(opacity=faint).encode(x=x, y=alt.Y("y_low:Q", scale=y_scale), y2="y_high:Q", color=tone)
+    points = base.mark_circle(size=48, opacity=0.5 if many else 0.85).encode(
         x=x, y=y, color=tone,
         tooltip=["setting:N", *readings(x=axis, y="Kendall tau", runs="runs")],
     )  # fmt: skip
     level = alt.Chart(alt.NamedData("levels")).mark_rule(color=GOLD, strokeDash=[5, 4], strokeWidth=1.3).encode(y="y:Q")
     labels = alt.Chart(alt.NamedData("labels")).encode(x=x, y=y, text="name:N")
     side = "datum.side == 1 ? {} : {}"
-    named = labels.mark_text(
-        align=alt.expr(side.format("'right'", "'left'")), dx=alt.expr(side.format(-7, 7)), fontSize=10.5
-    )
-    return (level + wide + high + points + named).properties(width=WIDTH, height=HEIGHT)
+    place: Any = {"align": alt.expr(side.format("'right'", "'left'")), "dx": alt.expr(side.format(-7, 7))}
+    around = labels.mark_text(fontSize=10.5, stroke="white", strokeWidth=4, opacity=0.85, **place)
+    named = labels.mark_text(fontSize=10.5, **place)
+    return (level + wide + high + points + around + named).properties(width=WIDTH, height=HEIGHT)

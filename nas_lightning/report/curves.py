@@ -16,7 +16,8 @@ from nas_lightning.report.strip import beside
 from nas_lightning.report.study import BASELINE, Condition
 
 FEW = 6
-"""Series that one plot names and colours; of more, one plot each factor, all others grey behind them."""
+"""Series that one plot names and colours; of more, one plot each factor, all others grey behind them. A plot of more
+has the reference's band alone, or nothing could be told from another."""
 _LABEL = 14  # pixels between the names at the curves' ends
 _WIDTH = 300
 
@@ -56,14 +57,15 @@ def line_panels(lines: Sequence[Line], axes: Axes, title: str, level: tuple[floa
     groups = dict.fromkeys(line.group for line in lines if not line.reference)
     found = []
     for group in groups:
-        shown = [line for line in lines if line.group == group or line.reference]
-        for part in range(0, len(shown), len(SERIES)):
-            chosen = shown[part : part + len(SERIES)]
+        reference = [line for line in lines if line.reference]
+        own = [line for line in lines if line.group == group and not line.reference]
+        parts = [own[at : at + len(SERIES)] for at in range(0, len(own), len(SERIES))]
+        for number, part in enumerate(parts, start=1):
+            chosen = reference + part
             rest = [line for line in lines if line not in chosen]
-            heading = group or ", ".join(line.name for line in chosen)
-            found.append(
-                _panel(chosen, rest, axes, title=heading.replace("_", " "), level=level, group=title, note=note)
-            )
+            heading = (group or ", ".join(line.name for line in part)).replace("_", " ")
+            heading += f", {number} of {len(parts)}" if group and len(parts) > 1 else ""
+            found.append(_panel(chosen, rest, axes, title=heading, level=level, group=title, note=note))
     return found
 
 
@@ -100,7 +102,8 @@ def _panel(
         "rows": table(lines), "rest": table(rest), "ends": ends,
         "levels": {"y": finite([level[0]], 4) if level else []},
     }  # fmt: skip
-    chart = _chart(axes, (low, high), xs, tuple(colours.items()))
+    banded = tuple(line.name for line in lines if len(lines) <= FEW or line.reference)
+    chart = _chart(axes, (low, high), xs, tuple(colours.items()), banded)
     return Panel(title, chart, data, group, note=note)
 
 
@@ -126,7 +129,13 @@ def _placed(ends: Sequence[float], low: float, high: float, log: bool) -> list[f
 
 
 @cache
-def _chart(axes: Axes, ys: tuple[float, float], xs: tuple[float, float], colours: tuple[tuple[str, str], ...]) -> Any:
+def _chart(
+    axes: Axes,
+    ys: tuple[float, float],
+    xs: tuple[float, float],
+    colours: tuple[tuple[str, str], ...],
+    banded: tuple[str, ...],
+) -> Any:
     import altair as alt
 
     names, tones = [name for name, _ in colours], [tone for _, tone in colours]
@@ -146,7 +155,8 @@ def _chart(axes: Axes, ys: tuple[float, float], xs: tuple[float, float], colours
     level = alt.Chart(alt.NamedData("levels")).mark_rule(color=GOLD, strokeDash=[5, 4], strokeWidth=1.3).encode(y="y:Q")
     base = alt.Chart(alt.NamedData("rows"))
     edge = alt.Y("low:Q", scale=y_scale)
-    band = base.mark_area(opacity=0.13, clip=True, **how).encode(x=x, y=edge, y2="high:Q", color=colour)
+    of_few = base.transform_filter(alt.FieldOneOfPredicate("series", list(banded)))
+    band = of_few.mark_area(opacity=0.13, clip=True, **how).encode(x=x, y=edge, y2="high:Q", color=colour)
     line = base.mark_line(strokeWidth=2, clip=True, point=False, **how).encode(x=x, y=y, color=colour)
     under = base.mark_circle(opacity=0.0001, size=90, clip=True).encode(x=x, y=y, color=colour, tooltip=tooltip)
     ends = alt.Chart(alt.NamedData("ends")).mark_text(align="left", dx=6, fontSize=10.5).encode(
@@ -196,7 +206,8 @@ def over_epochs(
         "epochs-" + name.replace("_", "-"),
         f"{label.split(' (')[0]} against epochs",
         "Median over seeds, the band spans all seeds; the number of seeds in brackets. Of many settings, each plot "
-        "shows one factor's, with the baseline in black and all others in grey.",
+        f"shows one factor's, with the baseline in black and all others in grey; above {FEW} the baseline alone has "
+        "its band.",
         panels,
     )
 

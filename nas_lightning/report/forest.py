@@ -57,7 +57,7 @@ def _forest() -> Any:
         x=alt.X("low:Q", title="Δ Kendall tau"), x2="high:Q"
     )  # fmt: skip
     points = base.mark_point(filled=True, size=58, opacity=1).encode(x="estimate:Q")
-    return (zero + lines + points).properties(width=330, height=alt.Step(ROW))
+    return (zero + lines + points).properties(width=312, height=alt.Step(ROW))
 
 
 def _verdicts() -> Any:

@@ -15,7 +15,7 @@ VERDICTS = {"helps": GREEN, "hurts": RED, "no difference": BLUE, "not decided": 
 
 SHORT_NUMBERS = "format(datum.value, abs(datum.value) < 1000 ? '~g' : '~s')"
 """Labels of an axis: 20k for 20,000, and 0.2 as it is (a prefix would make it 200m)."""
-WIDTH, HEIGHT = 400, 270
+WIDTH, HEIGHT = 350, 260
 """Pixels of a chart's plotting area; the page narrows it where the screen is narrower."""
 ROW = 16
 """Pixels of one row of a chart of rows."""

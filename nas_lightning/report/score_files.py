@@ -154,7 +154,7 @@ def _parquet_records(path: Path) -> list[dict[str, Any]]:
 
 def _json_records(path: Path) -> list[dict[str, Any]]:
     try:
-        value = load_json(path, unique=True)
+        value = load_json(path, unique=True, any_number=True)
     except ValueError as error:
         raise UserError(f"{path} {error}") from None
     if isinstance(value, dict):

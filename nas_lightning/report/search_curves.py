@@ -165,9 +165,9 @@ def fronts(runs: Sequence[Run]) -> Figure:
         for x, y, name in points:
             for column, value in zip(columns.values(), (*finite([x, y], 6), name, series), strict=True):
                 column.append(value)
-        at = ", ".join(f"{name} {value_of(corner, name):.6g}" for name in (*map(str, measures), "objective"))
+        at = ", ".join(f"{name} {_grouped(value_of(corner, name))}" for name in (*map(str, measures), "objective"))
         corners[problem] = f"{at}; from the {corner.get('from', 'search')}"
-        volumes[problem].append(f"{series} {value_of(pareto, 'hypervolume'):.5g}")
+        volumes[problem].append(f"{series} {_grouped(value_of(pareto, 'hypervolume'))}")
     panels = []
     for problem, columns in sorted(found.items()):
         space, dataset, measure = problem
@@ -182,6 +182,11 @@ def fronts(runs: Sequence[Run]) -> Figure:
         panels,
         columns=2,
     )
+
+
+def _grouped(value: float) -> str:
+    """Large numbers in groups of three digits, small ones with four significant digits."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 @cache

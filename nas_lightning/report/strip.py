@@ -98,4 +98,4 @@ def _strip() -> Any:
         .mark_circle(color=BLUE, size=26, opacity=0.75)
         .encode(x="tau:Q", y=y, tooltip=["setting:N", "run:N"])
     )
-    return (band + count + ceiling + middle + median + runs).properties(width=330, height=alt.Step(ROW))
+    return (band + count + ceiling + middle + median + runs).properties(width=312, height=alt.Step(ROW))

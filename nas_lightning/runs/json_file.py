@@ -12,15 +12,16 @@ from nas_lightning.runs.files import parse_json
 _LARGEST = 1 << 28  # bytes of a result.json; ours have some thousand
 
 
-def load_json(file: Path, unique: bool = False) -> Any:
-    """The content of a JSON file, its texts fit to be shown; `unique` as of `parse_json`.
+def load_json(file: Path, unique: bool = False, any_number: bool = False) -> Any:
+    """The content of a JSON file, its texts fit to be shown; `unique` as of `parse_json`; with `any_number` also what
+    Python writes beyond JSON, ``-Infinity`` and ``NaN``.
 
     Raises ValueError: what is wrong, in a few words.
     """
     try:
         if file.stat().st_size > _LARGEST:
             raise ValueError("is too large")
-        return _plain(parse_json(file.read_bytes(), unique))
+        return _plain(parse_json(file.read_bytes(), unique), any_number)
     except json.JSONDecodeError:
         raise ValueError("is no JSON") from None
     except RecursionError:
@@ -31,15 +32,17 @@ def load_json(file: Path, unique: bool = False) -> Any:
         raise ValueError(str(error).removeprefix("it ")) from None
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, any_number: bool = False) -> Any:
     """The same with clean texts. Raises ValueError for numbers that JSON has no place for."""
     if isinstance(value, dict):
-        return {clean(key): _plain(inner) for key, inner in value.items()}
+        return {clean(key): _plain(inner, any_number) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_plain(inner) for inner in value]
+        return [_plain(inner, any_number) for inner in value]
     if isinstance(value, str):
         return clean(value)
-    if isinstance(value, int | float) and not is_number(value) and not isinstance(value, bool):
+    if any_number or isinstance(value, bool):
+        return value
+    if isinstance(value, int | float) and not is_number(value):
         raise ValueError("holds a number that is infinite, not defined or beyond 64 bits")
     return value
 

@@ -283,6 +283,9 @@ def test_what_a_data_set_does_not_read_is_refused(section, said):
 def test_a_class_without_a_name_of_its_own_is_called_what_the_section_says():
     assert name_of({"name": "flowers", "_target_": FOLDER}) == "flowers"
     assert name_of({"name": "digits", "_target_": "examples.own_task.task.Spots"}) == "spots"
+    vision = {"name": "torchvision", "_target_": VISION, "settings": {"dataset": "FashionMNIST"}}
+    assert name_of(vision) == "fashionmnist" == make_task(vision, 2, 0.5, 0).name
+    assert name_of({**vision, "name": "clothes"}) == "clothes"
 
 
 @pytest.mark.parametrize("augment", ["crop", "randaugment", "autoaugment"])

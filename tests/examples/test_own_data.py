@@ -49,6 +49,12 @@ def ran(images, script, *arguments):
     return done.stdout
 
 
+def test_the_readme_shows_the_same_four_commands():
+    block = re.search(r"```bash\n.*?```", HOWTO, re.DOTALL)[0]
+    assert block.count("uv run") == 4
+    assert block in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_the_four_commands_of_the_how_to_do_what_it_says(images):

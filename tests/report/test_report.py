@@ -458,12 +458,19 @@ def test_many_curves_become_one_plot_a_factor_with_the_others_grey(tmp_path):
     assert {p.group for p in panels} == {"nasbench201 on digits"}
     for panel in panels:
         shown, grey = set(panel.data["rows"]["series"]), set(panel.data["rest"]["series"])
-        assert len(shown) <= 8
+        assert len(shown) <= 9  # eight colours, and the baseline in black
+        assert "baseline (1)" in shown
         assert len(shown | grey) == 30
+        (band,) = (layer for layer in panel.chart.to_dict()["layer"] if layer["mark"]["type"] == "area")
+        banded = shown if len(shown) <= 6 else {"baseline (1)"}
+        assert set(band["transform"][0]["filter"]["oneOf"]) == banded
         assert not shown & grey
         heights = sorted(panel.data["ends"]["y"])
         low, high = panel.specification()["layer"][3]["encoding"]["y"]["scale"]["domain"]
-        assert min(np.diff(heights)) * 270 / (high - low) > 13, "names do not overlap"
+        assert min(np.diff(heights)) * 260 / (high - low) > 13, "names do not overlap"
+    titles = [panel.title for panel in panels]
+    assert len(set(titles)) == len(titles)
+    assert {"batch size, 1 of 2", "batch size, 2 of 2"} <= set(titles)
 
 
 def test_search_curves_are_regret_and_end_with_the_shortest(tmp_path):

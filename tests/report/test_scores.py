@@ -72,6 +72,19 @@ def test_two_predictors_of_two_formats_equal_scipy_and_are_compared(tmp_path, me
     assert main([str(tmp_path / "out"), "--out", str(tmp_path / "again"), "--replicates", "100"]) == 0
 
 
+def test_scores_of_minus_infinity_are_the_worst_and_empty_ones_are_left_out(tmp_path, measured):
+    """As Python writes them: NASLib's nwot is −∞ where a cell passes nothing on."""
+    names, _, good, _ = measured
+    scores = dict(zip(names, good.tolist(), strict=True)) | {names[3]: -np.inf, names[5]: np.nan}
+    (tmp_path / "nwot.json").write_text(json.dumps(scores))
+    found = common_scores([read_score_file(tmp_path / "nwot.json")], get_space("nasbench201"))
+    assert set(names) - set(found.names) == {names[5]}
+    assert found.predictors["score"][found.names.index(names[3])] == -np.inf
+    (tmp_path / "nwot.json").write_text(json.dumps(scores | {names[3]: np.inf}))
+    with pytest.raises(UserError, match="is infinite in row 4"):
+        read_score_file(tmp_path / "nwot.json")
+
+
 def test_row_numbers_of_pandas_are_no_predictor(tmp_path, measured):
     names, _, good, _ = measured
     rows = [f"{i},{n},{g!r}" for i, (n, g) in enumerate(zip(names, good.tolist(), strict=True))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ from nas_lightning.data.decode import fitted, to_array
 from nas_lightning.data.images import DataError, ImageSet
 from nas_lightning.data.source import Source
 from nas_lightning.errors import nearest
+
+GROUP = "torchvision"
+"""What ``data=torchvision`` says as a name, where the user says none."""
 
 
 class Torchvision(Source):
@@ -48,9 +51,13 @@ class Torchvision(Source):
                 f"data.dataset={dataset} is no classification set of torchvision; choose {', '.join(close)} …"
             )
         self.kind: Any = getattr(datasets, dataset)
-        self.name = name if name and name != "torchvision" else dataset.lower()
+        self.name = self.named(name or GROUP, {"dataset": dataset})
         self.root, self.download, self.size, self.grey, self.flip = root, download, size, grey, flip
         self._key: str | None = None
+
+    @classmethod
+    def named(cls, given: str, settings: Mapping[str, Any]) -> str:
+        return str(settings.get("dataset", given)).lower() if given == GROUP else given
 
     def read(self) -> tuple[ImageSet, ImageSet]:
         return self._read()[0]
