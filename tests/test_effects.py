@@ -1,5 +1,6 @@
 """Every setting in every mode: it changes the run's name, or is neutral, or is refused where it is typed."""
 
+import json
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,6 +27,7 @@ from nas_lightning.config.effects import (
 from nas_lightning.config.schema import register
 from nas_lightning.config.search_schema import register as register_search
 from nas_lightning.errors import UserError
+from nas_lightning.modes import job as jobs
 from nas_lightning.modes.job import compose as compose_job
 from nas_lightning.modes.search import prepare_torch
 from nas_lightning.scoring import trained
@@ -224,10 +226,24 @@ def unread_of(mode):
     return UNREAD_BY_SEARCHES[search_kind(mode.split()[1], False, False)]
 
 
+def kept(build):
+    """`build`, asked once for equal heuristics: half of what composing a job takes, and no setting of this walk."""
+    made = {}
+
+    def built(config):
+        key = json.dumps(config.heuristics, default=repr)
+        if key not in made:
+            made[key] = build(config)
+        return made[key]
+
+    return built
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("mode", STARTS)
 def test_every_setting_acts_is_neutral_or_is_refused(mode, monkeypatch):
     monkeypatch.setattr(trained, "load_network", cache(trained.load_network))  # one checkpoint, read 37 times
+    monkeypatch.setattr(jobs, "build_heuristics", kept(jobs.build_heuristics))
     unread, unchanged = unread_of(mode), folder_of(mode)
     seen = {DETERMINES: 0, IS_NEUTRAL: 0, IS_UNREAD: 0}
     for name, value in leaves(start(mode)[0]):
