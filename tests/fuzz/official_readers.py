@@ -31,13 +31,13 @@ from tests.fuzz.readers import (
     csv_text,
     drawn,
     fresh,
-    parquet_list,
     pick,
     place,
     reader,
     use_table,
     write_json,
 )
+from tests.fuzz.run_readers import parquet_list
 from tests.helpers.toy_space import make_objective
 
 
