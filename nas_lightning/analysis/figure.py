@@ -12,9 +12,10 @@ from typing import Any
 import altair as alt
 
 from nas_lightning.analysis.output import number
+from nas_lightning.report.cells import cell, head
 from nas_lightning.report.figure import Figure, Panel, write_pictures
 from nas_lightning.report.look import CONFIG, SERIES
-from nas_lightning.report.page import cell, head, page
+from nas_lightning.report.page import page
 from nas_lightning.runs.files import write_atomically
 
 

@@ -275,7 +275,7 @@ def _csv(summary: Mapping[str, Any], quality: Quality) -> str:
 
 
 def _metrics_table(summary: Mapping[str, Any], quality: Quality) -> str:
-    from nas_lightning.report.page import cell, head, in_quality
+    from nas_lightning.report.cells import cell, head, in_quality
     from nas_lightning.report.study import value_of
 
     lines = []
@@ -308,7 +308,7 @@ def _metrics_table(summary: Mapping[str, Any], quality: Quality) -> str:
 
 
 def _pairs_table(pairs: Sequence[Pair]) -> str:
-    from nas_lightning.report.page import cell, head
+    from nas_lightning.report.cells import cell, head
     from nas_lightning.report.tables import p_text
 
     lines = []
@@ -331,7 +331,7 @@ def _pairs_table(pairs: Sequence[Pair]) -> str:
 
 
 def _top_table(scores: Scores, truth: np.ndarray, k: int, quality: Quality) -> str:
-    from nas_lightning.report.page import cell, head, in_quality
+    from nas_lightning.report.cells import cell, head, in_quality
 
     known = np.flatnonzero(~np.isnan(truth))
     rank = np.full(len(truth), np.nan)
