@@ -218,7 +218,5 @@ def _table(job: Job, result: dict[str, Any], console: Console) -> list[str]:
             style="dim",
         )
     out = Path(wanted.out or job.folder / found["table"])
-    return [
-        f"Table: {out}",
-        f"Next, rank a super-net against it: {command(*_where(job, ('data',)), f'benchmark.name={out}')}",
-    ]
+    rank = command(*_where(job, ("data", "starting_point")), f"benchmark.name={out}")
+    return [f"Table: {out}", f"Next, rank a super-net against it: {rank}"]
