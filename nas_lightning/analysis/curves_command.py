@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +62,17 @@ def read_curves(path: Path, column: str) -> np.ndarray:
 def run(arguments: argparse.Namespace, out: Path) -> None:
     if (arguments.benchmark is None) == (arguments.curves is None):
         raise UserError("give either --benchmark, a table with curves, or --curves, a Parquet file")
-    table = None
+    table, architectures = None, []
     if arguments.benchmark is not None:
         table = Benchmark.open(arguments.benchmark, dataset=arguments.dataset)
         found = table.curves(table.architectures(), arguments.metric)
         if found is None:
             raise UserError(f"{table.name} keeps no learning curves of {arguments.metric or table.default_metric}")
-        curves = found.astype(np.float64)
+        whole = np.isfinite(found).all(axis=1)  # trainings that ended early are left out
+        if whole.sum() < 10:
+            raise UserError(f"{table.name} holds {int(whole.sum())} whole curves; ten or more are needed")
+        architectures = [arch for arch, kept in zip(table.architectures(), whole, strict=True) if kept]
+        curves = found[whole].astype(np.float64)
     else:
         curves = read_curves(arguments.curves, arguments.column)
     total = curves.shape[1]
@@ -110,14 +115,17 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
     if arguments.fit is not None:
         if table is None:
             raise UserError("--fit needs --benchmark, since a surrogate table holds architectures")
-        fit_table(table, curves, arguments)
+        fit_table(table, architectures, curves, arguments)
         show(f"Surrogate table: {arguments.fit}")
 
 
-def fit_table(table: Benchmark, curves: np.ndarray, arguments: argparse.Namespace) -> Path:
-    """Fit the surrogate on a table and write expected curves of random architectures; any epoch is a fidelity there."""
+def fit_table(
+    table: Benchmark, architectures: Sequence[Any], curves: np.ndarray, arguments: argparse.Namespace
+) -> Path:
+    """Fit the surrogate on architectures of a table and their curves, and write expected curves of random ones; any
+    epoch is a fidelity there."""
     space, metric = table.domain, arguments.metric or table.default_metric
-    features = np.stack([space.one_hot(arch) for arch in table.architectures()])
+    features = np.stack([space.one_hot(arch) for arch in architectures])
     model = CurveSurrogate(rank=arguments.rank, seed=arguments.seed).fit(features, curves)
     rng = np.random.default_rng(arguments.seed)
     drawn: dict[str, Any] = {}

@@ -132,9 +132,7 @@ class NB101Space(Space[NB101Architecture]):
 
     def canonical(self, arch: NB101Architecture) -> NB101Architecture:
         """Pruned, with the smallest (adj_bits, operations) of all topological orders."""
-        arch = arch.pruned()
-        bits, operations = graph.canonical(arch.n_vertices, arch.adj_bits, arch.operations)
-        return NB101Architecture(arch.n_vertices, bits, operations)
+        return _canonical(arch)
 
     def key(self, arch: NB101Architecture) -> str:
         """The reference module hash, 32 hexadecimal digits."""
@@ -186,7 +184,7 @@ class NB101Space(Space[NB101Architecture]):
         graph acyclic; below 7 vertices, a new vertex with one edge in and one out.
         """
         arch = self.canonical(arch)
-        found = dict.fromkeys(filter(None, (self._apply(arch, change) for change in self._changes(arch))))
+        found = dict.fromkeys(filter(None, (_changed(arch, change) for change in self._changes(arch))))
         found.pop(arch, None)
         return list(found)
 
@@ -195,7 +193,7 @@ class NB101Space(Space[NB101Architecture]):
         arch = self.canonical(arch)
         changes = self._changes(arch)
         for pick in rng.permutation(len(changes)):
-            mutant = self._apply(arch, changes[pick])
+            mutant = _changed(arch, changes[pick])
             if mutant is not None and mutant != arch:
                 return mutant
         raise AssertionError("every NAS-Bench-101 cell has neighbours")
@@ -208,27 +206,6 @@ class NB101Space(Space[NB101Architecture]):
         if n < 7:
             changes += [("vertex", x, y, op) for x in range(n - 1) for y in range(1, n) if x != y for op in range(3)]
         return changes
-
-    def _apply(self, arch: NB101Architecture, change: tuple[str, int, int, int]) -> NB101Architecture | None:
-        """The canonical cell after a change, or None where that is no valid cell."""
-        kind, a, b, op = change
-        n, operations, edges = arch.n_vertices, list(arch.operations), set(arch.edges)
-        if kind == "operation":
-            operations[a] = b
-        elif kind == "edge":
-            edges ^= {(a, b)}
-        else:  # the new vertex is n - 1, the output moves up
-            edges = {(x, n if y == n - 1 else y) for x, y in edges} | {(a, n - 1), (n - 1, n if b == n - 1 else b)}
-            operations.append(op)
-            n += 1
-        order = _topological(n, edges)
-        if order is None or len(edges) > graph.MAX_EDGES:
-            return None
-        place = {vertex: i for i, vertex in enumerate(order)}
-        bits = sum(1 << (place[x] + place[y] * (place[y] - 1) // 2) for x, y in edges)
-        if graph.prune(n, bits) is None:
-            return None
-        return self.canonical(NB101Architecture(n, bits, tuple(operations[v - 1] for v in order[1:-1])))
 
     def smallest(self) -> list[NB101Architecture]:
         """The cell of two vertices."""
@@ -392,6 +369,39 @@ class NB101Space(Space[NB101Architecture]):
             np.array([arch.operations + (-1,) * (7 - arch.n_vertices) for arch in pruned]),
             **shape,
         )
+
+
+@lru_cache(maxsize=1 << 14)
+def _canonical(arch: NB101Architecture) -> NB101Architecture:
+    arch = arch.pruned()
+    bits, operations = graph.canonical(arch.n_vertices, arch.adj_bits, arch.operations)
+    return NB101Architecture(arch.n_vertices, bits, operations)
+
+
+@lru_cache(maxsize=1 << 14)
+def _changed(arch: NB101Architecture, change: tuple[str, int, int, int]) -> NB101Architecture | None:
+    """The canonical cell after a change, or None where that is no valid cell.
+
+    Searches mutate the same few parents again and again: most changes have been made before.
+    """
+    kind, a, b, op = change
+    n, operations, edges = arch.n_vertices, list(arch.operations), set(arch.edges)
+    if kind == "operation":
+        operations[a] = b
+    elif kind == "edge":
+        edges ^= {(a, b)}
+    else:  # the new vertex is n - 1, the output moves up
+        edges = {(x, n if y == n - 1 else y) for x, y in edges} | {(a, n - 1), (n - 1, n if b == n - 1 else b)}
+        operations.append(op)
+        n += 1
+    order = _topological(n, edges)
+    if order is None or len(edges) > graph.MAX_EDGES:
+        return None
+    place = {vertex: i for i, vertex in enumerate(order)}
+    bits = sum(1 << (place[x] + place[y] * (place[y] - 1) // 2) for x, y in edges)
+    if graph.prune(n, bits) is None:
+        return None
+    return _canonical(NB101Architecture(n, bits, tuple(operations[v - 1] for v in order[1:-1])))
 
 
 def _topological(n: int, edges: set[tuple[int, int]]) -> list[int] | None:

@@ -7,8 +7,10 @@ from scipy.stats import kendalltau
 from nas_lightning.analysis import __main__ as command
 from nas_lightning.analysis import curves as cv
 from nas_lightning.analysis.curves_command import read_curves
-from nas_lightning.benchmarks import Benchmark
+from nas_lightning.benchmarks import Benchmark, write_table
+from nas_lightning.benchmarks.column import Column
 from nas_lightning.predictors import extrapolation
+from nas_lightning.spaces import get_space
 from tests.analysis.conftest import ROOT
 
 pytestmark = pytest.mark.slow
@@ -67,3 +69,17 @@ def test_darts_curves_and_a_surrogate_table(open_shared, tmp_path):
     assert surrogate.epochs() == tuple(range(1, 601))
     assert (surrogate.metric_values(epochs=600) > surrogate.metric_values(epochs=5)).all()
     assert (tmp_path / "curves.svg").exists()
+
+
+def test_trainings_that_ended_early_are_left_out_of_a_table(tmp_path, capsys):
+    space, (_, curves) = get_space("nasbench201"), made(40, 8)
+    archs = [space.from_index(i) for i in range(40)]
+    curves[7, 5:] = np.nan
+    column = Column(np.clip(curves, 0, 1).astype(np.float32), "test_accuracy", "made", kind="curve", seeds="0")
+    table = tmp_path / "made.arrow"
+    write_table(table, space="nasbench201", dataset="made", architectures=archs, columns=[column], metadata={})
+    out = tmp_path / "surrogate.arrow"
+    words = ["--epochs", "4", "--fit", str(out), "--architectures", "10", "--rank", "2", "--out", str(tmp_path / "out")]
+    assert command.main(["curves", "--benchmark", str(table), *words]) == 0
+    assert "39 curves of 8 epochs" in capsys.readouterr().out
+    assert np.isfinite(Benchmark.open(out).metric_values(epochs=8)).all()
