@@ -103,7 +103,7 @@ def _panel(
         "levels": {"y": finite([level[0]], 4) if level else []},
     }  # fmt: skip
     banded = tuple(line.name for line in lines if len(lines) <= FEW or line.reference)
-    chart = _chart(axes, (low, high), xs, tuple(colours.items()), banded)
+    chart = _chart(axes, (low, high), xs, colours=tuple(colours.items()), banded=banded)
     return Panel(title, chart, data, group, note=note)
 
 

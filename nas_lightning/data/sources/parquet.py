@@ -118,7 +118,7 @@ class Rows:
             except (pa.ArrowException, OSError) as error:
                 raise _unreadable(file, error) from None
             for cell, number in zip(cells, labels, strict=True):
-                yield _item(file, row, image, cell, number)
+                yield _item(file, row, image, cell=cell, number=number)
                 row += 1
 
 
