@@ -50,6 +50,8 @@ class Dynas(Heuristic):
         if slot is not None and slot != "random" and (isinstance(slot, str) or slot < 0):
             raise PlanError(f"heuristics.dynas.slot={slot} is no gene of an encoding; give its index, random, or null")
         self._slot = 0
+        self._logs = 0.0, 0.0
+        """Logarithms of the parameters of the smallest and of the largest architecture."""
         self._group: int | None = None
         """Whose momentum the optimizer holds."""
         self._step_group = 0

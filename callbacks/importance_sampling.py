@@ -151,7 +151,7 @@ class ImportanceSampling(Heuristic):
             genomes = np.stack([pl_module.sampler.space.encode(arch) for arch, _ in self._seen])
             self._genes = chances(genomes, norms, pl_module.sampler.space.cardinalities, share)
             entropy = [-(p * np.log(np.maximum(p, 1e-300))).sum() / np.log(len(p)) for p in self._genes if len(p) > 1]
-            pl_module.log("path_entropy", float(np.mean(entropy)))
+            pl_module.log("path_entropy", float(np.mean(entropy)), sync_dist=trainer.world_size > 1)
             self._seen.clear()
         if "data" in self.options:
             known = torch.where(self._images < 0, self._images[self._images >= 0].mean(), self._images)

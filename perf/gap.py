@@ -18,17 +18,17 @@ counted.
 from __future__ import annotations
 
 import argparse
-import io
-import json
-import tarfile
-import tempfile
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
-from scipy.stats import kendalltau, spearmanr
+from scipy.stats import spearmanr
 from sklearn.isotonic import IsotonicRegression
+
+from nas_lightning.ranking.correlation import kendall_tau
+from nas_lightning.runs.archive import unpacked
+from nas_lightning.runs.reading import find_runs
 
 MEASURES = ("mean", "spread", "disorder")
 RESAMPLES = 2000
@@ -42,31 +42,26 @@ def main() -> None:
         f"{'study, space':44s} runs  {'tau':>14s}  {'mean gap, points':>17s}  "
         + "  ".join(f"{m:>22s}" for m in MEASURES)
     )
-    for study in given.studies:
-        if study.is_dir():
-            show(study.name, study)
-            continue
-        with tempfile.TemporaryDirectory() as folder, tarfile.open(study) as archive:
-            archive.extractall(folder, filter="data")
-            show(study.name.partition(".")[0], Path(folder))
+    with unpacked(given.studies) as folders:
+        for study, folder in zip(given.studies, folders, strict=True):
+            show(study.name.partition(".")[0], folder)
 
 
 def show(name: str, folder: Path) -> None:
     """One line for every space of the runs below `folder`."""
     rows: dict[str, list[tuple[float, ...]]] = defaultdict(list)
     left_out = 0
-    for path in sorted(folder.rglob("result.json")):
-        result = json.loads(path.read_text())
-        table = path.with_name("ranking.parquet")
-        if "accuracy" not in result.get("metrics", {}) or not table.exists():
+    for run in find_runs([folder]):
+        file = run.path / "ranking.parquet"
+        if run.status != "complete" or "accuracy" not in run.result.get("metrics", {}) or not file.is_file():
             continue
-        columns = pq.read_table(io.BytesIO(table.read_bytes()), columns=["supernet_accuracy", "standalone_accuracy"])
-        inherited, truth = (column.to_numpy().astype(float) for column in columns.columns)
+        table = pq.read_table(file, columns=["supernet_accuracy", "standalone_accuracy"])
+        inherited, truth = (column.to_numpy().astype(float) for column in table.columns)
         known = np.isfinite(inherited) & np.isfinite(truth)
         if known.sum() < 10 or np.ptp(inherited[known]) == 0:
             left_out += 1
             continue
-        rows[result["space"]].append(measures(inherited[known], truth[known]))
+        rows[run.result["space"]].append(measures(inherited[known], truth[known]))
     for space, found in rows.items():
         if len(found) < 8:
             print(f"{name + ', ' + space:44s} {len(found):4d}  too few runs for a correlation")
@@ -84,7 +79,7 @@ def measures(inherited: np.ndarray, truth: np.ndarray) -> tuple[float, float, fl
     gap = truth - inherited
     fitted = IsotonicRegression().fit_transform(truth, inherited)
     disorder = np.std(inherited - fitted) / np.std(inherited)
-    return float(kendalltau(inherited, truth)[0]), float(gap.mean()), float(gap.std(ddof=1)), float(disorder)
+    return kendall_tau(inherited, truth), float(gap.mean()), float(gap.std(ddof=1)), float(disorder)
 
 
 def interval(tau: np.ndarray, gap: np.ndarray) -> str:

@@ -9,7 +9,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 
 from nas_lightning.config.search_schema import as_dict
-from nas_lightning.modes import main
+from nas_lightning.modes import ending, main
 from nas_lightning.modes.ending import SAME_TRAINING, _where, command
 from nas_lightning.modes.job import compose as compose_job
 from nas_lightning.modes.main import train
@@ -113,6 +113,17 @@ def test_a_network_and_a_table_end_in_tables(tmp_path, said):
     assert "architectures × seeds" in said()
     assert f"benchmark.name={out}" in said().replace("\n", "")
     assert "{" not in said()
+
+
+def test_the_command_after_a_table_keeps_the_data_and_the_starting_point(tmp_path, said, monkeypatch):
+    typed = ["data=digits", "starting_point=nasbench201_digits", "plan.protocol.epochs=1"]
+    result = train(job(tmp_path, "mode=table", "table.architectures=2", "table.seeds=1", "table.workers=1", *typed))
+    hydra = OmegaConf.create({"overrides": {"task": typed}})
+    monkeypatch.setattr(HydraConfig, "initialized", staticmethod(lambda: True))
+    monkeypatch.setattr(HydraConfig, "get", staticmethod(lambda: hydra))
+    again = compose_job(job(tmp_path, "mode=table", *typed))
+    *_, rank = ending._table(again, result, Console(file=io.StringIO()))
+    assert "train.py data=digits starting_point=nasbench201_digits benchmark.name=" in rank
 
 
 def test_several_objectives_end_in_a_front_its_corner_and_a_picture(tmp_path, monkeypatch):

@@ -212,3 +212,28 @@ def test_the_fit_whose_overhead_is_measured_has_what_train_hands_to_it(tmp_path)
     seconds = overhead.framework_steps(1, tmp_path)
     assert len(seconds) > 10
     assert (seconds > 0).all()
+
+
+def test_the_gap_of_a_run_by_hand():
+    from perf.gap import measures
+
+    inherited, truth = np.array([0.1, 0.3, 0.2, 0.4]), np.array([0.5, 0.6, 0.7, 0.8])
+    tau, mean, spread, disorder = measures(inherited, truth)
+    assert tau == pytest.approx(4 / 6)
+    assert mean == pytest.approx(0.4)
+    assert spread == pytest.approx(np.std([0.4, 0.3, 0.5, 0.4], ddof=1))
+    # The best non-decreasing function of the truth is 0.1, 0.25, 0.25, 0.4.
+    assert disorder == pytest.approx(np.sqrt(0.005 / 4) / np.sqrt(0.0125))
+
+
+def test_a_comparison_of_searches_goes_on_after_a_line_that_was_cut_short(tmp_path):
+    from perf.search_guided import append, read
+
+    path, key = tmp_path / "seeds.csv", ("cifar10", "12000 seconds", "local_search:accept=first", 3)
+    assert read(path) == {}
+    append(path, key, (94.25, 88, 1.5))
+    with path.open("a") as file:
+        file.write("cifar10,12000 seconds,local_se")
+    assert read(path) == {key: (94.25, 88, 1.5)}
+    append(path, (*key[:3], 4), (93.5, 90, 2.0))
+    assert read(path) == {key: (94.25, 88, 1.5), (*key[:3], 4): (93.5, 90, 2.0)}

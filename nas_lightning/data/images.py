@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from mmap import mmap
 
 import torch
 from torch import Tensor
@@ -35,7 +35,7 @@ class ImageSet:
 
     images: Tensor
     labels: Tensor
-    mapped: mmap | None = None
+    mapped: mmap.mmap | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -56,9 +56,7 @@ class ImageSet:
     def release(self) -> None:
         """Pages of the mapped file that were read leave this process's memory; they are read again when asked for."""
         if self.mapped is not None and hasattr(self.mapped, "madvise"):  # not on Windows
-            import mmap as module
-
-            self.mapped.madvise(module.MADV_DONTNEED)
+            self.mapped.madvise(mmap.MADV_DONTNEED)
 
     def to(self, device: torch.device | str) -> ImageSet:
         return ImageSet(self.images.to(device), self.labels.to(device))

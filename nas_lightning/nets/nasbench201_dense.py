@@ -10,24 +10,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
-from nas_lightning.nets.kernel import SharedKernel
-from nas_lightning.nets.nasbench201 import NB201Network
+from nas_lightning.nets.nasbench201 import NB201Network, ReductionBlock
 from nas_lightning.nets.norm import BatchNorm
 
 
-class WideningBlock(nn.Module):
+class WideningBlock(ReductionBlock):
     """Residual block of stride 1, [B, C, H, W] -> [B, C', H, W]: two ReLU-conv3x3-BN; shortcut ReLU-conv1x1-BN."""
 
     def __init__(self, in_channels: int, channels: int, affine: bool, track: bool) -> None:
-        super().__init__()
-        self.first = SharedKernel(channels, in_channels, (3,))
-        self.first_norm = BatchNorm(channels, affine, track)
-        self.second = SharedKernel(channels, channels, (3,))
-        self.second_norm = BatchNorm(channels, affine, track)
-        self.shortcut = SharedKernel(channels, in_channels, (1,))
+        super().__init__(in_channels, channels, affine, track)
         self.shortcut_norm = BatchNorm(channels, affine, track)
 
     def forward(self, x: Tensor) -> Tensor:

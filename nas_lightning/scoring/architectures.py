@@ -65,4 +65,5 @@ def score_architectures(
     conditions = Conditions(batch_size, images, statistics=batch_norm, probe_images=probe_images)
     choice = Choice.of(predictors=predictors, baselines=(), probe_images=probe_images)
     scorer = Scorer(Subjects(space, "given", chosen, table), module.plan, data, conditions, choice=choice)
+    data.setup()  # a task of one's own may not do so by itself when it is asked for batches
     return scorer(module)

@@ -83,3 +83,14 @@ def test_trainings_that_ended_early_are_left_out_of_a_table(tmp_path, capsys):
     assert command.main(["curves", "--benchmark", str(table), *words]) == 0
     assert "39 curves of 8 epochs" in capsys.readouterr().out
     assert np.isfinite(Benchmark.open(out).metric_values(epochs=8)).all()
+
+
+def test_a_table_of_few_whole_curves_is_refused(tmp_path, capsys):
+    space, (_, curves) = get_space("nasbench201"), made(12, 8)
+    curves[:3, 5:] = np.nan
+    column = Column(np.clip(curves, 0, 1).astype(np.float32), "test_accuracy", "made", kind="curve", seeds="0")
+    table = tmp_path / "made.arrow"
+    archs = [space.from_index(i) for i in range(12)]
+    write_table(table, space="nasbench201", dataset="made", architectures=archs, columns=[column], metadata={})
+    assert command.main(["curves", "--benchmark", str(table), "--out", str(tmp_path / "out")]) == 2
+    assert "holds 9 whole curves; ten or more are needed" in capsys.readouterr().err

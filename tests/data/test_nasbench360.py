@@ -8,7 +8,7 @@ import torch
 from nas_lightning.benchmarks import Benchmark
 from nas_lightning.data.find import make_task
 from nas_lightning.data.images import DataError
-from nas_lightning.data.nasbench360 import DarcyFlow, NinaPro
+from nas_lightning.data.nasbench360 import DarcyFlow, NinaPro, _padded
 from tests.helpers.commands import command
 
 TARGETS = {"ninapro": "NinaPro", "darcy_flow": "DarcyFlow"}
@@ -206,3 +206,12 @@ def test_odd_arrays_are_one_sentence(tmp_path, kind, changes, said):
     with pytest.raises(DataError, match=said) as refusal:
         kind(root=tmp_path).read()
     assert "\n" not in str(refusal.value)
+
+
+def test_sides_are_filled_up_to_multiples_of_four_by_their_last_points():
+    fields = torch.arange(30.0).view(1, 1, 5, 6)
+    padded = _padded(fields)
+    assert padded.shape == (1, 1, 8, 8)
+    assert torch.equal(padded[..., :5, :6], fields)
+    assert padded[0, 0, 7].tolist() == [24, 25, 26, 27, 28, 29, 29, 29]
+    assert torch.equal(_padded(padded), padded)

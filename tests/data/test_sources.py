@@ -313,3 +313,13 @@ def test_every_augmentation_is_a_function_of_seed_and_step(tmp_path, augment):
 def test_an_unknown_augmentation_is_refused(tmp_path):
     with pytest.raises(DataError, match="choose one of none, crop, crop"):
         make_task({"name": "digits", "augment": "rotate"}, 8, 0.9, 0)
+
+
+@pytest.mark.parametrize("label", [-1, 2**63, True, 0.5])
+def test_labels_of_the_hub_are_whole_numbers_from_0(label, tmp_path):
+    root = hub(tmp_path / "hub")
+    kind = pa.uint64() if label == 2**63 else None
+    labels = pa.array([label] * 8, kind)
+    pq.write_table(pa.table({"image": [encoded(i) for i in range(8)], "label": labels}), root / "train-00000.parquet")
+    with pytest.raises(DataError, match=r"row 0 has label '.+'; give whole numbers from 0"):
+        source(root, PARQUET).read()

@@ -1,6 +1,7 @@
 """DYNAS: the decay of the rate by a path's size, and one momentum per operation of one slot."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -8,10 +9,10 @@ from torch.nn import functional as F
 
 from callbacks.dynas import Dynas
 from nas_lightning.heuristic import NotApplicableError, fold
-from nas_lightning.modes.main import train
 from nas_lightning.plan import PlanError
+from nas_lightning.spaces import get_space
 from nas_lightning.training.module import SuperNetModule
-from tests.helpers.commands import composed
+from tests.helpers.interrupted import assert_goes_on_with_the_same_bits
 from tests.helpers.small_plans import data_for, small_plan, trained
 
 LINEAR = {"protocol__schedule": "linear", "protocol__learning_rate_min": 0.0}
@@ -105,25 +106,12 @@ def test_a_random_slot_is_drawn_by_the_seed_and_has_several_values():
     assert again._slot == dynas._slot
 
 
-def test_it_goes_on_after_an_interruption_with_the_same_bits(tmp_path, monkeypatch):
-    overrides = ["extra=dynas", "plan.protocol.epochs=3", "plan.protocol.train_portion=0.3", "benchmark=none",
-                 "trainer.checkpoint_every=1", "evaluation.architectures=random2_seed0"]  # fmt: skip
-    train(composed(*overrides, f"runs={tmp_path / 'a'}"))
-    whole = Dynas.on_before_optimizer_step
-
-    def fail(self, trainer, pl_module, optimizer):
-        whole(self, trainer, pl_module, optimizer)
-        if trainer.current_epoch == 2:
-            raise KeyError("power cut")
-
-    monkeypatch.setattr(Dynas, "on_before_optimizer_step", fail)
-    with pytest.raises(KeyError):
-        train(composed(*overrides, f"runs={tmp_path / 'b'}"))
-    monkeypatch.setattr(Dynas, "on_before_optimizer_step", whole)
-    train(composed(*overrides, f"runs={tmp_path / 'b'}"))
-    first, second = (next((tmp_path / run).rglob("final.ckpt")) for run in "ab")
-    a, b = (torch.load(path, weights_only=True)["state_dict"] for path in (first, second))
-    assert all(torch.equal(a[name], b[name]) for name in a)
+def test_it_goes_on_after_an_interruption_with_the_same_bits(tmp_path):
+    assert_goes_on_with_the_same_bits(
+        tmp_path, Dynas, "on_before_optimizer_step", lambda self, trainer, *_: trainer.current_epoch == 2,
+        "extra=dynas", "plan.protocol.epochs=3", "plan.protocol.train_portion=0.3", "benchmark=none",
+        "trainer.checkpoint_every=1", "evaluation.architectures=random2_seed0",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -166,3 +154,10 @@ def test_a_learned_distribution_has_no_gene():
     plan = small_plan("nasbench201").edited({"protocol.distribution": "darts", "protocol.selection_portion": 0.5})
     with pytest.raises(PlanError, match="distribution=darts exclude each other"):
         fold(plan, "nasbench201", [Dynas(slot=0)])
+
+
+def test_a_plan_that_admits_one_size_alone_is_refused():
+    sampler = SimpleNamespace(extremes=("one", "another"), space=get_space("nasbench201"))
+    module = SimpleNamespace(sampler=sampler, parameters_of=lambda arch: 100, rate_factors=[])
+    with pytest.raises(NotApplicableError, match="that it admits have equally many parameters"):
+        Dynas(max_exponent=4.0).on_train_start(None, module)

@@ -14,10 +14,10 @@ from callbacks.weight_averaging import WeightAveraging
 from nas_lightning.errors import UserError
 from nas_lightning.heuristic import NotApplicableError, fold
 from nas_lightning.modes.job import compose as compose_job
-from nas_lightning.modes.main import train
 from nas_lightning.plan import PlanError
 from nas_lightning.training.module import SuperNetModule
 from tests.helpers.commands import composed
+from tests.helpers.interrupted import assert_goes_on_with_the_same_bits
 from tests.helpers.small_plans import CONF, build, data_for, small_plan, trained
 
 EXTRA = sorted((CONF / "extra").glob("*.yaml"))
@@ -62,31 +62,12 @@ def test_the_average_is_ranked_and_the_training_does_not_notice():
     assert not all(torch.equal(a, b) for a, b in zip(averaged, runs[-1], strict=True))
 
 
-def test_averaging_goes_on_after_an_interruption_with_the_same_bits(tmp_path, monkeypatch):
-    overrides = [
+def test_averaging_goes_on_after_an_interruption_with_the_same_bits(tmp_path):
+    assert_goes_on_with_the_same_bits(
+        tmp_path, WeightAveraging, "on_train_epoch_start", lambda self, trainer, *_: trainer.current_epoch == 2,
         "extra=weight_averaging", "plan.protocol.epochs=3", "plan.protocol.train_portion=0.3", "benchmark=none",
         "trainer.checkpoint_every=1", "evaluation.architectures=random2_seed0",
-    ]  # fmt: skip
-    undisturbed = train(composed(*overrides, f"runs={tmp_path / 'a'}"))
-
-    raw_start = WeightAveraging.on_train_epoch_start
-
-    def fail(self, trainer, pl_module):
-        raw_start(self, trainer, pl_module)
-        if trainer.current_epoch == 2:
-            raise KeyError("power cut")
-
-    monkeypatch.setattr(WeightAveraging, "on_train_epoch_start", fail)
-    with pytest.raises(KeyError):
-        train(composed(*overrides, f"runs={tmp_path / 'b'}"))
-    monkeypatch.setattr(WeightAveraging, "on_train_epoch_start", raw_start)
-    train(composed(*overrides, f"runs={tmp_path / 'b'}"))
-    first, second = (next((tmp_path / run).rglob("final.ckpt")) for run in "ab")
-    a, b = (torch.load(path, weights_only=True)["state_dict"] for path in (first, second))
-    assert all(torch.equal(a[name], b[name]) for name in a)
-    files = [next((tmp_path / run).rglob("ranking.parquet")).read_bytes() for run in "ab"]
-    assert files[0] == files[1]
-    assert undisturbed["heuristics"] == {"weight_averaging": {"decay": 0.998}}
+    )  # fmt: skip
 
 
 def test_averaged_weights_and_tracked_statistics_exclude_each_other():

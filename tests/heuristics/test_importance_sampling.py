@@ -9,10 +9,9 @@ from torch.nn import functional as F
 
 from callbacks.importance_sampling import ImportanceSampling, chances
 from nas_lightning.heuristic import NotApplicableError, fold
-from nas_lightning.modes.main import train
 from nas_lightning.plan import PlanError
 from nas_lightning.training.module import SuperNetModule
-from tests.helpers.commands import composed
+from tests.helpers.interrupted import assert_goes_on_with_the_same_bits
 from tests.helpers.small_plans import data_for, small_plan, trained
 
 PLAN = small_plan("nasbench201", protocol__sampling="random_nas")
@@ -99,28 +98,15 @@ def test_images_are_drawn_again_by_their_errors():
 
 
 @pytest.mark.parametrize("part", ["paths", "data"])
-def test_it_goes_on_in_mid_epoch_with_the_same_bits(part, tmp_path, monkeypatch):
+def test_it_goes_on_in_mid_epoch_with_the_same_bits(part, tmp_path):
     other = "data" if part == "paths" else "paths"
-    overrides = ["extra=importance_sampling", f"heuristics.importance_sampling.{other}=null",
-                 "heuristics/sampling=random_nas", "plan.protocol.epochs=3", "plan.protocol.train_portion=0.3",
-                 "benchmark=none", "trainer.checkpoint_every=1", "evaluation.architectures=random2_seed0",
-                 "trainer.checkpoint_every_steps=1"]  # fmt: skip
-    train(composed(*overrides, f"runs={tmp_path / 'a'}"))
-    whole = SuperNetModule.training_step
-
-    def fail(self, batch, batch_index):
-        if self.global_step == len(self.trainer.train_dataloader) + 2:
-            raise KeyError("power cut")
-        whole(self, batch, batch_index)
-
-    monkeypatch.setattr(SuperNetModule, "training_step", fail)
-    with pytest.raises(KeyError):
-        train(composed(*overrides, f"runs={tmp_path / 'b'}"))
-    monkeypatch.setattr(SuperNetModule, "training_step", whole)
-    train(composed(*overrides, f"runs={tmp_path / 'b'}"))
-    first, second = (next((tmp_path / run).rglob("final.ckpt")) for run in "ab")
-    a, b = (torch.load(path, weights_only=True)["state_dict"] for path in (first, second))
-    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert_goes_on_with_the_same_bits(
+        tmp_path, SuperNetModule, "training_step",
+        lambda self, *_: self.global_step == len(self.trainer.train_dataloader) + 2,
+        "extra=importance_sampling", f"heuristics.importance_sampling.{other}=null", "heuristics/sampling=random_nas",
+        "plan.protocol.epochs=3", "plan.protocol.train_portion=0.3", "benchmark=none",
+        "trainer.checkpoint_every_steps=1", "evaluation.architectures=random2_seed0",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

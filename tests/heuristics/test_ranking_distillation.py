@@ -44,6 +44,9 @@ def test_pairs_are_far_apart_and_in_the_order_of_the_proxy(distilled):
         trained_better += order > 0
         assert heuristic.pair(0, step) == (constant, moved, order)
     assert 60 < trained_better < 140
+    genomes = np.stack([SPACE.encode(arch) for arch in heuristic._pool])
+    apart = (genomes[heuristic._pairs[:, 0]] != genomes[heuristic._pairs[:, 1]]).sum(1)
+    assert apart.min() == 3, "half of six genes is enough"
     assert [heuristic.pair(1, step) for step in range(9)] != [heuristic.pair(0, step) for step in range(9)]
 
 

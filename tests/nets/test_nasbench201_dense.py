@@ -7,6 +7,7 @@ import torch
 from nas_lightning.benchmarks import Benchmark
 from nas_lightning.benchmarks.errors import BenchmarkError
 from nas_lightning.nets.build import build_network
+from nas_lightning.nets.nasbench201_dense import WideningBlock
 from nas_lightning.nets.norm import BatchNorm
 from nas_lightning.plan import Plan
 from nas_lightning.spaces import get_space
@@ -75,3 +76,47 @@ def test_tables_of_the_cells_are_its_own():
         Benchmark.open("digits_nasbench101", space="nasbench201_dense")
     with pytest.raises(BenchmarkError, match="a table of nasbench201, not of nasbench101"):
         Benchmark.open("digits_nasbench201", space="nasbench101")
+
+
+class Late(type(SPACE)):
+    """Of other architectures, though it derives from the space."""
+
+    name = "late"
+    architecture_type = str
+
+
+def test_a_space_of_other_architectures_reads_no_tables_of_the_one_it_derives_from():
+    assert SPACE.reads_tables_of("nasbench201")
+    assert SPACE.reads_tables_of("nasbench201_dense")
+    assert not Late().reads_tables_of("nasbench201")
+    assert Late().reads_tables_of("late")
+
+
+def test_a_widening_block_by_hand():
+    torch.manual_seed(0)
+    block = WideningBlock(3, 6, affine=True, track=False).double().eval()
+    for parameter in block.parameters():
+        torch.nn.init.normal_(parameter)
+    x = torch.randn(2, 3, 5, 4).double()
+
+    def normalised(y, norm):
+        centred = y - y.mean((0, 2, 3), keepdim=True)
+        scaled = centred / (y.var((0, 2, 3), unbiased=False, keepdim=True) + 1e-5).sqrt()
+        return scaled * norm.weight[:, None, None] + norm.bias[:, None, None]
+
+    def conv(y, kernel, size):
+        return torch.nn.functional.conv2d(y, kernel(size), padding=size // 2)
+
+    read = x.clamp_min(0)
+    y = normalised(conv(read, block.first, 3), block.first_norm)
+    y = normalised(conv(y.clamp_min(0), block.second, 3), block.second_norm)
+    y = y + normalised(conv(read, block.shortcut, 1), block.shortcut_norm)
+    torch.testing.assert_close(block(x), y)
+
+
+def test_what_is_dropped_before_the_linear_layer_is_dropped_here_too():
+    plan = PLAN.edited({"mapping.global_dropout": 0.5, "protocol.track_running_stats": False})
+    network = build_network(SPACE, plan, 1, in_channels=3)
+    features = torch.ones(1, 16, 3, 3)
+    network.train().set_draw(0, 0)
+    assert not torch.allclose(network.classify(features), network.eval().classify(features))

@@ -334,3 +334,17 @@ def test_a_choice_tells_the_shared_pass_from_slow_and_from_free_scores():
         Choice.of("deptth")
     with pytest.raises(PredictorError, match="there is no module nowhere"):
         Choice.of("nowhere.Depth")
+
+
+def test_a_task_of_ones_own_is_set_up_before_it_is_asked_for_batches():
+    from nas_lightning.scoring.architectures import score_architectures
+    from nas_lightning.training.module import SuperNetModule
+
+    class Late(ImageClassification):
+        def evaluation_batches(self, *given, **named):
+            assert self.train_set is not None, "setup() first"
+            return super().evaluation_batches(*given, **named)
+
+    module = SuperNetModule("nasbench201", PLAN, 10, 1, 0)
+    scores = score_architectures(module, Late("digits", "data", 32, 0.3, 0), ARCHS[:1], images=100)
+    assert len(scores["accuracy"]) == 1
