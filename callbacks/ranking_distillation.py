@@ -72,7 +72,7 @@ class RankingDistillation(Heuristic):
         try:
             proxy = make_predictor(self.options["proxy"])
         except PredictorError as error:
-            raise PlanError(f"heuristics.ranking_distillation.{error}") from error
+            raise PlanError(f"heuristics.ranking_distillation.proxy: {error}") from error
         if lacking := sorted(proxy.needs - {"images"}):
             raise PlanError(
                 f"heuristics.ranking_distillation.proxy={proxy.name} needs {lacking[0]}, which there is none of before "

@@ -129,7 +129,7 @@ def test_a_setting_that_means_nothing_is_refused(settings, message):
 
 @pytest.mark.parametrize(
     ("proxy", "message"),
-    [("nonsense", r"ranking_distillation\.predictor=nonsense is unknown"), ("accuracy", "needs weights"),
+    [("nonsense", r"ranking_distillation\.proxy: predictor=nonsense is unknown"), ("accuracy", "needs weights"),
      ("linear_operation_counts", "needs truth")],
 )  # fmt: skip
 def test_a_proxy_that_cannot_be_asked_is_refused(proxy, message):
