@@ -101,6 +101,10 @@ class Browser:
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=False
         )
 
+    def print_media(self):
+        """From here on the page is laid out as it is printed."""
+        self._call("Emulation.setEmulatedMedia", media="print")
+
     def evaluate(self, expression, wait=False):
         """Value of a JavaScript expression, of a promise's end where asked to wait; an exception fails the test."""
         result = self._call("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=wait)

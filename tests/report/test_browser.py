@@ -149,6 +149,26 @@ def test_nothing_is_wider_than_a_phone(report):
         browser.close()
 
 
+def test_a_printed_page_shows_all_rows_and_columns_of_the_ablation(report):
+    executable = find_chromium()
+    if executable is None:
+        pytest.skip("no chromium on this machine (Debian: apt-get install chromium)")
+    browser = Browser(executable)
+    try:
+        paper = 1031  # pixels: A4 across, less its margins of 12 mm, at 96 to the inch
+        browser.resize(paper, 700)
+        browser.print_media()
+        browser.open(report / "index.html")
+        browser.evaluate("drawAll()", wait=True)
+        frame = "document.getElementById('ablation-table').closest('.scroll')"
+        assert browser.evaluate("document.getElementById('ablation-table').getBoundingClientRect().right") <= paper
+        assert browser.evaluate(f"{frame}.scrollHeight - {frame}.clientHeight") <= 1
+        assert browser.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"
+        assert browser.errors == []
+    finally:
+        browser.close()
+
+
 def test_what_is_missing_is_listed(page):
     text = page.evaluate("document.getElementById('missing').textContent")
     for needed in (
