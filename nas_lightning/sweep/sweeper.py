@@ -15,6 +15,7 @@ from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import MissingConfigException
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
@@ -80,6 +81,8 @@ class StudySweep(BasicSweeper):
             if not self.config.dry_run:
                 _usable(Path(self.config.runs))
             return self.sweep_jobs(arguments)
+        except MissingConfigException:  # an OSError by name only: a choice that does not exist
+            raise
         except OSError as error:
             raise refused_by_disk(error, self.config.runs) from error
 

@@ -147,6 +147,10 @@ def load(script):
             ("algorithm=anealing",),
             ["error: algorithm=anealing does not exist; choose one of acenas", "regularized_evolution"],
         ),
+        (
+            ("-m", "algorithm=nsga2,anealing"),  # Hydra's error for it is an OSError, and no disk is at fault
+            ["error: algorithm=anealing does not exist; choose one of acenas", "regularized_evolution"],
+        ),
         (("checkpoint=x.ckpt",), ["random_search does not use that: drop it"]),
         (("objective=supernet", "benchmark=none"), ["objective=supernet needs checkpoint=…"]),
         (("objective=supernet", "checkpoint=none.ckpt"), ["none.ckpt does not exist"]),
