@@ -36,12 +36,14 @@ def build(
     *,
     formats: Sequence[str] = FORMATS,
 ) -> dict[str, int]:
-    """Write index.html, figures/, ablation.{csv,md,tex} and gap.csv into `out`; returns the number of runs by status.
+    """Write index.html, figures/, ablation.{csv,md,tex}, gap.csv and searches.csv into `out`.
 
+    Returns the number of runs by status.
     `shown` is what each folder is called on the page, by default its path; `formats` are those of the pictures.
     Raises UserError where there is nothing to report; OSError where `out` cannot be written.
     """
-    from nas_lightning.report import gap, study, tables
+    from nas_lightning.report import gap, search_tables, study, tables
+    from nas_lightning.report.search_curves import searches_of
 
     out = Path(out)
     if out.exists() and not out.is_dir():
@@ -56,6 +58,7 @@ def build(
     tables.write_markdown(out / "ablation.md", conditions)
     tables.write_latex(out / "ablation.tex", conditions)
     gap.write_csv(out / "gap.csv", rows)
+    search_tables.write_csv(out / "searches.csv", searches_of(runs))
     write_page(out, conditions, runs, remarks=remarks, title=clean(title), gaps=rows, formats=formats)
     return dict(Counter(run.status for run in runs))
 

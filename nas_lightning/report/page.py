@@ -9,6 +9,7 @@ from html import escape
 from importlib.resources import files
 from typing import Any
 
+from nas_lightning.report import search_tables
 from nas_lightning.report import sections as sections_of
 from nas_lightning.report.figure import FORMATS, Figure, Panel
 from nas_lightning.report.gap import Gap
@@ -33,7 +34,7 @@ def render(
     sections = list(more)
     sections += [("ablation", "Ablation", sections_of.ablation(conditions))] if conditions else []
     if searches := searches_of(runs):
-        sections.append(("searches", "Searches", sections_of.searches(searches)))
+        sections.append(("searches", "Searches", search_tables.section(searches)))
     sections += [(f.id, f.title, sections_of.figure_place(f, formats)) for f in figures]
     if gaps:
         sections.append(("gap", "What separates tau from the ceiling", sections_of.gap_table(gaps)))

@@ -20,13 +20,7 @@ from nas_lightning.runs.quality import items_of, scored_on
 from nas_lightning.runs.reading import COMPLETE, FAILED, NOT_APPLICABLE, UNFINISHED, Run
 from nas_lightning.runs.result import (
     Ablation,
-    Best,
-    Chance,
-    Cost,
     EvaluationFacts,
-    Found,
-    ObjectiveFacts,
-    SearchBaselines,
 )
 
 _DEFINITIONS = {
@@ -127,37 +121,6 @@ def _beside_rows(condition: Condition, with_unit: bool) -> list[str]:
         cells += [cell(escape(text), value) for text, value in zip(texts[4:], values, strict=True)]
         lines.append(f"<tr class=beside>{''.join(cells)}</tr>")
     return lines
-
-
-def searches(runs: Sequence[Run]) -> str:
-    """The table of searches: what each found, and random search at the same budget."""
-    quality, lines = one_quality(run.quality for run in runs), []
-    for run in runs:
-        found = (run.searched.get("metrics") or Found()).get("found") or Best()
-        cost, objective = run.searched.get("cost") or Cost(), run.searched.get("objective") or ObjectiveFacts()
-        baselines = run.searched.get("baselines") or SearchBaselines()
-        random = (baselines.get("random_search_equal_budget") or Chance()).get("found") or {}
-        truth, spent, blind = value_of(found, "truth"), value_of(cost, "spent"), value_of(random, "mean")
-        texts = (
-            algorithm_of(run),
-            f"{run.result['space']} on {run.result['dataset']}",
-            str(objective.get("name") or ""),
-        )
-        cells = [*(cell(escape(t), css="text") for t in texts), cell(str(run.seed), run.seed)]
-        cells.append(
-            cell(f"{'–' if math.isnan(spent) else f'{spent:,.6g}'} {escape(str(cost.get('unit') or ''))}", spent)
-        )
-        cells += [cell(escape(in_quality(v, run.quality, quality is None)), v) for v in (truth, blind)]
-        cells.append(cell(escape(found.get("architecture") or ""), css="text wrap"))
-        lines.append(f"<tr>{''.join(cells)}</tr>")
-    unit = f" ({quality.unit})" if quality and quality.unit else ""
-    names = ["algorithm", "problem", "objective", "seed", "spent", f"found{unit}", f"random search{unit}"]
-    return (
-        f'<p class="note">Found: stand-alone {escape(quality.title if quality else "quality")} of the best by the '
-        "objective; beside it what random search finds with the same budget, mean over its seeds.</p>"
-        f'<div class="scroll"><table class="sortable" id="searches-table">{head([*names, "architecture"], 3)}'
-        f"<tbody>{''.join(lines)}</tbody></table></div>"
-    )
 
 
 def figure_place(figure: Figure, formats: Sequence[str]) -> str:
