@@ -17,8 +17,8 @@ from nas_lightning.analysis.curves import (
     compressed,
     energy,
 )
-from nas_lightning.analysis.figure import colour, save, styled
-from nas_lightning.analysis.output import print_rows, show, write_record, write_rows
+from nas_lightning.analysis.figure import colour, logarithmic, save, styled
+from nas_lightning.analysis.output import label, print_rows, show, write_record, write_rows
 from nas_lightning.benchmarks import Benchmark, write_table
 from nas_lightning.benchmarks.column import Column
 from nas_lightning.benchmarks.table_file import read_parquet
@@ -88,7 +88,7 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
             "svr": svr_extrapolation(curves, epochs, arguments.seed),
         }
         rows.append({"epochs": epochs} | {name: float(kendalltau(p, last)[0]) for name, p in predictions.items()})
-    name = table.name if table is not None else arguments.curves.name
+    name = label(table) if table is not None else arguments.curves.stem
     print_rows(f"{len(curves)} curves of {total} epochs, {name}: Kendall's tau with the last epoch", rows)
     kept = energy(curves, min(8, *curves.shape))
     ranks = [
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
         alt.Chart(alt.Data(values=points))
         .mark_line(point=True)
         .encode(
-            x=alt.X("epochs:Q", title="epochs seen", scale=alt.Scale(type="log")),
+            x=alt.X("epochs:Q", title="epochs seen", **logarithmic(arguments.epochs, sorted(set(arguments.epochs)))),
             y=alt.Y("tau:Q", title="Kendall's tau with the last epoch", scale=alt.Scale(zero=False)),
             color=colour("method", methods),
         )

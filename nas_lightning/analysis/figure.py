@@ -14,20 +14,48 @@ import altair as alt
 from nas_lightning.analysis.output import number
 from nas_lightning.report.cells import cell, head
 from nas_lightning.report.figure import Figure, Panel, write_pictures
-from nas_lightning.report.look import CONFIG, SERIES
+from nas_lightning.report.look import CONFIG, SERIES, wrapped
 from nas_lightning.report.page import page
 from nas_lightning.runs.files import write_atomically
 
 
 def styled(chart: Any, title: str) -> Any:
-    """The chart with the project's look and a title."""
-    return chart.properties(title=title).configure(**CONFIG)
+    """The chart with the project's look and a title, in lines that stay above the plot."""
+    return chart.properties(title=wrapped(title, 72)).configure(**CONFIG)
 
 
 def colour(field: str, names: Sequence[str], title: str | None = None) -> Any:
     """One fixed colour a name, in the order given, so that panels agree."""
     scale = alt.Scale(domain=list(names), range=[SERIES[i % len(SERIES)] for i in range(len(names))])
-    return alt.Color(f"{field}:N", scale=scale, legend=alt.Legend(title=title, orient="bottom", columns=2))
+    columns = 2 if max(map(len, names)) > 24 else 3
+    legend = alt.Legend(title=title, orient="bottom", columns=columns, labelLimit=0)
+    return alt.Color(f"{field}:N", scale=scale, legend=legend)
+
+
+def logarithmic(values: Sequence[float], ticks: Sequence[float] | None = None) -> dict[str, Any]:
+    """Scale and axis of a logarithmic channel that reaches as far as its values: whole decades leave half a plot empty.
+
+    Args:
+        values: all that is drawn; those that are not positive and finite do not count.
+        ticks: where lines and labels stand. Default: 1, 2 and 5 times the powers of ten; 1 and 3 times over more than
+            two decades; the powers alone over more than four.
+
+    Returns:
+        `scale` and `axis` of `altair.X` or `altair.Y`.
+    """
+    known = [value for value in values if value > 0 and math.isfinite(value)] or [1.0]
+    low, high = (math.log10(value) for value in (min(known), max(known)))
+    margin = max(0.04 * (high - low), 0.02)
+    low, high = low - margin, high + margin
+    if ticks is None:
+        steps = (1, 2, 5) if high - low <= 2 else (1, 3) if high - low <= 4 else (1,)
+        powers = range(math.floor(low), math.ceil(high) + 1)
+        marks = [float(f"{step}e{power}") for power in powers for step in steps]
+        ticks = [mark for mark in marks if low <= math.log10(mark) <= high]
+    return {
+        "scale": alt.Scale(type="log", domain=[10**low, 10**high], nice=False),
+        "axis": alt.Axis(values=list(ticks), format="~g"),
+    }
 
 
 class _WithoutData:
@@ -80,8 +108,16 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def save(chart: Any, folder: Path, name: str, *, rows: Sequence[Mapping[str, Any]], heading: str) -> None:
-    """Write ``name.svg``, ``name.png``, ``name.pdf``, and ``name.html``: the chart and its table, which sorts.
+def save(
+    chart: Any,
+    folder: Path,
+    name: str,
+    *,
+    rows: Sequence[Mapping[str, Any]],
+    heading: str,
+    further: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+) -> None:
+    """Write ``name.svg``, ``name.png``, ``name.pdf``, and ``name.html``: the chart and its tables, which sort.
 
     Args:
         chart: of Altair, with a title.
@@ -89,12 +125,15 @@ def save(chart: Any, folder: Path, name: str, *, rows: Sequence[Mapping[str, Any
         name: of the files.
         rows: records with the same keys, the table beside the chart; the first key names a row.
         heading: of the page.
+        further: other tables of the page, below the chart, by their headings.
     """
     folder.mkdir(parents=True, exist_ok=True)
     figure = Figure(name, "Figure", "", [panel(chart)])
     write_pictures(folder, [figure])
     drawn = f'<figure id="figure-{escape(name)}"></figure>'
-    text = page(heading, "", [("table", "Table", _table(rows)), (name, "Figure", drawn)], [figure])
+    sections = [("table", "Table", _table(rows)), (name, "Figure", drawn)]
+    sections += [(f"table-{i}", title, _table(more)) for i, (title, more) in enumerate((further or {}).items(), 2)]
+    text = page(heading, "", sections, [figure])
     write_atomically(folder / f"{name}.html", text.encode())
 
 

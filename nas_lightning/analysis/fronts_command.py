@@ -11,9 +11,9 @@ import altair as alt
 import numpy as np
 
 from nas_lightning.analysis.arguments import at_least
-from nas_lightning.analysis.figure import colour, save, styled
+from nas_lightning.analysis.figure import colour, logarithmic, save, styled
 from nas_lightning.analysis.hyperparameters_command import named
-from nas_lightning.analysis.output import print_rows, write_record, write_rows
+from nas_lightning.analysis.output import label, print_rows, write_record, write_rows
 from nas_lightning.benchmarks import Benchmark
 from nas_lightning.search.algorithm import make_algorithm
 from nas_lightning.search.benchmark_objective import benchmark_objective
@@ -65,7 +65,9 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
         {"front": f"true, {len(true)} points", "hypervolume": whole.hypervolume, "share": 1.0, "distance": 0.0}
     ]
     rows[0] |= {"share_error": None, "distance_error": None}
-    shown = [{"front": "true", "error": 100 * float(1 + p[0]), "measure": float(p[1])} for p in true]
+    shown: list[dict[str, Any]] = [
+        {"front": "true", "error": 100 * float(1 + p[0]), "measure": float(p[1])} for p in true
+    ]
     for algorithm in arguments.algorithms:
         runs = [
             found_points(objective, algorithm, measures, seed=seed, budget=arguments.evaluations)
@@ -77,7 +79,7 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
         row = {"front": algorithm, "hypervolume": mean[0], "share": mean[1], "distance": mean[2]}
         rows.append(row | {"share_error": error[1], "distance_error": error[2]})
         shown += [{"front": algorithm, "error": 100 * float(1 + p[0]), "measure": float(p[1])} for p in runs[0]]
-    title = f"{table.name} {table.dataset}: error and {', '.join(measures)}, {arguments.evaluations} evaluations"
+    title = f"{label(table)}: error and {', '.join(measures)}, {arguments.evaluations} evaluations"
     print_rows(f"{title}, mean of {arguments.seeds} seeds", rows)
     write_rows(out / "fronts.csv", rows)
     write_record(out / "fronts.json", {"title": title, "seeds": arguments.seeds, "rows": rows})
@@ -87,9 +89,9 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
         .mark_line(point=True, interpolate="step-after")
         .encode(
             x=alt.X("measure:Q", title=measures[0], scale=alt.Scale(zero=False)),
-            y=alt.Y("error:Q", title="stand-alone error (%)", scale=alt.Scale(type="log")),
+            y=alt.Y("error:Q", title="stand-alone error (%)", **logarithmic([row["error"] for row in shown])),
             color=colour("front", names),
         )
         .properties(width=520, height=320)
     )
-    save(styled(chart, f"{title}; seed 0"), out, "fronts", rows=rows, heading=title)
+    save(styled(chart, f"{title}\nThe fronts of seed 0"), out, "fronts", rows=rows, heading=title)

@@ -12,8 +12,8 @@ import altair as alt
 import numpy as np
 
 from nas_lightning.analysis.arguments import at_least
-from nas_lightning.analysis.figure import colour, save, styled
-from nas_lightning.analysis.output import print_rows, write_record, write_rows
+from nas_lightning.analysis.figure import colour, logarithmic, save, styled
+from nas_lightning.analysis.output import label, print_rows, write_record, write_rows
 from nas_lightning.benchmarks import Benchmark
 from nas_lightning.errors import UserError
 from nas_lightning.search.algorithm import make_algorithm
@@ -128,7 +128,7 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
         mean = {budget: float(np.mean(found[:, j])) for j, budget in enumerate(budgets)}
         error = {budget: float(np.std(found[:, j], ddof=1) / np.sqrt(len(found))) for j, budget in enumerate(budgets)}
         rows.append(_row(algorithm, mean, error, 1e6 * seconds))
-    title = f"{table.name} {table.dataset}: regret of the incumbent, mean of {len(seeds)} seeds ± standard error"
+    title = f"{label(table)}: regret of the incumbent, mean of {len(seeds)} seeds ± standard error"
     print_rows(title, [_shown(row, budgets) for row in rows])
     write_rows(out / "hyperparameters.csv", rows)
     fidelities = {"unit": objective.fidelities.unit, "levels": list(objective.fidelities.levels)}
@@ -169,12 +169,13 @@ def regret_chart(rows: Sequence[Mapping[str, Any]], budgets: Sequence[int], titl
         for budget in budgets
         if row[f"regret_{budget}"] is not None and row[f"regret_{budget}"] > 0
     ]
+    reached = [point[key] for point in points for key in ("low", "high")]
     base = alt.Chart(alt.Data(values=points)).encode(
-        x=alt.X("budget:Q", title="full evaluations", scale=alt.Scale(type="log"), axis=alt.Axis(values=list(budgets))),
+        x=alt.X("budget:Q", title="full evaluations", **logarithmic(budgets, budgets)),
         color=colour("algorithm", [row["algorithm"] for row in rows]),
     )
     lines = base.mark_line(point=True).encode(
-        y=alt.Y("regret:Q", title="regret", scale=alt.Scale(type="log")),
+        y=alt.Y("regret:Q", title="regret", **logarithmic(reached)),
         tooltip=["algorithm:N", "budget:Q", "regret:Q"],
     )
     return styled((lines + base.mark_rule().encode(y="low:Q", y2="high:Q")).properties(width=520, height=320), title)

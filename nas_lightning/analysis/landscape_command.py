@@ -16,7 +16,7 @@ from nas_lightning.analysis.figure import save
 from nas_lightning.analysis.landscape import Footprint, footprint
 from nas_lightning.analysis.landscape_figure import landscape_chart, score_chart
 from nas_lightning.analysis.neighbourhood import Neighbourhood, neighbourhood
-from nas_lightning.analysis.output import print_rows, show, write_record, write_rows
+from nas_lightning.analysis.output import label, print_rows, show, write_record, write_rows
 from nas_lightning.analysis.sampled import EstimatedFootprint, estimated_footprint
 from nas_lightning.analysis.scores import correlogram, distance_correlation, over_classes
 from nas_lightning.analysis.walks import ascend, optima_by_repeats, random_walks, walk_autocorrelation
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
     records, rows = {}, []
     graphs: dict[tuple[Path, int], Neighbourhood] = {}
     for table in tables:
-        name = table.name.removesuffix(".parquet").removesuffix(".arrow") + f" {table.dataset or ''}".rstrip()
+        name = label(table)
         if len(table) in (table.domain.size, table.domain.unique_size):
             graph = graphs.get((table.path, len(table)))
             if graph is None:
@@ -228,7 +228,7 @@ def compare_scores(arguments: argparse.Namespace, table: Benchmark, out: Path) -
             row |= {"gap": float(gap[0]), "gap_low": float(gap[1]), "gap_high": float(gap[2])}
             rows.append(row | {"spearman": centre[name], "pairs": int(result.pairs[0])})
         chart = score_chart(result)
-        print_rows(f"{len(genomes)} architectures of {table.name}: how alike neighbours are", rows)
+        print_rows(f"{len(genomes)} architectures of {label(table)}: how alike neighbours are", rows)
     rows = [{key: None if value != value else value for key, value in row.items()} for row in rows]
     write_rows(out / "scores.csv", rows)
     write_record(out / "scores.json", {"covers_all_classes": covered, "rows": rows, "seed": arguments.seed})

@@ -7,7 +7,7 @@ from typing import Any
 
 import altair as alt
 
-from nas_lightning.analysis.figure import colour, styled
+from nas_lightning.analysis.figure import colour, logarithmic, styled
 from nas_lightning.analysis.landscape import Footprint
 from nas_lightning.analysis.sampled import EstimatedFootprint
 from nas_lightning.analysis.scores import Correlogram
@@ -23,7 +23,7 @@ def landscape_chart(footprints: Mapping[str, Footprint | EstimatedFootprint]) ->
         for name, one in footprints.items()
         for i, rho in enumerate(one.autocorrelation)
     ]
-    basins = [
+    basins: list[dict[str, Any]] = [
         {"landscape": name, "rank": i + 1, "share": 100 * share, "optimum": "best" if row == one.best_row else "local"}
         for name, one in footprints.items()
         for i, (row, share) in enumerate(list(one.basin_shares.items())[:50])
@@ -47,8 +47,8 @@ def landscape_chart(footprints: Mapping[str, Footprint | EstimatedFootprint]) ->
         alt.Chart(alt.Data(values=basins))
         .mark_line(point={"size": 40, "filled": True})
         .encode(
-            x=alt.X("rank:Q", title="local optima by size of their basin", scale=alt.Scale(type="log")),
-            y=alt.Y("share:Q", title="share of all starts (%)", scale=alt.Scale(type="log")),
+            x=alt.X("rank:Q", title="local optima by size of their basin", **logarithmic([b["rank"] for b in basins])),
+            y=alt.Y("share:Q", title="share of all starts (%)", **logarithmic([b["share"] for b in basins])),
             color=shade,
             tooltip=["landscape:N", "rank:Q", "share:Q", "optimum:N"],
         )

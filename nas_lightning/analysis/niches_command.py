@@ -14,7 +14,7 @@ from nas_lightning.analysis.arguments import at_least
 from nas_lightning.analysis.figure import colour, save, styled
 from nas_lightning.analysis.niche_searches import NicheSearches
 from nas_lightning.analysis.niches import QUANTILES, Niches
-from nas_lightning.analysis.output import print_rows, write_record, write_rows
+from nas_lightning.analysis.output import label, print_rows, write_record, write_rows
 from nas_lightning.benchmarks import Benchmark
 
 HELP = "quality diversity: champions of nested niches, exact and by searches (type it again to go on after a stop)"
@@ -62,31 +62,34 @@ def run(arguments: argparse.Namespace, out: Path) -> None:
         empty = float((found == 100).sum(axis=1).mean())
         rows.append({"algorithm": algorithm, "sum": float(sums.mean()), "error": spread, "empty": empty})
         above[algorithm] = found.mean(axis=0) - exact
-    title = (
-        f"{table.name} {table.dataset}: {len(niches.bounds)} niches of {measure}, {arguments.evaluations} evaluations"
-    )
+    title = f"{label(table)}: {len(niches.bounds)} niches of {measure}, {arguments.evaluations} evaluations"
     print_rows(f"{title}; sum of champions' errors ({guide}), mean of {arguments.seeds} seeds ± standard error", rows)
     write_rows(out / "niches.csv", rows)
     architectures = table.architectures()
-    champions = [
+    champions: list[dict[str, Any]] = [
         {
             "bound": None if np.isinf(bound) else bound,
+            measure: None if row < 0 else float(resource[row]),
             "error": float(value),
             "architecture": None if row < 0 else str(architectures[row]),
         }
         for bound, value, row in zip(niches.bounds, exact, rows_of, strict=True)
     ]
+    print_rows("Exact champions", champions)
+    write_rows(out / "champions.csv", champions)
     write_record(out / "niches.json", {"title": title, "seeds": arguments.seeds, "rows": rows, "champions": champions})
     # Numbered, since bounds of an empty niche may be equal: bars of one name would be added up.
     names = [f"{i}: < {bound:.5g}" for i, bound in enumerate(niches.bounds[:-1], 1)] + [f"{len(niches.bounds)}: all"]
-    save(styled(niche_chart(names, exact, above, measure), title), out, "niches", rows=rows, heading=title)
+    named = [{"niche": name, **champion} for name, champion in zip(names, champions, strict=True)]
+    chart = styled(niche_chart(names, exact, above, measure), title)
+    save(chart, out, "niches", rows=rows, heading=title, further={"Exact champions": named})
 
 
 def niche_chart(names: Sequence[str], exact: np.ndarray, above: Mapping[str, np.ndarray], measure: str) -> Any:
     """Above the exact champions' errors, below how far every algorithm's champions stay behind, in points, mean."""
-    x = alt.X("niche:N", sort=list(names), title=f"niche of {measure}")
+    x = alt.X("niche:N", sort=list(names), title=f"niche of {measure}", axis=alt.Axis(labelAngle=-30))
     best = [{"niche": name, "error": float(error)} for name, error in zip(names, exact, strict=True)]
-    base = alt.Chart(alt.Data(values=best)).encode(x=x, y=alt.Y("error:Q", title="exact champion (%)"))
+    base = alt.Chart(alt.Data(values=best)).encode(x=x, y=alt.Y("error:Q", title="exact champion's error (%)"))
     text = base.mark_text(dy=-8).encode(text=alt.Text("error:Q", format=".2f"))
     points = [
         {"niche": name, "algorithm": algorithm, "gap": float(gap)}

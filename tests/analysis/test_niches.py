@@ -54,6 +54,11 @@ def test_command(open_shared, tmp_path):
     drawn = (tmp_path / "niches.svg").read_text()
     for label in ("1: &lt; ", "2: &lt; ", ": all<"):
         assert label in drawn, "niches of equal bounds are bars of their own"
+    champions = list(csv.DictReader((tmp_path / "champions.csv").open()))
+    assert sum(float(champion["error"]) for champion in champions) == pytest.approx(rows["optimum"])
+    filled = [champion for champion in champions if champion["architecture"]]
+    assert all(float(champion["params"]) < float(champion["bound"] or "inf") for champion in filled)
+    assert champions[-1]["architecture"] in (tmp_path / "niches.html").read_text(), "the page names the champions"
     kept = (tmp_path / "searches.jsonl").read_text().splitlines()
     assert len(kept) == 8
     (tmp_path / "searches.jsonl").write_text("\n".join(kept[:5]) + "\n" + kept[5][:40])  # as if stopped in the middle
