@@ -48,7 +48,8 @@ SUITES = (
     ),
     Suite(
         tuple(f"nas_lightning.training.{name}" for name in ("module", "paths", "schedule")),
-        (*STEPS, *under("training", "snapshots"), *under("heuristics", "path_tournament")),
+        (*STEPS, *under("training", "snapshots"), *under("heuristics", "path_tournament"),
+         *under("reliability", "checkpoint_files")),
     ),
     Suite(
         ("nas_lightning.training.checkpoint*",),

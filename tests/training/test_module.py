@@ -7,6 +7,7 @@ from nas_lightning.data.module import ImageClassification
 from nas_lightning.spaces import get_space
 from nas_lightning.training import module as room
 from nas_lightning.training.module import StandaloneModule, SuperNetModule
+from tests.helpers.by_hand import ByHand, batches_of, cross_entropy, fitted, module_of
 from tests.helpers.small_plans import small_plan, trained
 
 PLAN = small_plan("nasbench201")
@@ -47,3 +48,30 @@ def test_slowness_is_the_mean_squared_step_of_the_hidden_states():
     assert float(module.slowness()) == (4 + 0 + 0 + 16) / 4
     module.network.hidden_states = torch.ones(2, 1, 3)
     assert float(module.slowness()) == 0
+
+
+def test_factors_that_callbacks_add_multiply_the_rate_of_their_step_together():
+    plan = PLAN.edited({"protocol.schedule": "constant", "protocol.learning_rate": 0.05})
+    arch = get_space("nasbench201").from_index(77)
+    module = module_of(plan, [(arch,), (arch, arch), (arch,)])
+    module.rate_factors += [lambda step, paths: step + 0.5, lambda step, paths: len(paths.architectures)]
+    assert fitted(module, 3) == pytest.approx([0.05 * 0.5, 0.05 * 1.5 * 2, 0.05 * 2.5])
+
+
+def test_slowness_is_a_penalty_beside_the_loss():
+    """With the sum of the squared parameters in its place: ∇(L + λ·Σ w²) is that of λ times the penalty."""
+    quiet = {"momentum": 0.0, "weight_decay": 0.0, "gradient_clip": 0.0, "schedule": "constant", "learning_rate": 0.05}
+    plan = PLAN.edited({f"protocol.{name}": value for name, value in quiet.items()})
+    arch = get_space("nasbench201").from_index(77)
+    module = module_of(plan, [(arch,)])
+    hand, ((images, labels),) = ByHand(module.network, plan), batches_of(plan, 1)
+
+    def squares(network):
+        return sum(p.square().sum() for p in network.parameters())
+
+    module.plan = plan.edited({"protocol.slowness": 0.25})  # of this space a plan with it is refused
+    module.slowness = lambda: squares(module.network)
+    hand.step(cross_entropy(labels)(hand.network(images, arch)) + 0.25 * squares(hand.network), 0.05)
+    fitted(module, 1)
+    for found, expected in zip(module.network.parameters(), hand.network.parameters(), strict=True):
+        torch.testing.assert_close(found, expected, rtol=1e-8, atol=1e-10)

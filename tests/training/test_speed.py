@@ -1,4 +1,4 @@
-"""Freed memory stays with the process, unless its environment chose otherwise."""
+"""Freed memory stays with the process, unless its environment chose otherwise; hooks that do nothing are skipped."""
 
 import os
 import subprocess
@@ -6,8 +6,11 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+import pytorch_lightning as pl
+from pytorch_lightning.profilers import PassThroughProfiler, SimpleProfiler
 
 from nas_lightning.training.memory import keep_freed_memory
+from nas_lightning.training.speed import STEP_HOOKS, NoProfiler, full, lean
 
 CODE = """
 import resource, sys
@@ -94,3 +97,32 @@ def test_thresholds_of_the_environment_stand(chosen):
     kept, faults = last_faults("keep", **chosen)
     assert kept == "False"
     assert faults > 1000
+
+
+class Own(pl.Callback):
+    def on_train_batch_end(self, *given):
+        return "own"
+
+
+def test_only_hooks_that_nobody_wrote_are_skipped_and_all_come_back():
+    own, plain, given = Own(), pl.Callback(), pl.Callback()
+    given.on_after_backward = hook = lambda *_: "of the object's own"
+    trainer = SimpleNamespace(callbacks=[own, plain, given], profiler=PassThroughProfiler())
+    before = [dict(vars(callback)) for callback in trainer.callbacks]
+    lean(trainer)
+    assert type(trainer.profiler) is NoProfiler
+    assert [name for name in STEP_HOOKS if getattr(own, name) is not None] == ["on_train_batch_end"]
+    assert [name for name in STEP_HOOKS if getattr(plain, name) is not None] == []
+    assert given.on_after_backward is hook
+    assert plain.on_train_start is not None
+    full(trainer)
+    assert type(trainer.profiler) is PassThroughProfiler
+    assert [dict(vars(callback)) for callback in trainer.callbacks] == before
+
+
+def test_a_profiler_that_was_chosen_stays():
+    trainer = SimpleNamespace(callbacks=[], profiler=SimpleProfiler())
+    chosen = trainer.profiler
+    for change in (lean, full):
+        change(trainer)
+        assert trainer.profiler is chosen
