@@ -237,3 +237,29 @@ def test_a_comparison_of_searches_goes_on_after_a_line_that_was_cut_short(tmp_pa
     assert read(path) == {key: (94.25, 88, 1.5)}
     append(path, (*key[:3], 4), (93.5, 90, 2.0))
     assert read(path) == {key: (94.25, 88, 1.5), (*key[:3], 4): (93.5, 90, 2.0)}
+
+
+def test_isomorphic_copies_go_on_where_a_stop_left_them(tmp_path, monkeypatch, capsys):
+    from perf import giaug
+
+    asked = []
+
+    def measured(space, table, n, seed, trees, test_cells):
+        asked.append((n, seed))
+        return {"taus": {"as they are": n + seed / 10, "with copies": 0.5}, "copies": 2 * n, "seconds": 1.0}
+
+    monkeypatch.setattr(giaug, "measured", measured)
+    monkeypatch.setattr(giaug.Benchmark, "open", lambda *_, **__: None)
+    record = tmp_path / "giaug.jsonl"
+    monkeypatch.setattr("sys.argv", ["giaug.py", "--space", "nasbench201", "--seeds", "2", "--record", str(record)])
+    giaug.main()
+    assert asked == [(78, 0), (78, 1), (156, 0), (156, 1)]
+    printed = capsys.readouterr().out
+    assert "78 cells (156 copies), 2 seeds: as they are 78.050 ± 0.071" in printed
+    lines = record.read_text().splitlines()
+    record.write_text("\n".join(lines[:2]) + "\n" + lines[2][:30])
+    asked.clear()
+    giaug.main()
+    assert asked == [(156, 0), (156, 1)]
+    assert capsys.readouterr().out == printed
+    assert record.read_text().splitlines() == lines

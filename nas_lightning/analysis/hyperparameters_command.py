@@ -59,17 +59,22 @@ def exact_random_regret(values: np.ndarray, draws: int, replace: bool = True) ->
 
 
 def named(text: str) -> tuple[str, dict[str, Any]]:
-    """``bohb:min_bandwidth=0.3:eta=3`` as a name and its settings. Raises UserError for anything else."""
+    """``bohb:min_bandwidth=0.3:eta=3`` as a name and its settings; a dot leads into a setting that holds others
+    (``curve_extrapolation:inner_settings.population=10``). Raises UserError for anything else."""
     name, *rest = text.split(":")
     settings: dict[str, Any] = {}
     for part in rest:
         key, middle, value = part.partition("=")
         if not middle or not value:
             raise UserError(f"{text} is no algorithm with settings; write name:setting=value")
+        *above, key = key.split(".")
+        place = settings
+        for level in above:
+            place = place.setdefault(level, {})
         try:
-            settings[key] = int(value) if value.lstrip("-").isdigit() else float(value)
+            place[key] = int(value) if value.lstrip("-").isdigit() else float(value)
         except ValueError:
-            settings[key] = value
+            place[key] = value
     return name, settings
 
 

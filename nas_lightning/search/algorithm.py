@@ -194,6 +194,16 @@ def settings_of(name: str) -> dict[str, inspect.Parameter]:
     return {key: p for key, p in parameters.items() if p.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
+def known_settings(name: str, settings: Mapping[str, Any] | None, target: str | None = None) -> dict[str, Any]:
+    """The settings as they are. Raises SearchError where the algorithm has none of such a name."""
+    settings, known = dict(settings or {}), settings_of(target or name)
+    if unknown := sorted(set(settings) - set(known)):
+        names = ", ".join(known) or "none, it has no settings"
+        guess = did_you_mean(unknown[0], known)
+        raise SearchError(f"{name} has no setting {unknown[0]!r}: {guess}choose from {names}")
+    return settings
+
+
 def make_algorithm(
     name: str,
     space: Space,
@@ -222,12 +232,7 @@ def make_algorithm(
             one, unless `single_fidelity` asks for it: then every trial is a full evaluation.
     """
     cls = algorithm_class(target or name)
-    settings = dict(settings or {})
-    known = settings_of(target or name)
-    if unknown := sorted(set(settings) - set(known)):
-        names = ", ".join(known) or "none, it has no settings"
-        guess = did_you_mean(unknown[0], known)
-        raise SearchError(f"{name} has no setting {unknown[0]!r}: {guess}choose from {names}")
+    settings = known_settings(name, settings, target)
     if cls.needs_fidelities and fidelities.is_single and not single_fidelity:
         raise SearchError(
             f"{name} needs several fidelities and this objective has one ({fidelities.full} {fidelities.unit}): "

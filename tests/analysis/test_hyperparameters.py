@@ -192,5 +192,8 @@ def test_dehb_promotes_like_successive_halving_at_first(curves):
 
 def test_settings_in_names():
     assert named("bohb:min_bandwidth=0.3:eta=4") == ("bohb", {"min_bandwidth": 0.3, "eta": 4})
+    inside = {"inner": "bananas", "inner_settings": {"batch": 5, "mutants": 50}}
+    text = "curve_extrapolation:inner=bananas:inner_settings.batch=5:inner_settings.mutants=50"
+    assert named(text) == ("curve_extrapolation", inside)
     with pytest.raises(ValueError, match="name:setting=value"):
         named("bohb:eta")

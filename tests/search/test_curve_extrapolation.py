@@ -98,6 +98,11 @@ def test_extrapolators_on_made_curves():
     assert parametric_extrapolation(curves[0], 30) == curves[0, -1]  # a whole curve is its own last point
 
 
+def test_the_algorithm_inside_has_settings_of_its_own(objective):
+    algorithm, _ = search(objective, inner_settings={"population": 7, "sample": 3}, budget=30)
+    assert len(algorithm.inner._population) == 7
+
+
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
@@ -106,6 +111,7 @@ def test_extrapolators_on_made_curves():
         ({"stop": 0.001}, "raise algorithm.stop"),
         ({"keep": 0.0}, "keep above 0"),
         ({"inner": "nothing_such"}, "unknown algorithm"),
+        ({"inner": "bananas", "inner_settings": {"populaton": 3}}, "bananas has no setting 'populaton'"),
     ],
 )
 def test_wrong_settings_are_one_sentence(objective, settings, said):

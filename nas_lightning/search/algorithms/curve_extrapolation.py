@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from nas_lightning.errors import did_you_mean
-from nas_lightning.search.algorithm import Algorithm, algorithm_class
+from nas_lightning.search.algorithm import Algorithm, algorithm_class, known_settings
 from nas_lightning.search.trial import Fidelities, Measurement, SearchError, Trial
 from nas_lightning.spaces.base import Space
 
@@ -26,7 +26,8 @@ class CurveExtrapolation(Algorithm):
     """A trial is asked at several fidelities, each going on where the one before stopped, so that its values are the
     first points of its learning curve. Real training stops early by the same means.
 
-    inner: the algorithm, one of full trainings, with its own default settings.
+    inner: the algorithm, one of full trainings.
+    inner_settings: its settings; those not named take their defaults.
     stop: share of the full fidelity at which a curve is extrapolated.
     points: at most so many points of a curve are asked for until then, evenly spread.
     keep: share of the architectures so far that the extrapolated value has to be among to be trained to the end.
@@ -44,6 +45,7 @@ class CurveExtrapolation(Algorithm):
         fidelities: Fidelities,
         *,
         inner: str = "regularized_evolution",
+        inner_settings: dict[str, Any] | None = None,
         stop: float = 0.2,
         points: int = 10,
         keep: float = 0.5,
@@ -63,7 +65,7 @@ class CurveExtrapolation(Algorithm):
         cls = algorithm_class(inner)
         if cls.needs_fidelities or cls.measures:
             raise SearchError(f"algorithm.inner={inner} has fidelities of its own; choose one of full trainings alone")
-        self.inner = cls(space, rng, fidelities.only_full())
+        self.inner = cls(space, rng, fidelities.only_full(), **known_settings(inner, inner_settings))
         self.measures = self.inner.measures
         self.keep, self.method, self.startup = keep, method, startup
         self.levels = self._levels(stop, points)
