@@ -47,9 +47,8 @@ class WeightAveraging(Heuristic):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.options and not self._average:
             self._average = [p.detach().clone() for p in pl_module.parameters()]
-        # A checkpoint is read to the CPU; the network may be elsewhere.
+        # A checkpoint is read to the CPU; the network may be elsewhere. What is raw is copied from wherever it is.
         self._average = [a.to(pl_module.device) for a in self._average]
-        self._raw = [r.to(pl_module.device) for r in self._raw]
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._raw:

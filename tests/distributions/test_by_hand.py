@@ -1,19 +1,24 @@
 """Schedules, bounds and single steps of the learned distributions, by hand."""
 
 import math
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 import torch
 
+from callbacks.darts import Darts
+from callbacks.darts_pt import DartsPt
+from callbacks.drnas import Drnas
 from callbacks.enas import Enas
 from callbacks.gdas import Gdas
 from callbacks.one_shot import OneShot
 from callbacks.pc_darts import PcDarts
 from callbacks.setn import Setn
-from nas_lightning.distributions.base import START_STREAM
+from nas_lightning.distributions.base import START_STREAM, WEIGHTS_STREAM
 from nas_lightning.distributions.controller import Controller
-from nas_lightning.plan import PlanError
+from nas_lightning.heuristic import NotApplicableError
+from nas_lightning.plan import Plan, PlanError
 from nas_lightning.spaces import get_space
 
 
@@ -115,3 +120,86 @@ def test_a_controller_looks_before_the_first_epoch_unless_a_checkpoint_has_done_
     method.frequencies = kept = [torch.zeros(6, 5)]
     method.on_train_start(None, None)
     assert method.frequencies is kept
+
+
+def test_darts_counts_the_passes_of_its_order():
+    """∇α; with the second order ∇w L_train, both gradients of L_val, and ∇α L_train on either side."""
+    assert [Darts(order=order).extra_passes for order in (1, 2)] == [1, 4]
+
+
+def test_darts_stops_where_the_curvature_has_grown_and_goes_back_four_entries():
+    """L = c/2·Σ α² has the Hessian c·1, and the penalty adds its factor."""
+    method, logged = Darts(stop=True, weight_decay=0.01), []
+    method.alphas = [torch.zeros(2, 2, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    method.module = SimpleNamespace(log=lambda name, value, rank_zero_only: logged.append((name, value)))
+    method.trainer = SimpleNamespace(global_step=0)
+    method.selection_batches = lambda count, first: [(None, None)]
+    method.untouched = method.precision = nullcontext
+    method.relaxed = lambda learned: None
+    curvature = [1.0] * 7 + [2.0, 2.0]  # the last mean, (1 + 1 + 1 + 2 + 2)/5, is 1.4 times that of entry 2
+    for entry, c in enumerate(curvature):
+        assert method.learns(0)
+        with torch.no_grad():
+            for alpha in method.alphas:
+                alpha.fill_(entry)
+        method.selection_loss = lambda *given, c=c: c / 2 * sum(alpha.square().sum() for alpha in method.alphas)
+        method.watch(2 * entry)
+    assert method.eigenvalues == pytest.approx([c + 0.01 for c in curvature])
+    assert logged == [("distribution/eigenvalue", value) for value in method.eigenvalues]
+    assert not method.learns(0)
+    assert all(bool((alpha == 2).all()) for alpha in method.alphas)
+
+
+def test_perturbation_takes_its_decisions_evenly_over_the_last_steps_and_each_edge_once():
+    method = DartsPt(share=0.5)
+    method.space = get_space("nasbench201")
+    method.module = SimpleNamespace(seed=0, total_steps=lambda: 8)
+    taken = []
+
+    def decide_edge(kind, edge, step):
+        assert (kind, edge) not in [known[:2] for known in method.decided]
+        taken.append((step, edge))
+        method.decided.append((kind, edge, 1))
+
+    method.decide_edge = decide_edge
+    assert [method.learns(step) for step in range(8)] == [True] * 4 + [False] * 4
+    for step in range(4, 8):  # 6 edges in 4 steps: after the k-th, 1.5 k of them, rounded up
+        method.learn(step, None)
+    assert [step for step, _ in taken] == [4, 4, 5, 6, 6, 7]
+    assert sorted(edge for _, edge in taken) == list(range(6))
+
+
+def test_perturbation_sets_one_weight_of_an_edge_to_zero_or_all_of_them_and_no_other():
+    method, seen = DartsPt(), []
+    method.alphas = [torch.randn(6, 5, generator=torch.Generator().manual_seed(0))]
+    method.accuracy = lambda path, batches: seen.append(path.weights[0])
+    for op in (2, None):
+        method.without(0, 3, op, [])
+    one, every = method.alphas[0].softmax(1), method.alphas[0].softmax(1)
+    one[3, 2] = 0
+    every[3] = 0
+    assert torch.equal(seen[0], one)
+    assert torch.equal(seen[1], every)
+
+
+def test_a_step_of_drnas_trains_one_draw_of_weight_1():
+    method = Drnas()
+    method.module = SimpleNamespace(seed=4)
+    method.alphas = [torch.randn(6, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))]
+    found = method.paths(7)
+    ((drawn,),) = (path.weights for path in found.architectures)
+    assert found.weight == 1.0
+    assert torch.equal(drawn, method.draw(7, WEIGHTS_STREAM)[0])
+    torch.testing.assert_close(drawn.sum(1), torch.ones(6, dtype=torch.float64))
+    assert not torch.equal(drawn, method.paths(8).architectures[0].weights[0])
+
+
+def test_one_shot_needs_sums_of_operations_in_one_network():
+    method, space, plan = OneShot(), get_space("nasbench201"), Plan()
+    method.check(plan, space)
+    assert method.relaxation is space.relaxation
+    with pytest.raises(NotApplicableError, match="one_shot does not apply to space=nasbench101"):
+        OneShot().check(plan, get_space("nasbench101"))
+    method.check_folded(plan)
+    with pytest.raises(PlanError, match="extra=few_shot and distribution=one_shot exclude each other"):
+        method.check_folded(plan.edited({"mapping.few_shot_edge": 3}))

@@ -144,6 +144,14 @@ def test_what_does_not_go_together_is_refused(settings, edits, message):
         fold(small_plan("nasbench201", **edits), "nasbench201", [Dynas(**settings)])
 
 
+@pytest.mark.parametrize(
+    ("settings", "momentum"), [({"slot": 0}, 0.9), ({"max_exponent": 4.0}, 0.9), ({"max_exponent": 4.0}, 0.0)]
+)
+def test_only_what_separates_momentum_needs_momentum(settings, momentum):
+    plan = small_plan("nasbench201", protocol__momentum=momentum, **LINEAR)
+    assert fold(plan, "nasbench201", [Dynas(**settings)]) == plan
+
+
 def test_equal_sizes_have_no_exponent():
     plan = small_plan("nasbench201")
     with pytest.raises(NotApplicableError, match="equally many parameters"):

@@ -4,6 +4,7 @@ import pytest
 
 from nas_lightning.heuristic import Heuristic, NotApplicableError, fold, owners
 from nas_lightning.plan import Plan, PlanError
+from nas_lightning.spaces import get_space
 from tests.helpers.small_plans import CONF, INAPPLICABLE, build
 
 FILES = sorted((CONF / "heuristics").glob("*/*.yaml"))
@@ -49,6 +50,7 @@ def test_a_scale_multiplies_the_starting_point_and_is_refused_where_it_changes_n
         fold(Plan().edited({"mapping.layers": 1}), "nasbench201", [Layers(scale=0.5)])
     with pytest.raises(NotApplicableError, match="2 cells does not apply to space=darts_nds"):
         fold(Plan().edited({"mapping.layers": 4}), "darts_nds", [Layers(scale=0.5)])
+    assert fold(Plan().edited({"mapping.layers": 6}), "darts_nds", [Layers(scale=0.5)]).mapping.layers == 3
     with pytest.raises(
         PlanError, match=r"scale=2 multiplies mapping\.channels, which heuristics\.channels also sets, to 8"
     ):
@@ -93,3 +95,12 @@ def test_settings_that_contradict_each_other_are_refused():
 
     with pytest.raises(PlanError, match="track_running_stats=false"):
         fold(Plan(), "nasbench201", [BatchNorm(evaluation="tracked", track=False)])
+
+
+def test_one_kernel_for_all_sizes_is_refused_where_there_is_one_size_alone():
+    from callbacks.ofa_kernel import OFAKernel
+
+    plan = Plan().edited({"mapping.layers": 8})
+    with pytest.raises(NotApplicableError, match="space=nasbench_macro, where no two operations differ in the kernel"):
+        OFAKernel("crop").check(plan, get_space("nasbench_macro"))
+    OFAKernel("crop").check(plan, get_space("nasbench201"))
