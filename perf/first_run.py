@@ -3,12 +3,13 @@
     uv run train.py -m 'seed=range(5)' study=first        # and whatever else is compared
     uv run python -m perf.first_run 'runs/first/*'        # tau of every column of ranking.parquet
 
-Recipe and score were chosen on the first 150 rows of the table; the other 150 were looked at once, when all was chosen.
+Recipe and score were chosen on the first half of the table's rows; the other half was looked at once, when all was chosen.
 Free baselines depend on no seed; those that are fitted or initialised carry their own seeds in the run.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 from glob import glob
 from pathlib import Path
@@ -19,19 +20,17 @@ import pyarrow.parquet as pq
 from nas_lightning.benchmarks import Benchmark
 from nas_lightning.ranking.correlation import kendall_tau
 
-LOOKED_AT = 150
-"""Rows of the table on which recipe and score were chosen."""
 NO_PREDICTOR = ("standalone_accuracy", "optimization_gap")
 
 
 def taus(ranking: Path, table: Benchmark) -> dict[str, tuple[float, float]]:
-    """Kendall's tau of every numeric column of a run's ranking.parquet with the table: (looked at, fresh)."""
+    """Kendall's tau of every numeric column of a run's ranking.parquet with the table: (first half, other half)."""
     rows = pq.read_table(ranking)
     truth = dict(zip(map(str, table.architectures()), table.accuracies(table.architectures()), strict=True))
     place = {name: index for index, name in enumerate(truth)}
     names = rows["architecture"].to_pylist()
     measured = np.array([truth[name] for name in names])
-    fresh = np.array([place[name] >= LOOKED_AT for name in names])
+    fresh = np.array([place[name] >= len(truth) // 2 for name in names])
     found: dict[str, tuple[float, float]] = {}
     for name, column in zip(rows.column_names, rows.columns, strict=True):
         if str(column.type) in ("double", "int64") and name not in NO_PREDICTOR:
@@ -47,12 +46,15 @@ def taus(ranking: Path, table: Benchmark) -> dict[str, tuple[float, float]]:
 
 def main(patterns: list[str]) -> None:
     """Print one line a predictor."""
-    table = Benchmark.open("overlaid_digits_nasbench201")
     rankings = [path for p in patterns for folder in sorted(glob(p)) for path in Path(folder).glob("ranking.parquet")]
     if not rankings:
         raise SystemExit(f"no ranking.parquet in {' '.join(patterns)}; give the folders of finished runs")
+    names = {json.loads((path.parent / "result.json").read_text())["benchmark"]["name"] for path in rankings}
+    if len(names) > 1:
+        raise SystemExit(f"these runs are ranked against several tables, {', '.join(sorted(names))}; give those of one")
+    table = Benchmark.open(names.pop())
     runs = [taus(path, table) for path in rankings]
-    print(f"{len(runs)} runs; tau on the {LOOKED_AT} looked at, and on the others: mean ± s.d. over runs")
+    print(f"{len(runs)} runs; tau on the half that was looked at, and on the other: mean ± s.d. over runs")
     for name in runs[0]:
         values = np.array([run[name] for run in runs])
         (a, b), (sa, sb) = values.mean(0), values.std(0, ddof=1 if len(runs) > 1 else 0)

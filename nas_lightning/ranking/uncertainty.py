@@ -118,8 +118,9 @@ def tau_of_counts(predictions: np.ndarray, truth: np.ndarray, counts: np.ndarray
         return np.array([kendall_tau(predictions[index], truth[index]) for index in repeat])
     # float64 holds these sums exactly: they stay below 1000² · the largest count².
     w = counts.astype(np.float64)
-    sign_x = np.sign(predictions[:, None] - predictions[None, :])
-    sign_y = np.sign(truth[:, None] - truth[None, :])
+    with np.errstate(invalid="ignore"):
+        sign_x = np.sign(predictions[:, None] - predictions[None, :])
+        sign_y = np.sign(truth[:, None] - truth[None, :])
     sign_x[np.isnan(sign_x)] = 0  # inf - inf: a tie
     sign_y[np.isnan(sign_y)] = 0
     score, pairs_x, pairs_y = (np.einsum("rn,rn->r", w @ m, w) for m in (sign_x * sign_y, sign_x**2, sign_y**2))

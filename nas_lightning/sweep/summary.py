@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from nas_lightning.ranking.fusion import FUSION
 from nas_lightning.runs.quality import Quality, quality_of, quality_of_search
 from nas_lightning.runs.reading import COMPLETE, FAILED, NOT_APPLICABLE, Run
 from nas_lightning.runs.result import DIVERGED
@@ -176,12 +177,15 @@ def _spelt(quality: Quality) -> str:
 
 
 def headline(result: Mapping[str, Any]) -> tuple[str, float] | None:
-    """Name and value of the one number of a result: its ranking's tau, the quality that a search found, or that of a
-    network on test items (accuracies are fractions); None where it has none."""
+    """Name and value of the one number of a result: its ranking's tau (of the fused score where scores are fused, as at
+    a run's end), the quality that a search found, or that of a network on test items (accuracies are fractions); None
+    where it has none."""
     metrics, evaluation = result.get("metrics") or {}, result.get("evaluation") or {}
     quality = quality_of(result).name
     score = evaluation.get("headline", evaluation.get("score", quality))
+    fused = next((name for name in metrics if name.startswith(FUSION)), "")
     for name, path in (
+        ("fused tau", (fused, "kendall_tau")),
         ("tau", (score, "kendall_tau")),
         ("found", ("found", "truth")),
         (quality.replace("_", " "), ("test", quality)),

@@ -344,3 +344,12 @@ def test_a_folder_of_runs_that_cannot_be_is_one_sentence(sweep, set_up, tmp_path
     master, loader = sweep("hydra.mode=MULTIRUN", f"runs={tmp_path / place}")
     with pytest.raises(RunError, match=f"{place}: Not a directory; the same command goes on once this is mended"):
         set_up(StudySweep, master, loader).sweep(["seed=1,2", f"runs={tmp_path / place}"])
+
+
+def test_the_headline_of_a_job_is_the_fused_score_where_scores_are_fused():
+    result = {"evaluation": {"score": "class_separation"}, "metrics": {"class_separation": {"kendall_tau": 0.5}}}
+    assert summary.headline(result) == ("tau", 0.5)
+    result["metrics"]["fusion(supernet class_separation + zen)"] = {"kendall_tau": 0.6}
+    assert summary.headline(result) == ("fused tau", 0.6)
+    result["metrics"]["fusion(supernet class_separation + zen)"] = {"kendall_tau": None}
+    assert summary.headline(result) == ("tau", 0.5)
