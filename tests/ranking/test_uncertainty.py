@@ -34,6 +34,15 @@ def test_resampled_taus_equal_kendall_tau_of_the_repeated_rows(monkeypatch):
     assert tau_of_counts(x, y, counts) == pytest.approx(expected, abs=0)
 
 
+@pytest.mark.filterwarnings("error")
+def test_dead_cells_tie_with_each_other_and_lose_to_all_without_a_warning():
+    scores = np.array([-np.inf, -np.inf, 0.1, 0.5, 0.3])
+    last = np.array([-1.0, -1.0, 0.1, 0.5, 0.3])
+    truth = np.array([0.1, 0.2, 0.3, 0.5, 0.4])
+    counts = resample_counts(5, 50, seed=0)
+    np.testing.assert_array_equal(tau_of_counts(scores, truth, counts), tau_of_counts(last, truth, counts))
+
+
 def test_interval_is_reproducible_and_covers():
     rng = np.random.default_rng(0)
     truth = rng.normal(size=200)
