@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 
 from hydra.core.config_store import ConfigStore
-from omegaconf import MISSING, OmegaConf
+from omegaconf import MISSING, DictConfig, OmegaConf
 
 from nas_lightning.config.help import register_help
 from nas_lightning.config.installed import register_installed
@@ -212,12 +212,23 @@ def algorithm_schema(name: str, target: str | None = None) -> type:
     for key, parameter in settings_of(target or name).items():
         if parameter.default is parameter.empty:
             fields.append((key, parameter.annotation, field(default=MISSING)))
+        elif parameter.annotation == dict[str, Any] | None:  # OmegaConf merges nothing into a dict that is None
+            fields.append((key, dict[str, Any], field(default_factory=dict)))
         elif isinstance(parameter.default, tuple):  # OmegaConf knows lists
             kind = str if all(isinstance(value, str) for value in parameter.default) else Any
             fields.append((key, list[kind], field(default_factory=partial(list, parameter.default))))  # type: ignore[valid-type]
         else:
             fields.append((key, parameter.annotation, field(default=parameter.default)))
     return make_dataclass(f"{cls.__name__}Settings", fields, namespace={"__doc__": cls.__doc__})
+
+
+def open_algorithm(name: str, target: str | None = None) -> DictConfig:
+    """The schema of an algorithm, whose settings that are dicts take keys from the command line without a plus sign."""
+    schema: DictConfig = OmegaConf.structured(algorithm_schema(name, target))
+    for value in schema.values():
+        if isinstance(value, DictConfig):
+            OmegaConf.set_struct(value, False)
+    return schema
 
 
 def typed_algorithm(section: Mapping[str, Any]) -> dict[str, Any]:
@@ -247,11 +258,11 @@ def register() -> None:
     register_installed()
     register_help("search", SearchConfig, OBJECTIVES)
     for name in packaged_algorithms():
-        store.store(group="schema/algorithm", name=name, node=algorithm_schema(name))
+        store.store(group="schema/algorithm", name=name, node=open_algorithm(name))
     for name, point in installed_algorithms().items():
         target = f"{point.module}.{point.attr}"
         store.store(group="algorithm", name=name, node={"name": name, "_target_": target})
         with suppress(Exception):  # what is broken in another package is said where it is chosen
-            store.store(group="algorithm", name=name, node=algorithm_schema(name, target))
+            store.store(group="algorithm", name=name, node=open_algorithm(name, target))
     for name, schema in OBJECTIVES.items():
         store.store(group="schema/objective", name=name, node=schema)

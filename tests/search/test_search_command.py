@@ -67,6 +67,19 @@ def test_a_sweep_over_algorithms_and_seeds_and_its_repetition(folder):
     assert all(name in summary.stdout for name in packaged_algorithms())
 
 
+def test_settings_of_the_algorithm_inside_are_typed_as_one_or_key_by_key(folder):
+    whole = ("algorithm.inner_settings={population: 4, sample: 2}",)
+    single = ("algorithm.inner_settings.population=4", "algorithm.inner_settings.sample=2")
+    found = []
+    for inside in (whole, single):
+        done = command(folder, "algorithm=curve_extrapolation", *inside, *SMALL, "runs=inside")
+        assert done.returncode == 0, done.stderr
+        (result,) = (folder / "inside").rglob("result.json")  # one search under both spellings
+        found.append(json.loads(result.read_text())["algorithm"])
+    assert found[0]["settings"]["inner_settings"] == {"population": 4, "sample": 2}
+    assert found[0] == found[1]
+
+
 def test_a_failed_job_stops_no_sweep(folder):
     sweep = ("-m", "algorithm=asha,random_search", "seed=30", "objective.fidelity=none", *SMALL)
     done = command(folder, *sweep)
@@ -141,6 +154,10 @@ def load(script):
         (("budget.unit=seconds",), ["cannot count seconds here"]),
         (("algorithm=hyperband", "objective.fidelity=none"), ["needs several fidelities", "single_fidelity=true"]),
         (("algorithm=regularized_evolution", "algorithm.populaton=3"), ["Did you mean population?", "sample"]),
+        (
+            ("algorithm=curve_extrapolation", "algorithm.inner_settings={populatin: 3}"),
+            ["regularized_evolution has no setting 'populatin': did you mean population?"],
+        ),
         (("algorithm=regularized_evolutoin",), ["did you mean regularized_evolution or"]),
         (("algorithm.name=mine",), ["algorithm.name=mine changes a label", "say algorithm=…"]),
         (
