@@ -128,15 +128,18 @@ def train_supernet(job: Job) -> SupernetResult | None:
         snapshots = ranking.fused()
         predictions, reached = evaluation.predictions(scores), scores[evaluation.quality.name]
         summary = evaluation.summary(predictions | snapshots, float(reached.mean()))
-        columns = {column_of(evaluation, name): values for name, values in predictions.items()}
+        named = {name: column_of(evaluation, name) for name in predictions}
+        fuses = bool(evaluation.scorer.choice.fuse)
+        counts = list(predictions)[-1] if fuses else evaluation.headline  # a fusion stands last
+        facts = {**evaluation.record(), **({"headline": counts, "predictors": named} if fuses else {})}
+        columns = {named[name]: values for name, values in predictions.items()}
         columns |= dict(zip(["snapshots"], snapshots.values(), strict=False))
         write_ranking(job.folder / "ranking.parquet", evaluation, columns, reached)
         if config.evaluation.diagnostics:
             write_diagnostics(job.folder / "diagnostics.parquet", evaluation, scores, module.network)
         picture = None
         if benchmark is not None:
-            headline = evaluation.headline
-            picture = draw(job.folder / "ranking.png", evaluation, headline, scores[headline])
+            picture = draw(job.folder / "ranking.png", evaluation, counts, predictions[counts])
         subjects = evaluation.subjects
         logger.ranking("final", subjects.names, reached.tolist(), subjects.truth.tolist(), picture=picture)
         ended = time.perf_counter()
@@ -147,7 +150,7 @@ def train_supernet(job: Job) -> SupernetResult | None:
         table: Table | None = None if benchmark is None else {"name": config.benchmark.name, "sha256": benchmark.sha256}
         result: SupernetResult = {
             **result_of(job, "train", data, passes=trainer.global_step * passes, steps=trainer.global_step),
-            "evaluation": cast(EvaluationFacts, evaluation.record()),
+            "evaluation": cast(EvaluationFacts, facts),
             "benchmark": table,
             **cast(Ranked, summary),
         }

@@ -171,6 +171,9 @@ def _conditions(run: Run) -> dict[str, Any]:
     # These follow from heuristics (batch norm, train portion, dynamic channel off): part of what is compared.
     for name in ("batch_norm", "n_images", "n_architectures", "architectures_sha256"):
         evaluation.pop(name, None)
+    for name in ("headline", "predictors"):  # said by the score
+        evaluation.pop(name, None)
+    evaluation["score"] = run.score
     # Results from before these were recorded.
     evaluation.setdefault("precision", "32-true")
     evaluation.setdefault("architecture_set_version", 1)

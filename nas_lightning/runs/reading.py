@@ -76,8 +76,10 @@ class Run:
 
     @property
     def score(self) -> str:
-        """Name of the score that counts in this run's ranking."""
-        return str((self.ranked.get("evaluation") or {}).get("score", self.quality.name))
+        """Name of the score that counts in this run's ranking: of a training that fuses scores, their fusion."""
+        evaluation = self.ranked.get("evaluation") or {}
+        headline = evaluation.get("headline") if self.kind == "train" else None
+        return str(headline or evaluation.get("score", self.quality.name))
 
     @property
     def record(self) -> Record:
@@ -99,11 +101,12 @@ class Run:
         Raises:
             UserError: the file cannot be read, or holds what no ranking has.
         """
-        return self._ranking_by(f"supernet_{self.score}", self.score)
+        columns = (self.ranked.get("evaluation") or {}).get("predictors") or {} if self.kind == "train" else {}
+        return self._ranking_by(columns.get(self.score, f"supernet_{self.score}"), self.score)
 
     @cached_property
     def predictions(self) -> dict[str, dict[str, np.ndarray]]:
-        """The same for every predictor of a mode=evaluate run, by its name."""
+        """The same for every predictor of a ranking that names their columns, by its name."""
         columns = (self.ranked.get("evaluation") or {}).get("predictors") or {}
         found = {str(name): self._ranking_by(str(column)) for name, column in columns.items()}
         return {name: table for name, table in found.items() if table}

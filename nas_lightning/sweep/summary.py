@@ -182,11 +182,9 @@ def headline(result: Mapping[str, Any]) -> tuple[str, float] | None:
     where it has none."""
     metrics, evaluation = result.get("metrics") or {}, result.get("evaluation") or {}
     quality = quality_of(result).name
-    score = evaluation.get("headline", evaluation.get("score", quality))
-    fused = next((name for name in metrics if name.startswith(FUSION)), "")
+    score = str(evaluation.get("headline", evaluation.get("score", quality)))
     for name, path in (
-        ("fused tau", (fused, "kendall_tau")),
-        ("tau", (score, "kendall_tau")),
+        ("fused tau" if score.startswith(FUSION) else "tau", (score, "kendall_tau")),
         ("found", ("found", "truth")),
         (quality.replace("_", " "), ("test", quality)),
         ("noise ceiling", ("noise_ceiling_tau",)),

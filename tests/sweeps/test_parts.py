@@ -347,9 +347,9 @@ def test_a_folder_of_runs_that_cannot_be_is_one_sentence(sweep, set_up, tmp_path
 
 
 def test_the_headline_of_a_job_is_the_fused_score_where_scores_are_fused():
+    fused = "fusion(supernet class_separation + zen)"
     result = {"evaluation": {"score": "class_separation"}, "metrics": {"class_separation": {"kendall_tau": 0.5}}}
-    assert summary.headline(result) == ("tau", 0.5)
-    result["metrics"]["fusion(supernet class_separation + zen)"] = {"kendall_tau": 0.6}
+    result["metrics"][fused] = {"kendall_tau": 0.6}
+    assert summary.headline(result) == ("tau", 0.5)  # rankings along the training are fused, too, and do not count
+    result["evaluation"]["headline"] = fused
     assert summary.headline(result) == ("fused tau", 0.6)
-    result["metrics"]["fusion(supernet class_separation + zen)"] = {"kendall_tau": None}
-    assert summary.headline(result) == ("tau", 0.5)
