@@ -16,7 +16,7 @@ from rich.table import Table
 from nas_lightning.benchmarks import Benchmark
 from nas_lightning.runs.files import to_json, write_atomically
 
-_NARROWEST, _WIDEST = 16, 10_000
+_NARROWEST, _WIDEST = 8, 10_000
 """Characters: to which a name is folded on a narrow terminal; longer than any line of a table."""
 
 console = Console()
@@ -42,8 +42,8 @@ def number(value: Any) -> str:
 def print_rows(title: str, rows: Sequence[Mapping[str, Any]], transposed: bool = False) -> None:
     """A table of records with the same keys, in the terminal; no number is ever cut off.
 
-    In a file or a pipe a line is as long as it needs to be. On a narrow terminal names are folded, down to
-    `_NARROWEST` characters, and what is wider still goes on in the next line.
+    In a file or a pipe a line is as long as it needs to be. On a narrow terminal names are folded to no less
+    than `_NARROWEST` characters, and what is wider still goes on in the next line.
 
     Args:
         title: a line above the table.
@@ -70,7 +70,7 @@ def print_rows(title: str, rows: Sequence[Mapping[str, Any]], transposed: bool =
             table.add_row(*(number(value) for value in row.values()))
     needed = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
     if console.is_terminal and transposed:
-        needed = min(needed, _NARROWEST + 4 + 12 * len(rows))  # a number has ten characters at most
+        needed = min(needed, 20 + 12 * len(rows))  # a number has ten characters at most
     elif console.is_terminal:
         longest = max(len(str(row[names[0]])) for row in rows)
         needed -= max(0, longest - _NARROWEST)

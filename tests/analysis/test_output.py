@@ -37,11 +37,13 @@ def test_a_file_has_whole_lines(printed, transposed):
 @pytest.mark.parametrize("width", [30, 62])
 def test_a_narrow_terminal_folds_names_and_cuts_no_number(printed, width):
     text = printed(width, True)
-    assert "regularized_evol" in text
+    assert "regulari" in text
     assert ROWS[0]["algorithm"] not in text
     for row in ROWS:
         assert all(value in text for value in list(row.values())[1:])
     assert "…" not in text
+    lines = [line for line in text.splitlines() if "±" in line and TITLE not in line]
+    assert max(map(len, lines)) <= max(width, 52), "names give way before lines run over"
 
 
 def test_a_wide_terminal_folds_nothing(printed):
