@@ -14,7 +14,6 @@ from nas_lightning.modes import evaluate as mode
 from nas_lightning.modes.main import train
 from nas_lightning.scoring import partial
 from nas_lightning.scoring import score as evaluator
-from nas_lightning.scoring.trained import checkpoint_labels
 from tests.helpers.commands import TINY, job
 from tests.helpers.nightly import rest_nightly
 
@@ -135,20 +134,6 @@ def test_further_scores_of_every_checkpoint_are_fused_with_its_headline(tmp_path
     members = [*(rows[name] for name in scores), rows["params"]]
     expected = np.mean([rankdata(m) - 1 for m in members], axis=0) / (len(members[0]) - 1)
     assert np.allclose(rows["fusion_all"], expected)
-
-
-@pytest.mark.parametrize(
-    ("seeds", "recipes", "expected"),
-    [
-        ((0, 1), ("deep", "deep"), ["seed0", "seed1"]),
-        ((0, 0), ("deep", "best"), ["deep", "best"]),
-        ((0, 0), ("deep", "deep"), ["checkpoint1", "checkpoint2"]),
-        ((0, 0), ("deep", None), ["checkpoint1", "checkpoint2"]),
-        ((0, 0), ("deep", "../best"), ["checkpoint1", "checkpoint2"]),  # would be part of a folder's name
-    ],
-)
-def test_super_nets_are_told_apart_by_seed_then_recipe_then_number(seeds, recipes, expected):
-    assert checkpoint_labels(seeds, recipes) == expected
 
 
 def test_super_nets_of_several_image_sizes_are_scored_on_their_own(tmp_path, trained):

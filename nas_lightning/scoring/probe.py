@@ -64,11 +64,12 @@ class LinearProbes:
         fit, judge = self._moments[False], self._moments[True]
         d = fit.shape[-1] - self.num_classes
         design, response = fit[:, :d, :d].clone(), fit[:, :d, d:]
-        images = design[:, -1, -1].clamp_min(1.0)  # the constant's second moment is the number of images
+        counted = design[:, -1, -1].clone()  # the constant's second moment is the number of images
+        images = counted.clamp_min(1.0)
         diagonal = design.diagonal(dim1=1, dim2=2)  # a view
         power = diagonal[:, :-1].mean(1) / images
         diagonal[:, :-1] += (images * (RIDGE * power + FLOOR))[:, None]
-        diagonal[:, -1] += (images == 1.0) * 1.0  # rows of zeros stay solvable
+        diagonal[:, -1] += counted == 0  # rows of zeros stay solvable
         weights = torch.linalg.solve(design, response)  # [n, D + 1, K]
         quadratic = torch.einsum("ndk,nde,nek->n", weights, judge[:, :d, :d], weights)
         error = quadratic - 2 * (weights * judge[:, :d, d:]).sum((1, 2)) + judge[:, d:, d:].diagonal(0, 1, 2).sum(1)
@@ -90,7 +91,7 @@ class LinearProbes:
         counts = moments[:, d:, d:].diagonal(0, 1, 2)[:, None]  # [n, 1, K]
         images = counts.sum(-1).clamp_min(1.0)  # [n, 1]
         means = moments[:, : d - 1, d - 1] / images  # [n, D]
-        total = moments[:, : d - 1, : d - 1].diagonal(0, 1, 2) / images - means.square()
+        total = moments.diagonal(0, 1, 2)[:, : d - 1] / images - means.square()
         of_class = moments[:, : d - 1, d:] / counts.clamp_min(1.0)  # [n, D, K]
         between = (counts * (of_class - means[:, :, None]).square()).sum(-1) / images
         return torch.where(total > FLOOR * means.square() + FLOOR, between / total.clamp_min(FLOOR), 0.0).mean(1)

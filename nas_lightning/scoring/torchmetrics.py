@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Any
 
@@ -68,8 +69,9 @@ class RankingMetric(Metric):
         self.truth.append(truth.detach().double())
         self.ids.append(ids)
 
+    @abstractmethod
     def _value(self, predictions: Any, truth: Any, ids: Any) -> float:
-        raise NotImplementedError
+        """The metric of all rows as arrays."""
 
     def compute(self) -> torch.Tensor:
         """The metric over all rows so far, float64 []; nan without rows.

@@ -78,7 +78,10 @@ SUITES = (
                                                            "class_separation")),
         (*under("ranking", "probe", "partial", "torchmetrics"), "tests/test_linear_probe.py", "tests/scoring"),
     ),
-    Suite(("nas_lightning.scoring.trained",), ("tests/test_content_counts.py", "tests/data/text/test_text_task.py")),
+    Suite(
+        ("nas_lightning.scoring.trained",),
+        ("tests/test_content_counts.py", "tests/data/text/test_text_task.py", *under("scoring", "trained")),
+    ),
     Suite(
         ("nas_lightning.scoring.*",),
         ("tests/scoring", *under("training", "snapshots"), *under("nets", "shared_work"), *under("ranking", "probe")),

@@ -15,8 +15,12 @@ from nas_lightning.plan import Mapping, Plan, Protocol
 from nas_lightning.predictors.base import Context, PredictorError, checked_scores, make_predictor, predictor_names
 from nas_lightning.scoring.zerocost.base import ZeroCost, gradients, weights_of
 from nas_lightning.scoring.zerocost.jacov import of_correlation
-from nas_lightning.scoring.zerocost.naswot import agreement
+from nas_lightning.scoring.zerocost.logsynflow import LogSynflow
+from nas_lightning.scoring.zerocost.naswot import Naswot, agreement
+from nas_lightning.scoring.zerocost.snip import Snip
+from nas_lightning.scoring.zerocost.synflow import Synflow
 from nas_lightning.scoring.zerocost.watch import WithoutBatchNorm, activation_signs
+from nas_lightning.scoring.zerocost.zen import Zen
 from nas_lightning.spaces import get_space
 
 SPACE = get_space("nasbench201")
@@ -50,6 +54,12 @@ def test_there_are_nine_of_them():
     assert set(PROXIES) >= {
         "naswot", "synflow", "logsynflow", "snip", "grad_norm", "grasp", "fisher", "jacov", "zen",
     }  # fmt: skip
+
+
+def test_only_the_flows_and_noise_need_no_images():
+    kinds = (Synflow, LogSynflow, Zen, Snip, Naswot)
+    assert [kind.uses_images for kind in kinds] == [False, False, False, True, True]
+    assert [sorted(kind().needs) for kind in kinds] == [[], [], [], ["images"], ["images"]]
 
 
 @pytest.mark.parametrize("name", PROXIES)
@@ -129,6 +139,23 @@ def test_logsynflow_from_the_gradients_of_synflow():
     assert of("logsynflow", net, x.double(), y) == pytest.approx(by_hand, rel=1e-9)
 
 
+def test_nothing_flows_through_a_kernel_that_nothing_reads():
+    from nas_lightning.scoring.zerocost.synflow import flow
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.read, self.unread = nn.Parameter(torch.tensor([[-2.0, 3.0]])), nn.Parameter(torch.ones(3, 2))
+
+        def forward(self, x, arch=None):
+            return x @ self.read.T
+
+    (read, slope), (unread, none) = flow(Net(), torch.zeros(5, 2))
+    assert (read.tolist(), slope.tolist()) == ([[2, 3]], [[1, 1]])  # the input is one row of ones
+    assert torch.equal(unread, torch.ones(3, 2, dtype=torch.float64))
+    assert torch.equal(none, torch.zeros(3, 2, dtype=torch.float64))
+
+
 def loss_gradients(net, x, y):
     return torch.autograd.grad(F.cross_entropy(net(x), y), weights_of(net), materialize_grads=True, allow_unused=True)
 
@@ -183,6 +210,21 @@ def test_jacov_from_one_image_at_a_time():
     assert of_correlation(identity) == pytest.approx(
         -sum(math.log(v + 1e-5) + 1 / (v + 1e-5) for v in (0.0, 1.5, 1.5)), rel=1e-6
     )
+
+
+def test_jacov_of_an_image_that_moves_nothing_or_without_bound_is_no_number():
+    x, y = images(3)
+    x = x.double()
+
+    def still(inputs):
+        return inputs[1:].square()
+
+    def endless(inputs):
+        return inputs.square() * torch.tensor([1.0, math.inf, 1.0])[:, None, None, None]
+
+    assert math.isfinite(of("jacov", torch.square, x, y))
+    assert math.isnan(of("jacov", still, x, y))
+    assert math.isnan(of("jacov", endless, x, y))
 
 
 def test_naswot_counts_agreeing_units():

@@ -77,6 +77,16 @@ def test_what_ends_soon_leaves_no_file_and_computes_no_key(tmp_path, monkeypatch
     assert not list(tmp_path.iterdir())
 
 
+def test_what_has_nothing_new_is_not_written(tmp_path):
+    partial = PartialScores(tmp_path, N, key())
+    partial.save()
+    assert not list(tmp_path.iterdir())
+    partial.add([0], TRUE[:1])
+    partial.path.unlink()
+    partial.save()
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("world", [2, 3, 9])
 def test_the_shares_of_several_processes_add_up_exactly(tmp_path, world):
     shares = [

@@ -93,6 +93,28 @@ def test_constant_features_read_nothing(value):
     assert probes.eta2().item() == 0.0
 
 
+def test_rows_that_were_never_added_and_labels_of_one_class_have_nothing_to_explain():
+    probes, features = LinearProbes(3, num_classes=2), torch.randn(20, 3, generator=torch.Generator().manual_seed(0))
+    labels = torch.tensor([0, 1] * 10)
+    probes.add(0, features, labels, held_out=False)
+    probes.add(0, features, labels, held_out=True)
+    probes.add(2, features, labels, held_out=False)
+    probes.add(2, features, torch.zeros(20, dtype=torch.int64), held_out=True)
+    found = probes.r2().tolist()
+    assert 0 < found[0] < 1
+    assert found[1:] == [0.0, 0.0]
+    probes.add(1, torch.ones(1, 3), torch.tensor([0]), held_out=False)
+    assert probes.eta2()[1] == 0  # one image has no variance
+
+
+def test_one_image_to_fit_on_is_read_by_the_constant_which_has_no_penalty():
+    probes = LinearProbes(1, num_classes=2)
+    probes.add(0, torch.zeros(1, 3), torch.tensor([0]), held_out=False)
+    probes.add(0, torch.zeros(4, 3), torch.tensor([0, 0, 1, 1]), held_out=True)
+    # Everything is taken for class 0: an error of 2 for either other image, and a variance of 4 - (4 + 4) / 4.
+    assert probes.r2().item() == pytest.approx(1 - 4 / 2)
+
+
 @pytest.mark.parametrize("statistics", ["batch", "recalibrate"])
 def test_the_probe_is_one_more_score_and_changes_no_other(statistics):
     torch.manual_seed(0)

@@ -16,31 +16,32 @@ def beats_random(x, y, ids, k, n):
 
 
 @pytest.mark.parametrize(
-    ("metric", "function"),
+    ("kind", "arguments", "function"),
     [
-        (wrapped.KendallTau(), lambda x, y, i: metrics.kendall_tau(x, y)),
-        (wrapped.Spearman(), lambda x, y, i: metrics.spearman(x, y)),
-        (wrapped.Pearson(), lambda x, y, i: metrics.pearson(x, y)),
-        (wrapped.WeightedKendallTau(), lambda x, y, i: metrics.weighted_kendall_tau(x, y)),
-        (wrapped.SparseKendallTau(0.01), lambda x, y, i: metrics.sparse_kendall_tau(x, y, i, 0.01)),
-        (wrapped.BinnedKendallTau(0.01), lambda x, y, i: metrics.binned_kendall_tau(x, y, 0.01)),
-        (wrapped.SupernetAccuracy(), lambda x, y, i: metrics.supernet_accuracy(x)),
-        (wrapped.OptimizationGap(), lambda x, y, i: metrics.optimization_gap(x, y)),
-        (wrapped.NDCGAtK(7), lambda x, y, i: metrics.ndcg_at_k(x, y, i, 7)),
-        (wrapped.PrecisionAtTop(25), lambda x, y, i: metrics.precision_at_top(x, y, i, 25)),
-        (wrapped.BestRankAtK(3), lambda x, y, i: metrics.best_rank_at_k(x, y, i, 3)),
-        (wrapped.RegretAtK(3), lambda x, y, i: metrics.regret_at_k(x, y, i, 3)),
-        (wrapped.TopKPercentile(20, "minimum"), lambda x, y, i: metrics.top_k_percentiles(x, y, i, 20).minimum),
-        (wrapped.TopKPercentile(20), lambda x, y, i: metrics.top_k_percentiles(x, y, i, 20).median),
-        (wrapped.TopKPercentile(20, "maximum"), lambda x, y, i: metrics.top_k_percentiles(x, y, i, 20).maximum),
-        (wrapped.ProbabilityBeatsRandom(TABLE, 3, 5), lambda x, y, i: beats_random(x, y, i, 3, 5)),
-        (wrapped.ProbabilityBeatsRandom(TABLE, 3), lambda x, y, i: beats_random(x, y, i, 3, 3)),
-        (wrapped.KendallTauInTop(25), lambda x, y, i: metrics.kendall_tau_in_top(x, y, 25)),
-        (wrapped.FinalSearchPerformance(7), lambda x, y, i: metrics.final_search_performance(x, y, i, 7).mean),
+        (wrapped.KendallTau, (), lambda x, y, i: metrics.kendall_tau(x, y)),
+        (wrapped.Spearman, (), lambda x, y, i: metrics.spearman(x, y)),
+        (wrapped.Pearson, (), lambda x, y, i: metrics.pearson(x, y)),
+        (wrapped.WeightedKendallTau, (), lambda x, y, i: metrics.weighted_kendall_tau(x, y)),
+        (wrapped.SparseKendallTau, (0.01,), lambda x, y, i: metrics.sparse_kendall_tau(x, y, i, 0.01)),
+        (wrapped.BinnedKendallTau, (0.01,), lambda x, y, i: metrics.binned_kendall_tau(x, y, 0.01)),
+        (wrapped.SupernetAccuracy, (), lambda x, y, i: metrics.supernet_accuracy(x)),
+        (wrapped.OptimizationGap, (), lambda x, y, i: metrics.optimization_gap(x, y)),
+        (wrapped.NDCGAtK, (7,), lambda x, y, i: metrics.ndcg_at_k(x, y, i, 7)),
+        (wrapped.PrecisionAtTop, (25,), lambda x, y, i: metrics.precision_at_top(x, y, i, 25)),
+        (wrapped.BestRankAtK, (3,), lambda x, y, i: metrics.best_rank_at_k(x, y, i, 3)),
+        (wrapped.RegretAtK, (3,), lambda x, y, i: metrics.regret_at_k(x, y, i, 3)),
+        (wrapped.TopKPercentile, (20, "minimum"), lambda x, y, i: metrics.top_k_percentiles(x, y, i, 20).minimum),
+        (wrapped.TopKPercentile, (20,), lambda x, y, i: metrics.top_k_percentiles(x, y, i, 20).median),
+        (wrapped.TopKPercentile, (20, "maximum"), lambda x, y, i: metrics.top_k_percentiles(x, y, i, 20).maximum),
+        (wrapped.ProbabilityBeatsRandom, (TABLE, 3, 5), lambda x, y, i: beats_random(x, y, i, 3, 5)),
+        (wrapped.ProbabilityBeatsRandom, (TABLE, 3), lambda x, y, i: beats_random(x, y, i, 3, 3)),
+        (wrapped.KendallTauInTop, (25,), lambda x, y, i: metrics.kendall_tau_in_top(x, y, 25)),
+        (wrapped.FinalSearchPerformance, (7,), lambda x, y, i: metrics.final_search_performance(x, y, i, 7).mean),
     ],
-    ids=lambda v: type(v).__name__,
+    ids=lambda v: v.__name__ if isinstance(v, type) else "",
 )
-def test_classes_are_thin_over_the_functions(metric, function):
+def test_classes_are_thin_over_the_functions(kind, arguments, function):
+    metric = kind(*arguments)
     rng = np.random.default_rng(0)
     y = rng.random(90)
     x = np.round(y + 0.2 * rng.normal(size=90), 1)
@@ -53,19 +54,20 @@ def test_classes_are_thin_over_the_functions(metric, function):
 
 
 @pytest.mark.parametrize(
-    ("metric", "function"),
+    ("kind", "arguments", "function"),
     [
-        (wrapped.SparseKendallTau(), lambda x, y, i: metrics.sparse_kendall_tau(x, y, i, 0.001)),
-        (wrapped.BinnedKendallTau(), lambda x, y, i: metrics.binned_kendall_tau(x, y, 0.001)),
-        (wrapped.KendallTauInTop(), lambda x, y, i: metrics.kendall_tau_in_top(x, y, 10)),
-        (wrapped.PrecisionAtTop(), lambda x, y, i: metrics.precision_at_top(x, y, i, 10)),
-        (wrapped.FinalSearchPerformance(), lambda x, y, i: metrics.final_search_performance(x, y, i, 10).mean),
-        (wrapped.TopKPercentile(), lambda x, y, i: metrics.top_k_percentiles(x, y, i, 10).median),
-        (wrapped.ProbabilityBeatsRandom(TABLE), lambda x, y, i: beats_random(x, y, i, 10, 10)),
+        (wrapped.SparseKendallTau, (), lambda x, y, i: metrics.sparse_kendall_tau(x, y, i, 0.001)),
+        (wrapped.BinnedKendallTau, (), lambda x, y, i: metrics.binned_kendall_tau(x, y, 0.001)),
+        (wrapped.KendallTauInTop, (), lambda x, y, i: metrics.kendall_tau_in_top(x, y, 10)),
+        (wrapped.PrecisionAtTop, (), lambda x, y, i: metrics.precision_at_top(x, y, i, 10)),
+        (wrapped.FinalSearchPerformance, (), lambda x, y, i: metrics.final_search_performance(x, y, i, 10).mean),
+        (wrapped.TopKPercentile, (), lambda x, y, i: metrics.top_k_percentiles(x, y, i, 10).median),
+        (wrapped.ProbabilityBeatsRandom, (TABLE,), lambda x, y, i: beats_random(x, y, i, 10, 10)),
     ],
-    ids=lambda v: type(v).__name__,
+    ids=lambda v: v.__name__ if isinstance(v, type) else "",
 )
-def test_what_is_not_said_is_a_tenth_or_ten(metric, function):
+def test_what_is_not_said_is_a_tenth_or_ten(kind, arguments, function):
+    metric = kind(*arguments)
     rng = np.random.default_rng(1)
     y = 0.9 + 0.01 * rng.random(90)
     x = y + 0.01 * rng.normal(size=90)
@@ -157,3 +159,8 @@ def test_there_is_no_interval_of_a_handful():
     assert few.low != few.low
     enough = range(FEWEST)
     assert bootstrap_kendall_tau(enough, enough).low > 0.5
+
+
+def test_a_metric_that_computes_nothing_cannot_be_made():
+    with pytest.raises(TypeError, match="_value"):
+        type("Nothing", (wrapped.RankingMetric,), {})()

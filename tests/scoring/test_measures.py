@@ -11,24 +11,25 @@ from scipy.stats import rankdata
 from torch.nn import functional as F
 
 from nas_lightning.benchmarks import Benchmark, write_table
+from nas_lightning.data.images import DataError
 from nas_lightning.data.module import ImageClassification
 from nas_lightning.errors import UserError
 from nas_lightning.nets.build import build_network
 from nas_lightning.nets.norm import set_statistics
 from nas_lightning.predictors.base import PredictorError
 from nas_lightning.ranking.summary import epoch_metrics
-from nas_lightning.scoring import latency
+from nas_lightning.scoring import files, latency
 from nas_lightning.scoring.accuracy import Accuracy
 from nas_lightning.scoring.choice import Choice
 from nas_lightning.scoring.class_separation import ClassSeparation
 from nas_lightning.scoring.evaluation import Evaluation
-from nas_lightning.scoring.files import column_of, write_diagnostics, write_ranking
+from nas_lightning.scoring.files import column_of, draw, write_diagnostics, write_ranking
 from nas_lightning.scoring.linear_probe import LinearProbe
 from nas_lightning.scoring.negative_cross_entropy import NegativeCrossEntropy
 from nas_lightning.scoring.outputs import OutputSums, output_scores
-from nas_lightning.scoring.score import digest
+from nas_lightning.scoring.score import digest, score
 from nas_lightning.scoring.scorer import Conditions, Scorer
-from nas_lightning.scoring.standalone import standalone_scores
+from nas_lightning.scoring.standalone import refuse_small_splits, standalone_scores
 from nas_lightning.scoring.subjects import Subjects
 from nas_lightning.spaces import get_space
 from nas_lightning.training.module import StandaloneModule
@@ -295,10 +296,20 @@ def test_a_latency_is_the_median_of_the_counted_passes_in_milliseconds(network, 
     assert latency.measured_latency(network, ARCHS[:2], 8, batch_size=3).tolist() == [4.0, 4.0]
     assert set(shapes) == {(3, 1, 8, 8)}
     assert len(shapes) == 18
+    passes = iter(range(9))
+    assert latency.measured_latency(network, ARCHS[:1], 8).tolist() == [5.0]
+    assert shapes[-1] == (1, 1, 8, 8)  # one image, unless it is said
     monkeypatch.undo()
     clock = iter([1.0, 1.25])
     monkeypatch.setattr(latency.time, "perf_counter", lambda: next(clock))
     assert latency._one_pass(lambda images: None, torch.zeros(1)) == 250.0
+
+
+def test_a_pass_on_a_gpu_ends_when_the_gpu_has_done_it(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(latency.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(latency.torch.cuda, "synchronize", lambda device: now.__setitem__(0, 0.5 * device))
+    assert latency._one_pass(lambda images: None, SimpleNamespace(is_cuda=True, device=3)) == 1500.0
 
 
 def test_architectures_are_given_as_values_or_texts_and_scored_on_batches_of_a_hundred(data, table):
@@ -330,7 +341,8 @@ def test_a_choice_tells_the_shared_pass_from_slow_and_from_free_scores():
     assert [p.name for p in chosen.slow] == ["naswot"]
     assert [p.name for p in chosen.quick] == ["depth"]
     assert (chosen.shared("accuracy"), chosen.shared("depth")) == (True, False)
-    with pytest.raises(UserError, match="did you mean depth"):
+    assert [p.name for p in Choice.of("depth", baselines=()).quick] == ["depth"]
+    with pytest.raises(UserError, match=r"evaluation\.score=deptth is unknown.*did you mean depth"):
         Choice.of("deptth")
     with pytest.raises(PredictorError, match="there is no module nowhere"):
         Choice.of("nowhere.Depth")
@@ -348,3 +360,39 @@ def test_a_task_of_ones_own_is_set_up_before_it_is_asked_for_batches():
     module = SuperNetModule("nasbench201", PLAN, 10, 1, 0)
     scores = score_architectures(module, Late("digits", "data", 32, 0.3, 0), ARCHS[:1], images=100)
     assert len(scores["accuracy"]) == 1
+
+
+def test_a_split_that_fills_no_batch_is_refused_before_anything_trains(data):
+    refuse_small_splits(data, ("validation", "test"), 10**6)
+    with pytest.raises(DataError, match=r"train_portion=1\.0 leaves no image for validation"):
+        refuse_small_splits(ImageClassification("digits", "data", 32, 1.0, 0), ("test", "validation"), 100)
+
+
+def test_scoring_leaves_the_state_that_a_network_carries(data, network):
+    network.state = kept = torch.ones(2)
+    try:
+        score(network, ARCHS[:1], data.evaluation_batches(50, 50, "cpu"))
+        assert network.state is kept
+    finally:
+        network.state = None
+
+
+def test_an_interrupted_scoring_says_what_it_has_already(data, table, network, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("nas_lightning.scoring.partial.SAVE_EVERY_S", 0)
+    module, found = SimpleNamespace(network=network, device=torch.device("cpu")), scorer(data, table)
+    found.folder = tmp_path
+    first = found(module)
+    assert caplog.messages == []
+    assert found(module)["accuracy"].tolist() == first["accuracy"].tolist()
+    assert caplog.messages == ["6 of 6 architectures are scored already (evaluation.partial.rank0.npz)."]
+
+
+def test_the_picture_has_what_is_minus_infinity_at_the_lowest_score(data, table, monkeypatch, tmp_path):
+    drawn = []
+    monkeypatch.setattr(files, "write_scatter", lambda path, shown, *given, **named: drawn.append((shown, named)))
+    found = evaluation(data, table)
+    draw(tmp_path / "a.svg", found, "naswot_shared", np.array([3.0, -np.inf, 2.0, 5.0, np.nan, -np.inf]))
+    draw(tmp_path / "b.svg", found, "accuracy", np.full(6, -np.inf))
+    np.testing.assert_array_equal(drawn[0][0], [3, 2, 2, 5, np.nan, 2])
+    assert drawn[0][1]["label"] == "naswot shared"
+    assert drawn[1][0].tolist() == [0.0] * 6
