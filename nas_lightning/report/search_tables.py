@@ -7,7 +7,7 @@ import io
 import json
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from html import escape
 from pathlib import Path
@@ -22,8 +22,13 @@ from nas_lightning.report.study import one_quality, value_of
 from nas_lightning.runs.files import write_atomically
 from nas_lightning.runs.quality import Quality
 from nas_lightning.runs.reading import Run
-from nas_lightning.runs.result import Best, Chance, Cost, Found, ObjectiveFacts, SearchBaselines
+from nas_lightning.runs.result import Best, Chance, Cost, Found, Front, ObjectiveFacts, SearchBaselines
 
+_JUDGED = ("hypervolume (% of true front’s)", "distance to true front")
+_JUDGED_NOTE = (
+    " Fronts are judged by their stand-alone truth, scaled by the table's true front: its hypervolume is 100 %, "
+    "and the distance is the inverted generational one."
+)
 NOTE = (
     "the best by the objective; beside it what random search finds with the same budget, mean over its seeds. "
     "Intervals are Student's over the seeds of an algorithm."
@@ -49,6 +54,11 @@ class Search:
     random_search: float
     """Mean of what random search finds with the same budget; NaN where it was not computed."""
     architecture: str
+    hypervolume_share: float
+    """Of a search of several objectives: hypervolume of its front's truth, as a share of the true front's (EvoXBench's
+    scaling, `nas_lightning.search.pareto`); NaN for one objective and without a table."""
+    front_distance: float
+    """Inverted generational distance to the true front, in the same scaling; NaN likewise."""
 
     @classmethod
     def of(cls, run: Run) -> Search:
@@ -60,7 +70,9 @@ class Search:
         Returns:
             Its row; numbers that it lacks are NaN.
         """
-        found = (run.searched.get("metrics") or Found()).get("found") or Best()
+        metrics = run.searched.get("metrics") or Found()
+        found = metrics.get("found") or Best()
+        against = (metrics.get("pareto") or Front()).get("against_true_front") or {}
         cost, objective = run.searched.get("cost") or Cost(), run.searched.get("objective") or ObjectiveFacts()
         baselines = run.searched.get("baselines") or SearchBaselines()
         chance = (baselines.get("random_search_equal_budget") or Chance()).get("found") or {}
@@ -77,6 +89,8 @@ class Search:
             found=value_of(found, "truth"),
             random_search=value_of(chance, "mean"),
             architecture=found.get("architecture") or "",
+            hypervolume_share=value_of(against, "share"),
+            front_distance=value_of(against, "distance"),
         )
 
 
@@ -173,14 +187,15 @@ def section(runs: Sequence[Run]) -> str:
     unit = f" ({quality.unit})" if quality and quality.unit else ""
     title = escape(quality.title if quality else "quality")
     link = '<span class="files"><a href="searches.csv">CSV</a></span>'
-    note = f'<p class="note">Found: stand-alone {title} of {NOTE} {link}</p>'
     groups = summaries(runs)
+    judged = _JUDGED_NOTE if _several(search for group in groups for search in group.searches) else ""
+    note = f'<p class="note">Found: stand-alone {title} of {NOTE}{judged} {link}</p>'
     averaged = _averaged(groups, unit, quality is None) if any(len(g.searches) > 1 for g in groups) else ""
     return f"{note}{averaged}{_each(runs, unit, quality is None)}"
 
 
 def _averaged(groups: Sequence[Summary], unit: str, with_unit: bool) -> str:
-    lines = []
+    lines, several = [], _several(search for group in groups for search in group.searches)
     for group in groups:
         first, mean, chance = group.searches[0], group.mean("found"), group.mean("random_search")
         cells = [cell(escape(text), css="text") for text in (group.name, *_problem(first))]
@@ -193,22 +208,37 @@ def _averaged(groups: Sequence[Summary], unit: str, with_unit: bool) -> str:
         interval = "–" if math.isnan(low) else " to ".join(in_quality(v, group.quality, False) for v in (low, high))
         cells.append(cell(interval, bounds[0]))
         cells.append(cell(in_quality(chance, group.quality, with_unit), chance))
+        if several:
+            cells += _judged(group.mean("hypervolume_share"), group.mean("front_distance"))
         lines.append(f"<tr>{''.join(cells)}</tr>")
     names = ["algorithm", "problem", "objective", "seeds", "spent", f"found{unit}", "95 % interval"]
-    return _table("searches-means", [*names, f"random search{unit}"], lines)
+    return _table("searches-means", [*names, f"random search{unit}", *(_JUDGED if several else ())], lines)
 
 
 def _each(runs: Sequence[Run], unit: str, with_unit: bool) -> str:
-    lines = []
+    lines, several = [], _several(Search.of(run) for run in runs)
     for run in runs:
         search = Search.of(run)
         cells = [cell(escape(text), css="text") for text in (search.algorithm, *_problem(search))]
         cells += [cell(escape(search.architecture), css="text wrap"), cell(str(search.seed), search.seed)]
         cells.append(_spent(search.spent, search.unit))
         cells += [cell(in_quality(v, run.quality, with_unit), v) for v in (search.found, search.random_search)]
+        if several:
+            cells += _judged(search.hypervolume_share, search.front_distance)
         lines.append(f"<tr>{''.join(cells)}</tr>")
     names = ["algorithm", "problem", "objective", "architecture", "seed", "spent", f"found{unit}"]
-    return _table("searches-table", [*names, f"random search{unit}"], lines, texts=4)
+    return _table("searches-table", [*names, f"random search{unit}", *(_JUDGED if several else ())], lines, texts=4)
+
+
+def _several(searches: Iterable[Search]) -> bool:
+    """Whether the front of any search was judged."""
+    return any(not math.isnan(search.hypervolume_share) for search in searches)
+
+
+def _judged(share: float, distance: float) -> list[str]:
+    share *= 100
+    texts = ("–" if math.isnan(share) else f"{share:.1f}", "–" if math.isnan(distance) else f"{distance:.4f}")
+    return [cell(text, value) for text, value in zip(texts, (share, distance), strict=True)]
 
 
 def _problem(search: Search) -> tuple[str, str]:

@@ -211,6 +211,8 @@ class Front(TypedDict, total=False):
     front: list[dict[str, Any]]
     reference: dict[str, Any] | None
     hypervolume: float | None
+    against_true_front: dict[str, float | int] | None
+    """Of `nas_lightning.search.pareto.Indicators`, and the number of points of the true front; None without a table."""
 
 
 class Best(TypedDict, total=False):

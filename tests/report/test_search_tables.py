@@ -12,7 +12,7 @@ from nas_lightning.runs.reading import find_runs
 from tests.helpers.run_folders import write_search
 
 
-def searched(root, algorithm, seed, truth, settings=None, **how):
+def searched(root, algorithm, seed, truth, settings=None, against=None, **how):
     found = {"architecture": "a", "objective": 0.8, "truth": truth}
     folder = write_search(root / json.dumps([settings, how]), algorithm, seed, found=found, **how)
     result = json.loads((folder / "result.json").read_text())
@@ -20,6 +20,8 @@ def searched(root, algorithm, seed, truth, settings=None, **how):
     result["algorithm"]["settings"] = settings or {}
     result["objective"]["truth_seeds"] = [seed]
     result["baselines"] = {"random_search_equal_budget": {"found": {"mean": 0.9}}}
+    if against is not None:
+        result["metrics"]["pareto"] = {"measures": ["params"], "against_true_front": against}
     (folder / "result.json").write_text(json.dumps(result))
 
 
@@ -76,3 +78,25 @@ def test_the_page_says_mean_deviation_and_interval(tmp_path):
     assert "91.00 ± 1.41" in page
     assert "78.29 to 103.71" in page
     assert "90.00</td>" in page  # random search at the same budget
+
+
+def test_fronts_stand_beside_the_true_front_where_a_table_knows_it(tmp_path):
+    for seed, (share, distance) in enumerate([(0.94, 0.02), (0.97, 0.05)]):
+        against = {"hypervolume": 0.8, "share": share, "distance": distance, "true_front": 14}
+        searched(tmp_path, "nsga2", seed, 0.9, {"minimise": ["params"]}, against)
+    searched(tmp_path, "random_search", 0, 0.9)
+    runs = find_runs([tmp_path])
+    page = search_tables.section(runs)
+    means, each = page.split('id="searches-table"')
+    assert "95.5</td>" in means
+    assert "0.0350</td>" in means
+    assert all(text in each for text in ("94.0</td>", "97.0</td>", "0.0200</td>", "0.0500</td>"))
+    search_tables.write_csv(tmp_path / "searches.csv", runs)
+    rows = list(csv.DictReader((tmp_path / "searches.csv").open()))
+    assert sorted((r["hypervolume_share"], r["front_distance"]) for r in rows) == [
+        ("", ""),
+        ("0.94", "0.02"),
+        ("0.97", "0.05"),
+    ]
+    single = [run for run in runs if search_tables.Search.of(run).algorithm == "random search"]
+    assert "true front" not in search_tables.section(single)
