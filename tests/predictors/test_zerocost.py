@@ -146,9 +146,10 @@ def test_nothing_flows_through_a_kernel_that_nothing_reads():
         def __init__(self) -> None:
             super().__init__()
             self.read, self.unread = nn.Parameter(torch.tensor([[-2.0, 3.0]])), nn.Parameter(torch.ones(3, 2))
+            self.bias = nn.Parameter(torch.ones(1))  # neither kernel nor matrix: no part of the flow
 
         def forward(self, x, arch=None):
-            return x @ self.read.T
+            return x @ self.read.T + self.bias
 
     (read, slope), (unread, none) = flow(Net(), torch.zeros(5, 2))
     assert (read.tolist(), slope.tolist()) == ([[2, 3]], [[1, 1]])  # the input is one row of ones

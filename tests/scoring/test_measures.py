@@ -302,7 +302,9 @@ def test_a_latency_is_the_median_of_the_counted_passes_in_milliseconds(network, 
     monkeypatch.undo()
     clock = iter([1.0, 1.25])
     monkeypatch.setattr(latency.time, "perf_counter", lambda: next(clock))
-    assert latency._one_pass(lambda images: None, torch.zeros(1)) == 250.0
+    ran = []
+    assert latency._one_pass(ran.append, torch.zeros(1)) == 250.0
+    assert len(ran) == 1
 
 
 def test_a_pass_on_a_gpu_ends_when_the_gpu_has_done_it(monkeypatch):
@@ -344,6 +346,8 @@ def test_a_choice_tells_the_shared_pass_from_slow_and_from_free_scores():
     assert [p.name for p in Choice.of("depth", baselines=()).quick] == ["depth"]
     with pytest.raises(UserError, match=r"evaluation\.score=deptth is unknown.*did you mean depth"):
         Choice.of("deptth")
+    with pytest.raises(UserError, match=r"evaluation\.probe_images=-1 is negative"):
+        Choice.of(probe_images=-1)
     with pytest.raises(PredictorError, match="there is no module nowhere"):
         Choice.of("nowhere.Depth")
 
@@ -366,6 +370,11 @@ def test_a_split_that_fills_no_batch_is_refused_before_anything_trains(data):
     refuse_small_splits(data, ("validation", "test"), 10**6)
     with pytest.raises(DataError, match=r"train_portion=1\.0 leaves no image for validation"):
         refuse_small_splits(ImageClassification("digits", "data", 32, 1.0, 0), ("test", "validation"), 100)
+
+
+def test_recalibration_needs_images_to_calibrate_on(data, network):
+    with pytest.raises(ValueError, match="recalibration needs calibration batches"):
+        score(network, ARCHS[:1], data.evaluation_batches(50, 50, "cpu"), statistics="recalibrate")
 
 
 def test_scoring_leaves_the_state_that_a_network_carries(data, network):
