@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import t
 
 from nas_lightning.report.cells import cell, head, in_quality, minus
 from nas_lightning.report.search_curves import algorithm_of
@@ -116,6 +115,8 @@ class Summary:
     @property
     def half_width(self) -> float:
         """Half of the 95 % interval of the mean, Student's over seeds; NaN for one."""
+        from scipy.stats import t
+
         n = len(self.searches)
         return float(t.ppf(0.975, n - 1)) * self.deviation / math.sqrt(n) if n > 1 else math.nan
 

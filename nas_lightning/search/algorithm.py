@@ -195,7 +195,19 @@ def settings_of(name: str) -> dict[str, inspect.Parameter]:
 
 
 def known_settings(name: str, settings: Mapping[str, Any] | None, target: str | None = None) -> dict[str, Any]:
-    """The settings as they are. Raises SearchError where the algorithm has none of such a name."""
+    """The settings as they are, of an algorithm that has them.
+
+    Args:
+        name: what the algorithm is called in a message.
+        settings: by name; None for none.
+        target: the class by its path, where `name` alone does not find it.
+
+    Returns:
+        A copy.
+
+    Raises:
+        SearchError: the algorithm has no setting of such a name.
+    """
     settings, known = dict(settings or {}), settings_of(target or name)
     if unknown := sorted(set(settings) - set(known)):
         names = ", ".join(known) or "none, it has no settings"

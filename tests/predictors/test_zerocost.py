@@ -235,6 +235,8 @@ def test_naswot_counts_agreeing_units():
     kernel = [[sum(a == b for a, b in zip(one, two, strict=True)) for two in codes] for one in codes]
     np.testing.assert_array_equal(agreement(signs), kernel)
     assert of("naswot", net, x.double(), y) == pytest.approx(np.linalg.slogdet(np.array(kernel, float))[1], rel=1e-9)
+    one_relu = [torch.tensor([[True, False, True], [True, True, True]])]
+    assert agreement(one_relu).tolist() == [[3, 2], [2, 3]]
     same = x.double().clone()
     same[1] = same[0]
     assert of("naswot", net, same, y) == -math.inf
@@ -251,9 +253,10 @@ def test_fisher_of_a_linear_network_in_closed_form():
     class Linear(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.classifier = nn.Linear(5, 4).double()
+            self.classifier, self.unread = nn.Linear(5, 4).double(), nn.Linear(5, 3).double()
 
         def forward(self, x, arch=None):
+            self.unread(x)  # has no effect on the loss, and none on the score
             return self.classifier(x)
 
     torch.manual_seed(0)

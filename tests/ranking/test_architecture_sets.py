@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from nas_lightning.errors import UserError
 from nas_lightning.ranking import architecture_sets
 from nas_lightning.ranking.architecture_sets import VERSION, architecture_set, identity
 from nas_lightning.spaces import get_space
@@ -194,6 +195,9 @@ def test_bad_files_name_the_line(tmp_path, table):
         architecture_set(path, SPACE)
     with pytest.raises(ValueError, match="no architecture set file"):
         architecture_set(tmp_path / "absent.csv", SPACE)
+    path.write_bytes(b"\xff\xfe no text")
+    with pytest.raises(UserError, match=r"set\.txt cannot be read as a list of arch.*write one string a line"):
+        architecture_set(path, SPACE)
     sheet = tmp_path / "set.csv"
     sheet.write_text("name\nx\n")
     with pytest.raises(ValueError, match="none named architecture"):

@@ -135,6 +135,10 @@ def test_infinite_scores_are_ranked_but_have_no_linear_correlation():
     assert math.isnan(pearson(x, [0.1, 0.2, 0.3]))
 
 
+def test_pearson_of_values_far_below_one():
+    assert pearson([1e-200, 2e-200, 3e-200], [2e-200, 4e-200, 7e-200]) == pytest.approx(0.993399, abs=1e-6)
+
+
 def test_pearson_neither_overflows_nor_underflows():
     assert pearson([1e200, 2e200, 4e200], [1e-200, 2e-200, 4e-200]) == pytest.approx(1.0)
 

@@ -40,3 +40,8 @@ def test_bad_input_is_refused():
         rank_average({"a": [1, 2], "b": [1, 2, 3]})
     with pytest.raises(ValueError, match="score b holds NaN"):
         rank_average({"a": [1, 2], "b": [1, np.nan]})
+
+
+def test_ranks_run_from_0_to_1_for_two_and_stay_0_for_one():
+    assert rank_average({"a": [1.0, 3.0], "b": [2.0, 5.0]})[1].tolist() == [0.0, 1.0]
+    assert rank_average({"a": [1.0], "b": [2.0]})[1].tolist() == [0.0]

@@ -187,3 +187,19 @@ def test_the_mean_of_the_shared_weights_is_told_where_it_was_scored(run):
         texts.append(" ".join(console.file.getvalue().split()))
     assert f"with shared weights {100 * scores['accuracy'].mean():.1f}" in texts[0]
     assert "with shared weights" not in texts[1]
+
+
+def test_numbers_of_the_record_that_tell_scores_from_truth_by_hand():
+    scores, truth = [0.9, 0.5, 0.1, 0.4], [0.60, 0.90, 0.70, 0.80]
+    names = ["a", "b", "c", "d"]
+    record = ranking_record(scores, truth, names, top_k=1)
+    assert record["regret_at_k"] == pytest.approx(0.30)  # the best by score has 0.60, the best of all 0.90
+    found = summarize({"accuracy": scores}, truth, names, top_k=1)["metrics"]["accuracy"]
+    differences = [0.60 - 0.9, 0.90 - 0.5, 0.70 - 0.1, 0.80 - 0.4]  # true minus shared
+    assert found["optimization_gap_std"] == pytest.approx(np.std(differences, ddof=1))
+
+
+def test_the_final_search_performance_is_that_of_ten_where_nothing_is_said():
+    truth = np.linspace(0.1, 0.9, 20)
+    names = [f"{i:02}" for i in range(20)]
+    assert ranking_record(truth, truth, names)["final_search_performance"]["k"] == 10

@@ -40,7 +40,9 @@ def test_dead_cells_tie_with_each_other_and_lose_to_all_without_a_warning():
     last = np.array([-1.0, -1.0, 0.1, 0.5, 0.3])
     truth = np.array([0.1, 0.2, 0.3, 0.5, 0.4])
     counts = resample_counts(5, 50, seed=0)
-    np.testing.assert_array_equal(tau_of_counts(scores, truth, counts), tau_of_counts(last, truth, counts))
+    expected = tau_of_counts(last, truth, counts)
+    np.testing.assert_array_equal(tau_of_counts(scores, truth, counts), expected)
+    np.testing.assert_array_equal(tau_of_counts(truth, scores, counts), expected)  # texts that nobody can predict
 
 
 def test_interval_is_reproducible_and_covers():
@@ -58,6 +60,12 @@ def test_interval_is_reproducible_and_covers():
         interval = bootstrap_kendall_tau(t + rng.normal(size=100), t, replicates=200)
         covered += interval.low <= 0.5 <= interval.high
     assert 0.88 <= covered / 100 <= 0.99
+
+
+def test_a_bootstrap_has_a_thousand_replicates_where_nothing_is_said():
+    drawn = []
+    bootstrap(lambda index: drawn.append(index.tolist()) or 0.0, 3)
+    assert len(drawn) == 1001  # and the estimate itself
 
 
 def test_bootstrap_of_any_statistic():

@@ -143,6 +143,8 @@ def test_subjects_know_their_truth(table):
     alone = Subjects(SPACE, "given", ARCHS, None)
     assert np.isnan(alone.truth).all()
     assert (alone.seed_truth(), alone.validation_truth()) == (None, None)
+    only_test = SimpleNamespace(metrics=[("test_accuracy", "digits")], accuracies=lambda archs, metric=None: TRUTH)
+    assert Subjects(SPACE, "given", ARCHS, only_test).validation_truth() is None
     assert Subjects.of("nasbench201", PLAN.mapping, "random5_seed3", table).architectures != []
 
 
@@ -384,6 +386,24 @@ def test_scoring_leaves_the_state_that_a_network_carries(data, network):
         assert network.state is kept
     finally:
         network.state = None
+
+
+def test_every_architecture_starts_anew_and_goes_on_from_its_own_last_batch(data, network, monkeypatch):
+    starts, features = [], network.features
+
+    def watched(images, arch, stages=None):
+        starts.append((arch, None if network.state is None else network.state.item()))
+        network.end_state = torch.tensor(float(len(starts)))
+        return features(images, arch, stages)
+
+    monkeypatch.setattr(network, "features", watched)
+    try:
+        score(network, ARCHS[:2], data.evaluation_batches(25, 50, "cpu"))
+    finally:
+        network.end_state = None
+    for arch in ARCHS[:2]:
+        own = [place + 1.0 for place, (seen, _) in enumerate(starts) if seen == arch]
+        assert [state for seen, state in starts if seen == arch] == [None, *own[:-1]]
 
 
 def test_an_interrupted_scoring_says_what_it_has_already(data, table, network, tmp_path, monkeypatch, caplog):

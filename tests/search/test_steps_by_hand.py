@@ -253,6 +253,7 @@ DEFAULTS = {
     "bop_elites_hb": {"eta": 3, **ELITES},
     "curve_extrapolation": {
         "inner": "regularized_evolution",
+        "inner_settings": None,
         "stop": 0.2,
         "points": 10,
         "keep": 0.5,
