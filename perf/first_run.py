@@ -3,9 +3,9 @@
     uv run train.py -m 'seed=range(5)' study=first        # and whatever else is compared
     uv run python -m perf.first_run 'runs/first/*'        # tau of every column of ranking.parquet
 
-Recipe and score were chosen on the first half of the table's rows; the other half was looked at once, when all was
-chosen.
-Free baselines depend on no seed; those that are fitted or initialised carry their own seeds in the run.
+The settings of a first recipe are chosen on the first half of its table's rows; docs/RESULTS.md says how often the
+other half was looked at meanwhile. Free baselines depend on no seed; those that are fitted or initialised carry their
+own seeds in the run.
 """
 
 from __future__ import annotations

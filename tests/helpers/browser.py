@@ -9,6 +9,9 @@ import shutil
 import subprocess
 import tempfile
 import time
+from contextlib import contextmanager
+
+import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
@@ -149,3 +152,16 @@ class Browser:
         os.close(self._read)
         os.close(self._write)
         self._profile.cleanup()
+
+
+@contextmanager
+def chromium():
+    """A `Browser` that is closed behind the block; the test is skipped where there is none."""
+    executable = find_chromium()
+    if executable is None:
+        pytest.skip("no chromium on this machine (Debian: apt-get install chromium)")
+    browser = Browser(executable)
+    try:
+        yield browser
+    finally:
+        browser.close()

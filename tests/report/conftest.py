@@ -1,7 +1,7 @@
 import pytest
 
 from nas_lightning.report.__main__ import main
-from tests.helpers.browser import Browser, find_chromium
+from tests.helpers.browser import chromium
 from tests.helpers.run_folders import write_broken, write_evaluation, write_run, write_search, write_study
 from tests.helpers.shared import once
 
@@ -32,15 +32,17 @@ def report(sweep, tmp_path_factory):
     return once(tmp_path_factory, "report", build)
 
 
+@pytest.fixture
+def browser():
+    """One of its own, for a test that changes the window."""
+    with chromium() as browser:
+        yield browser
+        assert browser.errors == []
+
+
 @pytest.fixture(scope="session")
 def page(report):
-    executable = find_chromium()
-    if executable is None:
-        pytest.skip("no chromium on this machine (Debian: apt-get install chromium)")
-    browser = Browser(executable)
-    try:
+    with chromium() as browser:
         browser.open(report / "index.html")
         browser.evaluate("drawAll()", wait=True)
         yield browser
-    finally:
-        browser.close()

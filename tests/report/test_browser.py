@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.helpers.browser import Browser, find_chromium
+from tests.helpers.browser import chromium
 
 pytestmark = pytest.mark.slow
 
@@ -131,42 +131,26 @@ def test_predictors_of_an_evaluation_and_other_runs_can_be_chosen(page):
         assert page.evaluate(f"{panel}.querySelectorAll('.mark-symbol path').length") == 60
 
 
-def test_nothing_is_wider_than_a_phone(report):
-    executable = find_chromium()
-    if executable is None:
-        pytest.skip("no chromium on this machine (Debian: apt-get install chromium)")
-    browser = Browser(executable)
-    try:
-        browser.resize(390, 844)
-        browser.open(report / "index.html")
-        browser.evaluate("drawAll()", wait=True)
-        assert browser.evaluate("document.documentElement.scrollWidth") <= 390
-        # Tables of cells scroll within their own frame; all else is narrowed.
-        wide = "[...document.querySelectorAll('.chart')].filter(c => c.scrollWidth > c.clientWidth + 1)"
-        assert browser.evaluate(f"{wide}.map(c => c.closest('figure').id)") == ["figure-heatmap", "figure-settings"]
-        assert browser.errors == []
-    finally:
-        browser.close()
+def test_nothing_is_wider_than_a_phone(report, browser):
+    browser.resize(390, 844)
+    browser.open(report / "index.html")
+    browser.evaluate("drawAll()", wait=True)
+    assert browser.evaluate("document.documentElement.scrollWidth") <= 390
+    # Tables of cells scroll within their own frame; all else is narrowed.
+    wide = "[...document.querySelectorAll('.chart')].filter(c => c.scrollWidth > c.clientWidth + 1)"
+    assert browser.evaluate(f"{wide}.map(c => c.closest('figure').id)") == ["figure-heatmap", "figure-settings"]
 
 
-def test_a_printed_page_shows_all_rows_and_columns_of_the_ablation(report):
-    executable = find_chromium()
-    if executable is None:
-        pytest.skip("no chromium on this machine (Debian: apt-get install chromium)")
-    browser = Browser(executable)
-    try:
-        paper = 1031  # pixels: A4 across, less its margins of 12 mm, at 96 to the inch
-        browser.resize(paper, 700)
-        browser.print_media()
-        browser.open(report / "index.html")
-        browser.evaluate("drawAll()", wait=True)
-        frame = "document.getElementById('ablation-table').closest('.scroll')"
-        assert browser.evaluate("document.getElementById('ablation-table').getBoundingClientRect().right") <= paper
-        assert browser.evaluate(f"{frame}.scrollHeight - {frame}.clientHeight") <= 1
-        assert browser.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"
-        assert browser.errors == []
-    finally:
-        browser.close()
+def test_a_printed_page_shows_all_rows_and_columns_of_the_ablation(report, browser):
+    paper = 1031  # pixels: A4 across, less its margins of 12 mm, at 96 to the inch
+    browser.resize(paper, 700)
+    browser.print_media()
+    browser.open(report / "index.html")
+    browser.evaluate("drawAll()", wait=True)
+    frame = "document.getElementById('ablation-table').closest('.scroll')"
+    assert browser.evaluate("document.getElementById('ablation-table').getBoundingClientRect().right") <= paper
+    assert browser.evaluate(f"{frame}.scrollHeight - {frame}.clientHeight") <= 1
+    assert browser.evaluate("getComputedStyle(document.querySelector('nav')).display") == "none"
 
 
 def test_what_is_missing_is_listed(page):
@@ -182,18 +166,12 @@ def test_what_is_missing_is_listed(page):
 
 def test_the_harness_itself_sees_errors_and_requests(tmp_path):
     """Else `no_errors` above could never fail."""
-    executable = find_chromium()
-    if executable is None:
-        pytest.skip("no chromium on this machine (Debian: apt-get install chromium)")
     (tmp_path / "bad.html").write_text(
         "<script>console.error('said');</script><script>absent.call();</script>"
         "<img src='http://example.invalid/picture.png'>"
     )
-    browser = Browser(executable)
-    try:
+    with chromium() as browser:
         browser.open(tmp_path / "bad.html")
         found = " ".join(browser.errors)
-    finally:
-        browser.close()
     for needed in ("said", "absent is not defined", "request to http://example.invalid/picture.png"):
         assert needed in found
