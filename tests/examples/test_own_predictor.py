@@ -10,6 +10,7 @@ import torch
 from nas_lightning.modes.main import train
 from nas_lightning.nets.build import build_network
 from nas_lightning.predictors.base import Context, PredictorError, make_predictor
+from nas_lightning.runs.reading import read_run
 from nas_lightning.spaces import get_space
 from tests.helpers.commands import composed
 from tests.helpers.small_plans import small_plan
@@ -40,7 +41,11 @@ def test_it_is_computed_stored_ranked_and_fused(tmp_path):
     assert len(set(columns["supernet_margin"])) == 20
     assert min(columns["supernet_margin"]) > 0
     assert result["evaluation"]["score"] == "margin"
-    assert {"margin", "accuracy", "fusion(supernet margin + supernet accuracy)"} <= set(result["metrics"])
+    fused = "fusion(supernet margin + supernet accuracy)"
+    assert {"margin", "accuracy", fused} <= set(result["metrics"])
+    run = read_run(file.parent)  # what a report, a sweep and a logger take for the score that counts
+    assert (run.score, run.record) == (fused, result["metrics"][fused])
+    assert run.ranking["prediction"].tolist() == columns["fusion"]
 
 
 def test_it_is_the_gap_between_the_two_largest_logits():
